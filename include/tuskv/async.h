@@ -1,0 +1,136 @@
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "tuskv/export.h"
+
+namespace tuskv {
+inline namespace v0 {
+namespace detail {
+
+/// One asynchronous operation: its unit of commands, the bytes it owns, and its completion. Defined in src/operation.h.
+class Operation;
+struct TUSKV_API OperationDeleter {
+  void operator()(Operation* operation) const noexcept;
+};
+using OperationHandle = std::unique_ptr<Operation, OperationDeleter>;
+
+/// Called once, when the operation has ended, on the thread that ended it.
+struct Completion {
+  void (*resume)(void* context) = nullptr;
+  void* context = nullptr;
+};
+
+/// Submits the operation. False: it ended inline and `completion` will not be called.
+TUSKV_API bool start(Operation& operation, Completion completion);
+/// Submits the operation and blocks until it has ended.
+TUSKV_API void run_and_wait(Operation& operation);
+/// Gives up a submitted operation: withdrawn if still queued, otherwise its reply is dropped when it comes.
+TUSKV_API void forget(OperationHandle operation) noexcept;
+
+}  // namespace detail
+
+/// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in any C++20 coroutine
+/// (which resumes on the thread that completes it: do not block there), `wait()` for it, or give `then` a callback. One that is never ended does nothing.
+template <class T>
+class [[nodiscard("an Async does nothing until it is awaited, waited for or given a callback")]] Async {
+ public:
+  /// Takes the reply out of an operation that has ended, or throws its Error.
+  using Decode = T (*)(detail::Operation&);
+
+  Async(detail::OperationHandle operation, Decode decode) noexcept
+      : operation_(std::move(operation)), decode_(decode) {}
+  Async(Async&&) noexcept = default;
+  Async& operator=(Async&&) noexcept = default;
+
+  /// Makes the call and returns its result.
+  T wait() && {
+    detail::run_and_wait(*operation_);
+    return decode_(*operation_);
+  }
+
+  /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before `then` returns.
+  /// T must be default-constructible. The callback must not throw.
+  template <class F>
+  void then(F callback) &&;
+
+  class Awaiter {
+   public:
+    explicit Awaiter(Async&& async) noexcept
+        : operation_(std::move(async.operation_)), decode_(async.decode_) {}
+    Awaiter(Awaiter&&) = delete;
+    ~Awaiter() {
+      if (suspended_) detail::forget(std::move(operation_));  // the coroutine was destroyed while it waited
+    }
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> coroutine) {
+      suspended_ = true;  // before the start: the coroutine may already run elsewhere when start returns
+      if (detail::start(*operation_, {.resume = &resume_coroutine, .context = coroutine.address()})) return true;
+      return false;
+    }
+    T await_resume() {
+      suspended_ = false;
+      return decode_(*operation_);
+    }
+
+   private:
+    static void resume_coroutine(void* address) { std::coroutine_handle<>::from_address(address).resume(); }
+
+    detail::OperationHandle operation_;
+    Decode decode_;
+    bool suspended_ = false;
+  };
+
+  Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
+
+ private:
+  template <class F>
+  struct Pending {
+    detail::OperationHandle operation;
+    Decode decode;
+    F callback;
+
+    static void finish(void* context) {
+      std::unique_ptr<Pending> pending(static_cast<Pending*>(context));
+      pending->call();
+    }
+    void call() {
+      std::exception_ptr failure;
+      if constexpr (std::is_void_v<T>) {
+        try {
+          decode(*operation);
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        callback(failure);
+      } else {
+        T result{};
+        try {
+          result = decode(*operation);
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        callback(failure, std::move(result));
+      }
+    }
+  };
+
+  detail::OperationHandle operation_;
+  Decode decode_;
+};
+
+template <class T>
+template <class F>
+void Async<T>::then(F callback) && {
+  auto pending = std::make_unique<Pending<F>>(Pending<F>{std::move(operation_), decode_, std::move(callback)});
+  detail::Operation& operation = *pending->operation;
+  Pending<F>* raw = pending.release();  // owned by the completion from here on
+  if (!detail::start(operation, {.resume = &Pending<F>::finish, .context = raw})) Pending<F>::finish(raw);
+}
+
+}  // namespace v0
+}  // namespace tuskv

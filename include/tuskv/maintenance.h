@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tuskv/bytes.h"
+#include "tuskv/export.h"
+#include "tuskv/store.h"
+
+// Work on the directory of a `file:` store that is not open. Each takes the directory's lock (Busy when a program has it open) and throws Error.
+
+namespace tuskv {
+inline namespace v0 {
+
+/// One thing found wrong.
+struct Damage {
+  std::string file = {};
+  std::uint64_t offset = 0;
+  std::string what = {};
+};
+
+struct CheckReport {
+  std::vector<Damage> damage = {};
+  std::uint64_t files = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t records = 0;
+  /// Bytes of an unfinished last write; normal after a crash, cut off by the next open.
+  std::uint64_t torn_bytes = 0;
+};
+
+/// Reads everything in the directory, every kept snapshot included, and changes nothing.
+TUSKV_API CheckReport check(Bytes directory);
+
+struct RepairReport {
+  /// What had to be given up.
+  std::vector<Damage> damage = {};
+  std::uint64_t entries_kept = 0;
+  std::uint64_t records_dropped = 0;
+  /// Where the files as they were found have been put; empty when nothing was wrong and nothing was changed.
+  std::string backup = {};
+};
+
+/// Makes a damaged directory open again with all that can be read: valid records and snapshot blocks, in order. What was found is kept beside it.
+TUSKV_API RepairReport repair(Bytes directory);
+
+TUSKV_API std::vector<SnapshotInfo> list_snapshots(Bytes directory);
+/// As Store::prune_snapshots.
+TUSKV_API std::size_t prune_snapshots(Bytes directory, std::size_t keep);
+/// Makes the state of a kept snapshot the present one. The state before is kept as a snapshot of its own; returns that one.
+TUSKV_API SnapshotInfo restore_snapshot(Bytes directory, std::uint64_t ordinal);
+
+/// One row of the table of options: what a URL parameter is called, its form, its default and its meaning.
+struct OptionHelp {
+  std::string name = {};
+  std::string form = {};
+  std::string default_value = {};
+  std::string help = {};
+};
+
+/// Every option a URL may carry, in order; the same table checks them.
+TUSKV_API std::vector<OptionHelp> option_help();
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,198 @@
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tuskv/async.h"
+#include "tuskv/bytes.h"
+#include "tuskv/error.h"
+#include "tuskv/export.h"
+#include "tuskv/types.h"
+
+namespace tuskv {
+
+class View;  // Where the commands of a handle go, and under which namespace. Internal.
+
+inline namespace v0 {
+
+/// The mode in which a call returns its result. Value is how a value is handed over.
+struct TUSKV_API Blocking {
+  template <class T>
+  using Reply = T;
+  using Value = Bytes;
+};
+
+/// The mode in which a call returns a lazy Async<T> that owns its bytes.
+struct TUSKV_API Asynchronous {
+  template <class T>
+  using Reply = Async<T>;
+  using Value = OwnedBytes;
+};
+
+/// A lent list of keys: from `{"a", "b"}`, a vector or span of strings or views, any container of them.
+template <class R>
+concept KeyRange = requires(const R& range) {
+  { *range.begin() } -> std::convertible_to<std::string_view>;
+  range.end();
+} && !BytesSource<R>;
+
+/// A lent list of entries: from a map or a vector of pairs of strings or views.
+template <class R>
+concept PairRange = requires(const R& range) {
+  { range.begin()->first } -> std::convertible_to<std::string_view>;
+  { range.begin()->second } -> std::convertible_to<std::string_view>;
+  range.end();
+};
+
+/// Every operation on entries, written once for both modes. A store, a namespaced store and a transaction differ only in where
+/// their commands go; use `KeyValue&` (store.h) for functions that accept any of them.
+///
+/// For every call: keys are 1 to max_key_bytes arbitrary bytes (InvalidKey otherwise), values 0 to max_value_bytes (TooLarge). An
+/// expired entry is absent in every answer, count and condition. Wrong arguments throw at the call, before any effect; a batch with
+/// one wrong item does nothing at all. Every call is atomic, batches included, and thread-safe. Failures are thrown as Error.
+template <class Mode>
+class TUSKV_API Operations {
+ public:
+  template <class T>
+  using Reply = typename Mode::template Reply<T>;
+  using Value = typename Mode::Value;
+
+  // ---- read
+
+  /// The value, or nothing when the key is absent.
+  Reply<std::optional<std::string>> get(Bytes key) const;
+  /// The value; throws NotFound when the key is absent.
+  Reply<std::string> get_or_throw(Bytes key) const;
+  /// The value with its version, expiry and stamps, or nothing.
+  Reply<std::optional<Entry>> get_entry(Bytes key) const;
+  /// The values at one instant, one answer for each position of `keys` (duplicates included).
+  Reply<std::vector<std::optional<std::string>>> get_many(std::span<const Bytes> keys) const;
+  Reply<std::vector<std::optional<std::string>>> get_many(std::initializer_list<Bytes> keys) const {
+    return get_many(std::span<const Bytes>(keys.begin(), keys.size()));
+  }
+  Reply<std::vector<std::optional<std::string>>> get_many(const KeyRange auto& keys) const {
+    return get_many(std::span<const Bytes>(lend_keys(keys)));
+  }
+  Reply<bool> exists(Bytes key) const;
+  /// How many of the keys exist; a key named twice counts twice, as in Redis.
+  Reply<std::uint64_t> exists_many(std::span<const Bytes> keys) const;
+  Reply<std::uint64_t> exists_many(std::initializer_list<Bytes> keys) const {
+    return exists_many(std::span<const Bytes>(keys.begin(), keys.size()));
+  }
+  Reply<std::uint64_t> exists_many(const KeyRange auto& keys) const {
+    return exists_many(std::span<const Bytes>(lend_keys(keys)));
+  }
+  Reply<Ttl> ttl(Bytes key) const;
+
+  // ---- write
+
+  Reply<void> set(Bytes key, Value value, const SetOptions& options = {}) const;
+  /// True when the key was absent and is now set.
+  Reply<bool> set_if_absent(Bytes key, Value value, const SetOptions& options = {}) const;
+  /// True when the key was present and is now replaced.
+  Reply<bool> set_if_present(Bytes key, Value value, const SetOptions& options = {}) const;
+  /// All entries or none; of a key given twice the last wins.
+  Reply<void> set_many(std::span<const Item> items, const SetOptions& options = {}) const;
+  Reply<void> set_many(std::initializer_list<Item> items, const SetOptions& options = {}) const {
+    return set_many(std::span<const Item>(items.begin(), items.size()), options);
+  }
+  Reply<void> set_many(const PairRange auto& items, const SetOptions& options = {}) const {
+    return set_many(std::span<const Item>(lend_items(items)), options);
+  }
+  /// Sets all entries when every key is absent and returns true; otherwise changes nothing.
+  Reply<bool> set_many_if_absent(std::span<const Item> items, const SetOptions& options = {}) const;
+  Reply<bool> set_many_if_absent(std::initializer_list<Item> items, const SetOptions& options = {}) const {
+    return set_many_if_absent(std::span<const Item>(items.begin(), items.size()), options);
+  }
+  Reply<bool> set_many_if_absent(const PairRange auto& items, const SetOptions& options = {}) const {
+    return set_many_if_absent(std::span<const Item>(lend_items(items)), options);
+  }
+  /// True when a live entry was removed.
+  Reply<bool> erase(Bytes key) const;
+  /// How many live entries were removed; a key named twice counts once.
+  Reply<std::uint64_t> erase_many(std::span<const Bytes> keys) const;
+  Reply<std::uint64_t> erase_many(std::initializer_list<Bytes> keys) const {
+    return erase_many(std::span<const Bytes>(keys.begin(), keys.size()));
+  }
+  Reply<std::uint64_t> erase_many(const KeyRange auto& keys) const {
+    return erase_many(std::span<const Bytes>(lend_keys(keys)));
+  }
+  /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument unless confirmed.
+  Reply<std::uint64_t> erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
+  /// Removes every key of this namespace and of no other; returns how many were live.
+  Reply<std::uint64_t> clear() const;
+
+  // ---- atomic
+
+  /// Adds `by` to a counter kept as decimal text (absent counts as 0) and returns the sum. Keeps the expiry. NotAnInteger when
+  /// the value is anything but an optional minus and digits without leading zeros; Overflow when the sum leaves 64 bits or the given bounds.
+  Reply<std::int64_t> increment(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
+  template <std::floating_point F>
+  Reply<std::int64_t> increment(Bytes key, F by, const CounterOptions& options = {}) const = delete;
+  /// Subtracts `by`, exactly also for the smallest integer.
+  Reply<std::int64_t> decrement(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
+  template <std::floating_point F>
+  Reply<std::int64_t> decrement(Bytes key, F by, const CounterOptions& options = {}) const = delete;
+  /// Sets the value when the present one equals `expected` (nullopt: when the key is absent). Keeps the expiry unless told otherwise.
+  Reply<CompareResult> compare_and_swap(Bytes key, std::optional<Bytes> expected, Value value,
+                                        const SetOptions& options = {}) const;
+  /// The same, when the entry is still the one with this version.
+  Reply<CompareResult> compare_and_swap(Bytes key, Version expected, Value value, const SetOptions& options = {}) const;
+  Reply<CompareResult> compare_and_erase(Bytes key, Bytes expected) const;
+  Reply<CompareResult> compare_and_erase(Bytes key, Version expected) const;
+  /// Sets the value and returns the one it replaced.
+  Reply<std::optional<std::string>> get_and_set(Bytes key, Value value, const SetOptions& options = {}) const;
+  Reply<std::optional<std::string>> get_and_erase(Bytes key) const;
+  /// Returns the value and lets it live for `ttl` from now (sliding expiry).
+  Reply<std::optional<std::string>> get_and_touch(Bytes key, Duration ttl) const;
+
+  // ---- expiry
+
+  /// Lets a live entry live for `ttl` from now; false when absent. `ttl` must be positive.
+  Reply<bool> expire(Bytes key, Duration ttl) const;
+  /// The same with an instant; one that has passed erases the entry (and returns true).
+  Reply<bool> expire_at(Bytes key, Instant instant) const;
+  Reply<PersistResult> persist(Bytes key) const;
+
+  // ---- list (this namespace; bytewise order)
+
+  Reply<Page> scan(const ScanOptions& options = {}) const;
+  Reply<KeyPage> keys(const ScanOptions& options = {}) const;
+  Reply<std::uint64_t> count(const CountOptions& options = {}) const;
+
+ protected:
+  explicit Operations(std::shared_ptr<const View> view);
+  Operations(const Operations&);
+  Operations(Operations&&) noexcept;
+  Operations& operator=(const Operations&);
+  Operations& operator=(Operations&&) noexcept;
+  ~Operations();
+
+  const std::shared_ptr<const View>& view() const { return view_; }
+
+ private:
+  static std::vector<Bytes> lend_keys(const KeyRange auto& keys) {
+    std::vector<Bytes> lent;
+    for (const auto& key : keys) lent.emplace_back(key);
+    return lent;
+  }
+  static std::vector<Item> lend_items(const PairRange auto& items) {
+    std::vector<Item> lent;
+    for (const auto& item : items) lent.push_back(Item{.key = item.first, .value = item.second});
+    return lent;
+  }
+
+  std::shared_ptr<const View> view_;
+};
+
+extern template class Operations<Blocking>;
+extern template class Operations<Asynchronous>;
+
+}  // namespace v0
+}  // namespace tuskv

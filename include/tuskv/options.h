@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tuskv/export.h"
+#include "tuskv/time.h"
+
+namespace tuskv {
+inline namespace v0 {
+
+/// When a write is answered.
+enum class Durability {
+  durable,   ///< Once it survives a crash of the machine. One sync serves all writers waiting at that moment.
+  relaxed,   ///< Once it survives a crash of the process; synced in the background. A crash of the machine loses at most the last moments, in order.
+  unlogged,  ///< At once. Kept by snapshots only: on an interval and at close.
+};
+
+/// Who removes entries whose time has come. Reads hide them in every mode but `disabled`.
+enum class TtlMode {
+  background,  ///< A sweeper removes them, earliest first, in batches until none is left.
+  on_read,     ///< A read that meets one removes it.
+  manual,      ///< Only `cleanup_expired` does.
+  disabled,    ///< Expiry is stored and reported but never acted on: expired entries stay visible.
+};
+
+/// Something that happened in the background. `message` is valid during the call.
+struct Event {
+  enum class Kind { recovered, snapshot_published, snapshot_failed, sync_failed, sweep_failed };
+  Kind kind = Kind::recovered;
+  std::string_view message = {};
+};
+
+/// How a store behaves, fixed at open. Every field except `on_event` is also a query parameter of the URL with the same name
+/// (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error naming the option and the rule.
+struct Options {
+  /// Every call ends by then. 1 ms to 1 day.
+  Duration timeout = std::chrono::seconds(5);
+  Durability durability = Durability::durable;
+  TtlMode ttl_mode = TtlMode::background;
+  /// Pause between rounds of the sweeper. 1 ms to 1 day.
+  Duration sweep_interval = std::chrono::seconds(1);
+  /// Entries removed at most under one lock. 1 to 100000.
+  std::size_t sweep_batch = 1000;
+  /// Longest key. 1 to 2048; key and namespace together never exceed 2048.
+  std::size_t max_key_bytes = 1024;
+  /// Largest value. 1 to 1 GiB.
+  std::size_t max_value_bytes = std::size_t{100} << 20;
+
+  // For `file:` only. `memory:` refuses them in its URL.
+
+  /// Creates the directory when it does not exist; otherwise that is a Config error.
+  bool create = true;
+  /// `relaxed`: longest time written bytes stay unsynced. 1 ms to 1 hour.
+  Duration sync_interval = std::chrono::milliseconds(100);
+  /// `unlogged`: a snapshot is written this often when something changed. 100 ms to 7 days.
+  Duration snapshot_interval = std::chrono::minutes(5);
+  /// A snapshot is written when the log holds this many bytes for each byte of live data (in percent), ... 10 to 10000.
+  std::size_t snapshot_log_percent = 100;
+  /// ... but not before the log has this size. 64 KiB to 1 TiB.
+  std::size_t snapshot_log_bytes_min = std::size_t{64} << 20;
+  /// Older snapshots kept beside the newest one, each of which opens alone. 0 to 1000.
+  std::size_t keep_snapshots = 1;
+  /// Threads that write and read snapshots. 1 to 64.
+  std::size_t snapshot_threads = 2;
+
+  /// Called from background threads, and during open; must not block and must not call the store. Null = events are dropped.
+  void (*on_event)(void* context, const Event& event) = nullptr;
+  void* event_context = nullptr;
+};
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,278 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tuskv/function_ref.h"
+#include "tuskv/operations.h"
+#include "tuskv/options.h"
+
+namespace tuskv {
+class Engine;  // internal
+
+inline namespace v0 {
+
+/// What an `update` function wants done with the key. Converts from a string (set, keeping the expiry) and from nullopt (erase).
+class TUSKV_API Change {
+ public:
+  Change(std::string value, const SetOptions& options = {.keep_ttl = true});
+  Change(std::string_view value, const SetOptions& options = {.keep_ttl = true});
+  Change(const char* value, const SetOptions& options = {.keep_ttl = true});
+  Change(std::nullopt_t) noexcept;
+  Change(std::optional<std::string> value);
+  /// Leaves the entry as it is.
+  static Change keep() noexcept;
+
+  enum class Kind { set, erase, keep };
+  Kind kind() const noexcept { return kind_; }
+  const std::string& value() const noexcept { return value_; }
+  const SetOptions& options() const noexcept { return options_; }
+
+ private:
+  struct KeepTag {};
+  explicit Change(KeepTag) noexcept;
+
+  Kind kind_ = Kind::keep;
+  std::string value_ = {};
+  SetOptions options_ = {};
+};
+
+class EntryRange;
+
+/// What functions take that should work on a store and inside a transaction alike: every operation, blocking.
+class TUSKV_API KeyValue : public Operations<Blocking> {
+ public:
+  /// Reads into `value`, reusing its memory; false (and `value` empty) when absent.
+  bool get_into(Bytes key, std::string& value) const;
+
+  /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the end). `change`
+  /// gets the present value or nullopt and returns a Change; it may run again when another write came in between, runs under no lock, and
+  /// leaves the entry alone by throwing. Conflict after kUpdateAttempts.
+  template <class F>
+    requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
+  std::optional<std::string> update(Bytes key, F&& change) const {
+    return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change));
+  }
+
+  /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen exactly once; `limit`
+  /// is the page size. The range owns copies of what it was given.
+  EntryRange entries(const ScanOptions& options = {}) const;
+
+ protected:
+  using Operations::Operations;
+
+ private:
+  std::optional<std::string> update_erased(Bytes key, FunctionRef<Change(std::optional<std::string_view>)> change) const;
+};
+
+/// A single-pass range over entries; see KeyValue::entries.
+class TUSKV_API EntryRange {
+ public:
+  class TUSKV_API Iterator {
+   public:
+    using iterator_concept = std::input_iterator_tag;
+    using value_type = Entry;
+    using difference_type = std::ptrdiff_t;
+    Iterator() = default;
+    explicit Iterator(EntryRange* range) : range_(range) {}
+    const Entry& operator*() const { return range_->page_.entries[range_->position_]; }
+    const Entry* operator->() const { return &**this; }
+    Iterator& operator++() {
+      range_->advance();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return range_ == nullptr || range_->done_; }
+
+   private:
+    EntryRange* range_ = nullptr;
+  };
+
+  EntryRange(const KeyValue& source, const ScanOptions& options);
+  EntryRange(EntryRange&&) noexcept;
+  EntryRange& operator=(EntryRange&&) noexcept;
+  ~EntryRange();
+
+  /// Reads the first page.
+  Iterator begin();
+  std::default_sentinel_t end() const { return {}; }
+
+ private:
+  void advance();
+  void read_page();
+
+  std::shared_ptr<const View> view_;
+  std::string prefix_;
+  std::string glob_;
+  std::string after_;
+  ScanOptions options_;
+  Page page_;
+  std::size_t position_ = 0;
+  bool done_ = false;
+};
+
+/// Operations inside a transaction. Valid during the callback only: later calls throw Closed.
+class TUSKV_API Transaction final : public KeyValue {
+ public:
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction();
+
+  /// Runs `function(tx)` as a savepoint: when it throws, what it wrote is undone and the exception goes on; the outer transaction can continue.
+  template <std::invocable<Transaction&> F>
+  auto transaction(F&& function);
+
+  /// The same transaction seen from another namespace of the store (nested below the one this one sees).
+  Transaction with_namespace(Bytes name);
+
+ private:
+  friend class Store;
+  friend struct TransactionAccess;
+  explicit Transaction(std::shared_ptr<const View> view);
+  void run_savepoint(FunctionRef<void(Transaction&)> function);
+};
+
+struct NamespaceOptions {
+  /// Given to every write of this view that says nothing about expiry. `{.persistent = true}` opts out.
+  std::optional<Duration> ttl = {};
+};
+
+struct SweeperOptions {
+  std::optional<Duration> interval = {};     ///< default: Options::sweep_interval
+  std::optional<std::size_t> batch = {};     ///< default: Options::sweep_batch
+};
+
+struct SnapshotInfo {
+  std::uint64_t ordinal = 0;
+  TimePoint taken_at = {};
+  std::uint64_t entries = 0;
+  std::uint64_t size_bytes = 0;
+  /// The sequence of the last write it contains.
+  std::uint64_t sequence = 0;
+};
+
+/// What a store holds and has done since it was opened. Counts are exact at some moment during the call.
+struct Stats {
+  std::string engine = {};       ///< "memory", "file" or "postgresql"
+  Durability durability = Durability::durable;
+  std::uint64_t entries = 0;     ///< stored, expired ones included, all namespaces
+  std::uint64_t expired = 0;     ///< of these, expired and not yet removed
+  std::uint64_t key_bytes = 0;   ///< namespace included
+  std::uint64_t value_bytes = 0;
+  std::uint64_t value_bytes_max = 0;  ///< largest value written since open or loaded
+  std::uint64_t memory_bytes = 0;     ///< estimate: entries and indexes
+  std::uint64_t sequence = 0;         ///< of the last write
+  std::uint64_t synced_sequence = 0;  ///< every write up to it survives a crash of the machine
+  std::uint64_t syncs = 0;
+  std::uint64_t log_bytes = 0;
+  std::uint64_t log_segments = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t snapshot_failures = 0;
+  std::optional<SnapshotInfo> newest_snapshot = {};
+  std::uint64_t recovered_records = 0;      ///< read from the log at open
+  std::uint64_t recovered_torn_bytes = 0;   ///< unfinished tail cut off at open
+  std::uint64_t swept = 0;                  ///< expired entries removed
+  std::uint64_t conflicts = 0;              ///< transactions and updates that had to run again
+};
+
+class AsyncStore;
+
+/// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store.
+class TUSKV_API Store final : public KeyValue {
+ public:
+  /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config for a wrong URL
+  /// or option, Busy (with the pid of the holder) when the directory is open elsewhere, Corruption naming file and offset, Io, NoSpace.
+  static Store open(Bytes url, const Options& options = {});
+
+  Store(const Store&);
+  Store(Store&&) noexcept;
+  Store& operator=(const Store&);
+  Store& operator=(Store&&) noexcept;
+  /// The last handle closes the store; problems go to the event hook. Call close() to see them.
+  ~Store();
+
+  /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing). Serializable. The function
+  /// runs again when another write changed what it read, so it must have no other effects; Conflict after kTransactionAttempts. A call that
+  /// failed with Conflict inside dooms the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function runs, are refused.
+  template <std::invocable<Transaction&> F>
+  auto transaction(F&& function) const {
+    using R = std::invoke_result_t<F&, Transaction&>;
+    if constexpr (std::is_void_v<R>) {
+      run_transaction([&](Transaction& tx) { function(tx); });
+    } else {
+      std::optional<R> result;
+      run_transaction([&](Transaction& tx) { result.emplace(function(tx)); });
+      return std::move(*result);
+    }
+  }
+
+  /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start with byte 0x01. Nesting joins
+  /// the names with "/": with_namespace("a").with_namespace("b") is with_namespace("a/b").
+  Store with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
+  /// The same store with another deadline for every call.
+  Store with_timeout(Duration timeout) const;
+  /// The same store, asynchronously.
+  AsyncStore async() const;
+
+  /// Names of the namespaces that hold entries, in order; the root namespace is not among them.
+  std::vector<std::string> namespaces() const;
+
+  /// Removes up to `limit` expired entries of all namespaces (0 = all there are), earliest first; returns how many.
+  std::uint64_t cleanup_expired(std::uint64_t limit = 0) const;
+  /// Starts the sweeper, or restarts it with other settings.
+  void start_sweeper(const SweeperOptions& options = {}) const;
+  void stop_sweeper() const;
+
+  Stats stats() const;
+  /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot). Nothing to do for `memory:`.
+  void sync() const;
+  /// Writes a snapshot now, while other calls go on. Unsupported for `memory:`.
+  SnapshotInfo snapshot() const;
+  /// Snapshots on disk, oldest first.
+  std::vector<SnapshotInfo> snapshots() const;
+  /// Removes the oldest snapshots until `keep` older ones remain beside the newest; returns how many were removed.
+  std::size_t prune_snapshots(std::size_t keep) const;
+
+  /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls throw Closed. Idempotent.
+  void close() const;
+
+ private:
+  friend class AsyncStore;
+  friend struct StoreAccess;
+  explicit Store(std::shared_ptr<const View> view);
+  void run_transaction(FunctionRef<void(Transaction&)> function) const;
+};
+
+/// Every operation of `Operations`, returning Async<T>. Transactions, update and entries stay blocking.
+class TUSKV_API AsyncStore final : public Operations<Asynchronous> {
+ public:
+  AsyncStore with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
+
+ private:
+  friend class Store;
+  explicit AsyncStore(std::shared_ptr<const View> view);
+};
+
+template <std::invocable<Transaction&> F>
+auto Transaction::transaction(F&& function) {
+  using R = std::invoke_result_t<F&, Transaction&>;
+  if constexpr (std::is_void_v<R>) {
+    run_savepoint([&](Transaction& tx) { function(tx); });
+  } else {
+    std::optional<R> result;
+    run_savepoint([&](Transaction& tx) { result.emplace(function(tx)); });
+    return std::move(*result);
+  }
+}
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,13 @@
+#pragma once
+
+// tuskv: a key-value store with one API over an embedded engine and PostgreSQL. This header is all that programs need;
+// tuskv/maintenance.h is for tools that work on a closed directory.
+
+#include "tuskv/async.h"
+#include "tuskv/bytes.h"
+#include "tuskv/error.h"
+#include "tuskv/operations.h"
+#include "tuskv/options.h"
+#include "tuskv/store.h"
+#include "tuskv/time.h"
+#include "tuskv/types.h"

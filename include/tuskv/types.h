@@ -1,0 +1,141 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "tuskv/bytes.h"
+#include "tuskv/export.h"
+#include "tuskv/time.h"
+
+// Plain types that operations take and return. Options are lent for the call, written with field names in the order of
+// declaration (`{.ttl = 30min}`), and trivially destructible: g++ 12 destroys other aggregates twice inside co_await.
+
+namespace tuskv {
+inline namespace v0 {
+
+/// What a write does to the expiry. At most one field may be given. Without any: `set`, `set_if_absent`, `set_if_present`, `set_many` and
+/// `get_and_set` store an entry that does not expire (or expires after the default TTL of its view); compare_and_swap and `update` keep a live entry's expiry.
+struct SetOptions {
+  /// Expires this long from now: 1 ms to 1000 years, otherwise InvalidArgument.
+  std::optional<Duration> ttl = {};
+  /// Expires at this instant of the store's clock. An instant that has passed makes the write an erase.
+  std::optional<Instant> expires_at = {};
+  /// Keeps the expiry of a live entry.
+  bool keep_ttl = false;
+  /// Does not expire, whatever the default TTL of the view.
+  bool persistent = false;
+};
+
+/// One entry for set_many. Its own `ttl` wins over the TTL of the whole call.
+struct Item {
+  Bytes key = {};
+  Bytes value = {};
+  std::optional<Duration> ttl = {};
+};
+
+/// The number that identifies one write of one key; it grows with every write of that key and is never used again.
+/// Numbers of different keys can be compared only within one embedded store.
+struct Version {
+  std::uint64_t number = 0;
+  friend constexpr bool operator==(Version, Version) = default;
+  friend constexpr auto operator<=>(Version, Version) = default;
+};
+
+/// A live entry with what the store knows of it. Stamps are kept in whole milliseconds by the embedded engine.
+struct Entry {
+  std::string key = {};
+  std::string value = {};
+  Version version = {};
+  std::optional<TimePoint> expires_at = {};
+  TimePoint created_at = {};
+  TimePoint updated_at = {};
+};
+
+/// How long a key will live.
+struct Ttl {
+  enum class State { missing, persistent, remaining };
+  State state = State::missing;
+  /// Time left, more than zero, when `state` is `remaining`.
+  std::chrono::milliseconds left = {};
+
+  /// As Redis answers TTL: -2 missing, -1 without expiry, otherwise seconds rounded up.
+  std::int64_t redis() const noexcept {
+    if (state == State::missing) return -2;
+    if (state == State::persistent) return -1;
+    return (left.count() + 999) / 1000;
+  }
+};
+
+/// What compare_and_swap and compare_and_erase found. `current` is the value that was actually compared when it did not match.
+struct CompareResult {
+  enum class Status { success, mismatch, not_found };
+  Status status = Status::not_found;
+  std::optional<std::string> current = {};
+  explicit operator bool() const noexcept { return status == Status::success; }
+};
+
+/// What `persist` found; true when an expiry was removed.
+struct PersistResult {
+  enum class Status { missing, had_none, removed };
+  Status status = Status::missing;
+  explicit operator bool() const noexcept { return status == Status::removed; }
+};
+
+/// Bounds and lifetime of a counter. A step that would leave [min, max] fails with Overflow and changes nothing.
+struct CounterOptions {
+  std::int64_t min = INT64_MIN;
+  std::int64_t max = INT64_MAX;
+  /// Expiry given when the counter is created (absent counts as 0); an existing counter keeps its own.
+  std::optional<Duration> ttl_if_created = {};
+};
+
+/// Which entries, in which order. Keys are ordered bytewise (unsigned).
+struct ScanOptions {
+  /// Only keys that start with these bytes; literal.
+  Bytes prefix = {};
+  /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. At most 1024 bytes. Empty = all.
+  Bytes glob = {};
+  /// Continue behind this key (before it when `reverse`); usually the `next` of the last page. Empty = from the start.
+  Bytes after = {};
+  /// 1 to 10000 entries a page.
+  std::size_t limit = 100;
+  bool reverse = false;
+  /// Leaves `value` of every entry empty.
+  bool keys_only = false;
+  /// For administration: also entries that have expired and are still stored.
+  bool include_expired = false;
+};
+
+/// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks at a bounded number of keys.
+struct Page {
+  std::vector<Entry> entries = {};
+  /// Where the next page starts (`after`); empty when this page is the last.
+  std::string next = {};
+};
+
+struct KeyPage {
+  std::vector<std::string> keys = {};
+  /// Where the next page starts (`after`); empty when this page is the last.
+  std::string next = {};
+};
+
+struct CountOptions {
+  Bytes prefix = {};
+  Bytes glob = {};
+};
+
+struct EraseOptions {
+  /// Confirms that an empty prefix, which means every key of the namespace, is meant.
+  bool allow_empty_prefix = false;
+};
+
+static_assert(std::is_trivially_destructible_v<SetOptions> && std::is_trivially_destructible_v<Item> &&
+              std::is_trivially_destructible_v<CounterOptions> && std::is_trivially_destructible_v<ScanOptions> &&
+              std::is_trivially_destructible_v<CountOptions> && std::is_trivially_destructible_v<EraseOptions>);
+
+}  // namespace v0
+}  // namespace tuskv

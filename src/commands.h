@@ -1,0 +1,160 @@
+// Commands are data. Everything a program can ask of a store is a unit of these eight commands, so that batching, transactions,
+// asynchronous calls and, later, a protocol server all use one path. A command carries its arguments (lent bytes, valid until the unit
+// has ended) and room for its reply.
+//
+// Keys are *stored keys*: namespace, NUL, key. A namespace holds no NUL, so no two namespaces can meet (the root namespace is the empty name).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "status.h"
+#include "tuskv/types.h"
+
+namespace tuskv {
+
+/// Judged on the live entry, in the same atomic step as the command's effect.
+struct Condition {
+  enum class Kind : std::uint8_t { always, absent, present, equals, version };
+  Kind kind = Kind::always;
+  std::uint64_t version = 0;
+  std::string_view bytes = {};
+};
+
+struct Expiry {
+  enum class Kind : std::uint8_t {
+    never,
+    keep,   ///< that of the live entry
+    after,  ///< `value` milliseconds from the store's now
+    at,     ///< `value` microseconds since 1970; in the past = the entry is gone
+  };
+  Kind kind = Kind::never;
+  std::int64_t value = 0;
+};
+
+enum class Want : std::uint8_t { nothing, meta, value };
+
+/// The live entry a command was judged on, before its effect.
+struct Seen {
+  bool found = false;
+  std::uint64_t version = 0;
+  std::int64_t expires_us = 0;  ///< 0: does not expire
+  std::int64_t created_us = 0;
+  std::int64_t updated_us = 0;
+  std::string value = {};  ///< when asked for, or when a condition `equals` did not hold
+};
+
+struct Read {
+  std::string_view key = {};
+  Want want = Want::value;
+  std::string* into = nullptr;  ///< where the value goes; never null when want is `value`
+  Seen seen = {};               ///< its `value` stays empty
+};
+
+struct Put {
+  std::string_view key = {};
+  std::string_view value = {};
+  Condition condition = {};
+  Expiry expiry = {};
+  bool want_previous = false;
+  bool applied = false;
+  std::uint64_t version = 0;  ///< of the entry written
+  Seen seen = {};
+};
+
+struct Erase {
+  std::string_view key = {};
+  Condition condition = {};
+  bool want_previous = false;
+  bool applied = false;  ///< the condition held; seen.found tells whether something was removed
+  Seen seen = {};
+};
+
+struct Touch {
+  std::string_view key = {};
+  Condition condition = {};  ///< in addition, the entry must be live
+  Expiry expiry = {};
+  Want want = Want::meta;
+  bool applied = false;
+  Seen seen = {};
+};
+
+/// Adds to a counter kept as canonical decimal text. Fails the unit with NotAnInteger, or Overflow beyond 64 bits.
+struct Add {
+  std::string_view key = {};
+  std::uint64_t magnitude = 0;
+  bool negative = false;
+  std::int64_t min = INT64_MIN;
+  std::int64_t max = INT64_MAX;
+  Expiry if_created = {};
+  bool applied = false;    ///< false: the sum would leave [min, max]; nothing changed
+  std::int64_t value = 0;  ///< after when applied, otherwise the present one
+  std::uint64_t version = 0;
+  std::int64_t expires_us = 0;
+  char digits[20] = {};  ///< the new value's text
+};
+
+/// Stored keys in [from, to); an empty `to` means no end.
+struct Range {
+  std::string_view from = {};
+  std::string_view to = {};
+};
+
+/// Matches the key behind `key_offset`. Substring and JSON-field filters are further kinds of this type.
+struct Filter {
+  enum class Kind : std::uint8_t { none, glob };
+  Kind kind = Kind::none;
+  std::string_view pattern = {};
+};
+
+struct Scan {
+  Range range = {};
+  std::string_view after = {};  ///< stored key; exclusive; empty = from the start
+  Filter filter = {};
+  std::size_t limit = 100;
+  std::size_t max_examined = 0;  ///< 0: kScanExaminedMax
+  std::size_t key_offset = 0;    ///< bytes of namespace cut off the keys of the reply
+  bool reverse = false;
+  bool include_expired = false;
+  Want want = Want::value;
+
+  std::vector<Entry> entries = {};
+  std::string next = {};  ///< stored key of the last entry examined; empty: the range is exhausted
+  /// What was examined, matching or not, as one number: equal before and after means nothing changed in between.
+  std::uint64_t examined = 0;
+  std::uint64_t fingerprint = 0;
+};
+
+struct Count {
+  Range range = {};
+  Filter filter = {};
+  std::size_t key_offset = 0;
+  std::uint64_t count = 0;
+};
+
+struct EraseRange {
+  Range range = {};
+  std::uint64_t erased = 0;  ///< live entries
+};
+
+using Command = std::variant<Read, Put, Erase, Touch, Add, Scan, Count, EraseRange>;
+
+/// An atomic, ordered group of commands: later ones see the effects of earlier ones; all take effect or none. Scan, Count and EraseRange
+/// stand alone in a unit. Pages and counts are not atomic against concurrent writes (transactions validate them).
+struct Unit {
+  std::span<Command> commands = {};
+  /// When one command's condition does not hold, none is applied.
+  bool require_all = false;
+  /// From the start of the call; the clock is read only before something blocks.
+  std::int64_t timeout_ms = 5000;
+  /// Null when the unit succeeded.
+  std::unique_ptr<Failure> failure = {};
+};
+
+}  // namespace tuskv

@@ -1,0 +1,92 @@
+// The one interface between the API and the engines. It is small and plural: whatever the API offers becomes units of commands here.
+// No exception crosses it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "status.h"
+#include "tuskv/options.h"
+#include "tuskv/store.h"
+
+namespace tuskv {
+
+/// Where the units of a handle go: an engine, or a transaction on one.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  /// Runs every unit, blocking until all have ended. Units are independent of each other: each succeeds or fails on its own. Units of one call that
+  /// touch the same key take effect in their order; others in any.
+  virtual void execute(std::span<Unit> units) = 0;
+};
+
+/// A unit handed over; the submitter keeps it alive, and its bytes, until `done` has been called.
+struct Submission {
+  Unit unit = {};
+  /// Called exactly once, from any thread, holding no lock; the submission may be destroyed inside. Must not block.
+  void (*done)(Submission& submission) noexcept = nullptr;
+};
+
+/// What an optimistic transaction has read and wants to write. No lock and no server transaction is held while it is filled.
+struct OptimisticTransaction {
+  struct KeyRead {
+    std::string key;
+    std::uint64_t version = 0;  ///< 0: absent
+  };
+  struct RangeRead {
+    std::string from;  ///< inclusive
+    std::string to;    ///< exclusive; empty: no end
+    std::uint64_t examined = 0;
+    std::uint64_t fingerprint = 0;
+  };
+  struct KeyWrite {
+    enum class Kind { put, erase, touch };
+    std::string key;
+    Kind kind = Kind::put;
+    std::string value = {};
+    std::int64_t expires_us = 0;   ///< put, touch; 0: never
+    bool restarts_created = false; ///< put: the entry was erased before in this transaction, so created_at starts again
+  };
+  std::vector<KeyRead> reads = {};
+  std::vector<RangeRead> ranges = {};
+  std::vector<KeyWrite> writes = {};  ///< one net write for each key
+  std::uint64_t validated_at = 0;     ///< the engine's own note: when the reads last held together
+};
+
+struct EngineSweeperOptions {
+  std::int64_t interval_ms = 1000;
+  std::size_t batch = 1000;
+};
+
+class Engine : public Executor {
+ public:
+  /// Runs one unit without blocking the caller for the disk or a server.
+  virtual void submit(Submission& submission) = 0;
+
+  /// Runs a read-only unit (Read, Scan, Count) for a transaction and adds what it read to `transaction`. Conflict when what was read before
+  /// does not hold any more: user code never sees two moments at once.
+  virtual Status read(OptimisticTransaction& transaction, Unit& unit) = 0;
+  /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing applied.
+  virtual Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) = 0;
+  /// The clock that decides expiry, in microseconds.
+  virtual std::int64_t now_us() = 0;
+
+  /// Removes up to `limit` expired entries (0: all there are).
+  virtual Result<std::uint64_t> remove_expired(std::uint64_t limit) = 0;
+  /// Starts the sweeper or changes its settings; nothing given stops it.
+  virtual Status set_sweeper(std::optional<EngineSweeperOptions> options) = 0;
+
+  virtual Result<Stats> stats() = 0;
+  virtual Status sync(std::int64_t timeout_ms) = 0;
+  virtual Result<SnapshotInfo> snapshot() = 0;
+  virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
+  virtual Result<std::size_t> prune_snapshots(std::size_t keep) = 0;
+  /// Idempotent; every later call of anything else fails with Closed.
+  virtual Status close() = 0;
+};
+
+}  // namespace tuskv

@@ -1,0 +1,34 @@
+// Every limit of tuskv that is not an option, in one place. Limits of options stand in the option table (src/option_table.cc).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tuskv {
+
+/// Namespace, NUL and key together: a key of this size still fits a PostgreSQL b-tree entry (2704 bytes), so that data can move.
+inline constexpr std::size_t kStoredKeyBytesMax = 2048;
+inline constexpr std::size_t kNamespaceBytesMax = 255;
+/// Names of namespaces that start with this byte are tuskv's own.
+inline constexpr char kReservedNamespaceByte = '\x01';
+
+inline constexpr std::size_t kValueBytesCeiling = std::size_t{1} << 30;
+/// Commands in one call (set_many, get_many) and net writes of one transaction.
+inline constexpr std::size_t kBatchCommandsMax = 1'000'000;
+/// Bytes of keys and values in one atomic batch or transaction: one log record.
+inline constexpr std::size_t kBatchBytesMax = std::size_t{1} << 30;
+
+inline constexpr std::int64_t kTtlMsMax = 31'556'952'000'000;  // 1000 years
+/// 9999-12-31: the last instant PostgreSQL and people can both write down.
+inline constexpr std::int64_t kInstantUsMax = 253'402'300'799'000'000;
+
+inline constexpr std::size_t kScanLimitMax = 10'000;
+/// Keys one page looks at before it ends early with a cursor.
+inline constexpr std::size_t kScanExaminedMax = 20'000;
+inline constexpr std::size_t kGlobBytesMax = 1024;
+
+inline constexpr int kUpdateAttempts = 64;
+inline constexpr int kTransactionAttempts = 64;
+inline constexpr int kSavepointDepthMax = 64;
+
+}  // namespace tuskv

@@ -1,0 +1,35 @@
+// What a handle is: where its commands go, under which namespace, with which deadline. Store, namespaced store and transaction differ in nothing else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine.h"
+
+namespace tuskv {
+
+/// Limits on arguments, fixed at open.
+struct ArgumentLimits {
+  std::size_t key_bytes_max = 1024;
+  std::size_t value_bytes_max = std::size_t{100} << 20;
+};
+
+class Session;
+
+/// Immutable and shared by handles; making another one is how with_namespace and with_timeout work.
+class View {
+ public:
+  std::shared_ptr<Engine> engine = {};
+  /// The engine, or the transaction. Not owned when it is a session: that outlives the callback its handles are for.
+  Executor* executor = nullptr;
+  std::shared_ptr<Session> session = {};  ///< null outside transactions
+  std::string prefix = std::string(1, '\0');  ///< namespace and NUL: what a stored key starts with
+  std::int64_t timeout_ms = 5000;
+  std::optional<std::int64_t> default_ttl_ms = {};
+  ArgumentLimits limits = {};
+  EngineSweeperOptions sweeper = {};
+};
+
+}  // namespace tuskv
