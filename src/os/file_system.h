@@ -33,8 +33,8 @@ class File {
   virtual Status write_at(std::uint64_t offset, std::string_view bytes) = 0;
   /// Makes the written bytes, and the size, survive a power loss (fdatasync).
   virtual Status sync() = 0;
-  /// Reserves space so that later writes below `size` cannot run out of it; the file's size becomes `size`, new bytes read as zero.
-  /// Returns false when the file system cannot reserve; the file is then unchanged.
+  /// Reserves space so that later writes below `size` cannot run out of it; the file grows to `size` (a longer one keeps its
+  /// size), new bytes read as zero. Returns false when the file system cannot reserve; the file is then unchanged.
   virtual Result<bool> allocate(std::uint64_t size) = 0;
   virtual Status truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() const = 0;
