@@ -1,8 +1,9 @@
-// Commands are data. Everything a program can ask of a store is a unit of these eight commands, so that batching, transactions,
-// asynchronous calls and, later, a protocol server all use one path. A command carries its arguments (lent bytes, valid until the unit
-// has ended) and room for its reply.
+// Commands are data. Everything a program can ask of a store is a unit of these eight commands, so that batching,
+// transactions, asynchronous calls and, later, a protocol server all use one path. A command carries its arguments
+// (lent bytes, valid until the unit has ended) and room for its reply.
 //
-// Keys are *stored keys*: namespace, NUL, key. A namespace holds no NUL, so no two namespaces can meet (the root namespace is the empty name).
+// Keys are *stored keys*: namespace, NUL, key. A namespace holds no NUL, so no two namespaces can meet (the root
+// namespace is the empty name).
 #pragma once
 
 #include <cstddef>
@@ -145,8 +146,9 @@ struct EraseRange {
 
 using Command = std::variant<Read, Put, Erase, Touch, Add, Scan, Count, EraseRange>;
 
-/// An atomic, ordered group of commands: later ones see the effects of earlier ones; all take effect or none. Scan, Count and EraseRange
-/// stand alone in a unit. Pages and counts are not atomic against concurrent writes (transactions validate them).
+/// An atomic, ordered group of commands: later ones see the effects of earlier ones; all take effect or none. Scan,
+/// Count and EraseRange stand alone in a unit. Pages and counts are not atomic against concurrent writes (transactions
+/// validate them).
 struct Unit {
   std::span<Command> commands = {};
   /// When one command's condition does not hold, none is applied.

@@ -1,5 +1,5 @@
-// The one interface between the API and the engines. It is small and plural: whatever the API offers becomes units of commands here.
-// No exception crosses it.
+// The one interface between the API and the engines. It is small and plural: whatever the API offers becomes units of
+// commands here. No exception crosses it.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace tuskv {
 class Executor {
  public:
   virtual ~Executor() = default;
-  /// Runs every unit, blocking until all have ended. Units are independent of each other: each succeeds or fails on its own. Units of one call that
-  /// touch the same key take effect in their order; others in any.
+  /// Runs every unit, blocking until all have ended. Units are independent of each other: each succeeds or fails on its
+  /// own. Units of one call that touch the same key take effect in their order; others in any.
   virtual void execute(std::span<Unit> units) = 0;
 };
 
@@ -31,7 +31,8 @@ struct Submission {
   void (*done)(Submission& submission) noexcept = nullptr;
 };
 
-/// What an optimistic transaction has read and wants to write. No lock and no server transaction is held while it is filled.
+/// What an optimistic transaction has read and wants to write. No lock and no server transaction is held while it is
+/// filled.
 struct OptimisticTransaction {
   struct KeyRead {
     std::string key;
@@ -48,8 +49,9 @@ struct OptimisticTransaction {
     std::string key;
     Kind kind = Kind::put;
     std::string value = {};
-    std::int64_t expires_us = 0;   ///< put, touch; 0: never
-    bool restarts_created = false; ///< put: the entry was erased before in this transaction, so created_at starts again
+    std::int64_t expires_us = 0;  ///< put, touch; 0: never
+    bool restarts_created =
+        false;  ///< put: the entry was erased before in this transaction, so created_at starts again
   };
   std::vector<KeyRead> reads = {};
   std::vector<RangeRead> ranges = {};
@@ -67,10 +69,11 @@ class Engine : public Executor {
   /// Runs one unit without blocking the caller for the disk or a server.
   virtual void submit(Submission& submission) = 0;
 
-  /// Runs a read-only unit (Read, Scan, Count) for a transaction and adds what it read to `transaction`. Conflict when what was read before
-  /// does not hold any more: user code never sees two moments at once.
+  /// Runs a read-only unit (Read, Scan, Count) for a transaction and adds what it read to `transaction`. Conflict when
+  /// what was read before does not hold any more: user code never sees two moments at once.
   virtual Status read(OptimisticTransaction& transaction, Unit& unit) = 0;
-  /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing applied.
+  /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing
+  /// applied.
   virtual Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) = 0;
   /// The clock that decides expiry, in microseconds.
   virtual std::int64_t now_us() = 0;

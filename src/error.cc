@@ -45,7 +45,8 @@ std::string_view to_string(Outcome outcome) noexcept {
 Error::Error(Code code, Outcome outcome, const std::string& message, std::string sqlstate)
     : std::runtime_error(message), code_(code), outcome_(outcome), sqlstate_(std::move(sqlstate)) {}
 
-// Defined here, not in the header, so that a shared library holds the one type_info and a catch in the program finds it.
+// Defined here, not in the header, so that a shared library holds the one type_info and a catch in the program finds
+// it.
 Error::Error(const Error&) = default;
 Error& Error::operator=(const Error&) = default;
 Error::~Error() = default;

@@ -1,4 +1,5 @@
-// Every limit of tuskv that is not an option, in one place. Limits of options stand in the option table (src/option_table.cc).
+// Every limit of tuskv that is not an option, in one place. Limits of options stand in the option table
+// (src/option_table.cc).
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,8 @@
 
 namespace tuskv {
 
-/// Namespace, NUL and key together: a key of this size still fits a PostgreSQL b-tree entry (2704 bytes), so that data can move.
+/// Namespace, NUL and key together: a key of this size still fits a PostgreSQL b-tree entry (2704 bytes), so that data
+/// can move.
 inline constexpr std::size_t kStoredKeyBytesMax = 2048;
 inline constexpr std::size_t kNamespaceBytesMax = 255;
 /// Names of namespaces that start with this byte are tuskv's own.

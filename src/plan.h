@@ -1,5 +1,6 @@
-// What a command does to an entry, as a pure function: state, command and time give a change and a reply. Both engines use it, so
-// every condition, expiry and counter means the same on each. Nothing here reads a clock, locks, or touches a disk.
+// What a command does to an entry, as a pure function: state, command and time give a change and a reply. Both engines
+// use it, so every condition, expiry and counter means the same on each. Nothing here reads a clock, locks, or touches
+// a disk.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +34,9 @@ struct PlannedChange {
 /// The one liveness rule.
 constexpr bool is_live(std::int64_t expires_us, std::int64_t now_us) { return expires_us == 0 || now_us < expires_us; }
 
-/// Plans one keyed command (Read, Put, Erase, Touch, Add): fills its reply, except `version`, and says what changes. Fails with
-/// NotAnInteger or Overflow, then nothing changes. `version` is known only when the change is committed: see set_version.
+/// Plans one keyed command (Read, Put, Erase, Touch, Add): fills its reply, except `version`, and says what changes.
+/// Fails with NotAnInteger or Overflow, then nothing changes. `version` is known only when the change is committed: see
+/// set_version.
 Status plan(const EntryState& state, Command& command, std::int64_t now_us, PlannedChange& change);
 
 /// The stored key of a keyed command.

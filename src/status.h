@@ -1,5 +1,6 @@
 // Failures as values. No exception crosses the engine interface (a batch leader must never throw into another caller's
-// batch), so everything below the API returns Status or Result<T>; the API turns a Failure into tuskv::Error at one place.
+// batch), so everything below the API returns Status or Result<T>; the API turns a Failure into tuskv::Error at one
+// place.
 #pragma once
 
 #include <cassert>
@@ -76,8 +77,8 @@ class [[nodiscard]] Result {
 }  // namespace tuskv
 
 /// Returns the failure of a Status expression from the enclosing function.
-#define TUSKV_RETURN_IF_ERROR(expression)                             \
-  do {                                                                \
-    ::tuskv::Status tuskv_status_ = (expression);                     \
-    if (!tuskv_status_.ok()) return tuskv_status_;                    \
+#define TUSKV_RETURN_IF_ERROR(expression)          \
+  do {                                             \
+    ::tuskv::Status tuskv_status_ = (expression);  \
+    if (!tuskv_status_.ok()) return tuskv_status_; \
   } while (false)

@@ -1,4 +1,5 @@
-// What a handle is: where its commands go, under which namespace, with which deadline. Store, namespaced store and transaction differ in nothing else.
+// What a handle is: where its commands go, under which namespace, with which deadline. Store, namespaced store and
+// transaction differ in nothing else.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ class View {
   std::shared_ptr<Engine> engine = {};
   /// The engine, or the transaction. Not owned when it is a session: that outlives the callback its handles are for.
   Executor* executor = nullptr;
-  std::shared_ptr<Session> session = {};  ///< null outside transactions
+  std::shared_ptr<Session> session = {};      ///< null outside transactions
   std::string prefix = std::string(1, '\0');  ///< namespace and NUL: what a stored key starts with
   std::int64_t timeout_ms = 5000;
   std::optional<std::int64_t> default_ttl_ms = {};

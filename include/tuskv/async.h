@@ -34,8 +34,9 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 
 }  // namespace detail
 
-/// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in any C++20 coroutine
-/// (which resumes on the thread that completes it: do not block there), `wait()` for it, or give `then` a callback. One that is never ended does nothing.
+/// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in
+/// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, or give
+/// `then` a callback. One that is never ended does nothing.
 template <class T>
 class [[nodiscard("an Async does nothing until it is awaited, waited for or given a callback")]] Async {
  public:
@@ -53,15 +54,14 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     return decode_(*operation_);
   }
 
-  /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before `then` returns.
-  /// T must be default-constructible. The callback must not throw.
+  /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before
+  /// `then` returns. T must be default-constructible. The callback must not throw.
   template <class F>
   void then(F callback) &&;
 
   class Awaiter {
    public:
-    explicit Awaiter(Async&& async) noexcept
-        : operation_(std::move(async.operation_)), decode_(async.decode_) {}
+    explicit Awaiter(Async&& async) noexcept : operation_(std::move(async.operation_)), decode_(async.decode_) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
       if (suspended_) detail::forget(std::move(operation_));  // the coroutine was destroyed while it waited

@@ -20,9 +20,9 @@ template <class T>
 concept BytesSource =
     std::convertible_to<const T&, std::string_view> && !std::same_as<std::remove_cvref_t<T>, std::nullptr_t>;
 
-/// Bytes lent for the duration of a call: a key, a value, a prefix. Converts from strings, string views and literals, and
-/// from nothing else, so that `set("counter", 0)`, `get(nullptr)` and `get({"a", "b"})` do not compile. A literal ends at its first
-/// NUL: write `"a\0b"sv` for bytes that contain one. Never store a Bytes built from a temporary.
+/// Bytes lent for the duration of a call: a key, a value, a prefix. Converts from strings, string views and literals,
+/// and from nothing else, so that `set("counter", 0)`, `get(nullptr)` and `get({"a", "b"})` do not compile. A literal
+/// ends at its first NUL: write `"a\0b"sv` for bytes that contain one. Never store a Bytes built from a temporary.
 class TUSKV_API Bytes {
  public:
   constexpr Bytes() noexcept = default;

@@ -8,7 +8,8 @@
 #include "tuskv/export.h"
 #include "tuskv/store.h"
 
-// Work on the directory of a `file:` store that is not open. Each takes the directory's lock (Busy when a program has it open) and throws Error.
+// Work on the directory of a `file:` store that is not open. Each takes the directory's lock (Busy when a program has
+// it open) and throws Error.
 
 namespace tuskv {
 inline namespace v0 {
@@ -42,13 +43,15 @@ struct RepairReport {
   std::string backup = {};
 };
 
-/// Makes a damaged directory open again with all that can be read: valid records and snapshot blocks, in order. What was found is kept beside it.
+/// Makes a damaged directory open again with all that can be read: valid records and snapshot blocks, in order. What
+/// was found is kept beside it.
 TUSKV_API RepairReport repair(Bytes directory);
 
 TUSKV_API std::vector<SnapshotInfo> list_snapshots(Bytes directory);
 /// As Store::prune_snapshots.
 TUSKV_API std::size_t prune_snapshots(Bytes directory, std::size_t keep);
-/// Makes the state of a kept snapshot the present one. The state before is kept as a snapshot of its own; returns that one.
+/// Makes the state of a kept snapshot the present one. The state before is kept as a snapshot of its own; returns that
+/// one.
 TUSKV_API SnapshotInfo restore_snapshot(Bytes directory, std::uint64_t ordinal);
 
 /// One row of the table of options: what a URL parameter is called, its form, its default and its meaning.

@@ -50,12 +50,13 @@ concept PairRange = requires(const R& range) {
   range.end();
 };
 
-/// Every operation on entries, written once for both modes. A store, a namespaced store and a transaction differ only in where
-/// their commands go; use `KeyValue&` (store.h) for functions that accept any of them.
+/// Every operation on entries, written once for both modes. A store, a namespaced store and a transaction differ only
+/// in where their commands go; use `KeyValue&` (store.h) for functions that accept any of them.
 ///
-/// For every call: keys are 1 to max_key_bytes arbitrary bytes (InvalidKey otherwise), values 0 to max_value_bytes (TooLarge). An
-/// expired entry is absent in every answer, count and condition. Wrong arguments throw at the call, before any effect; a batch with
-/// one wrong item does nothing at all. Every call is atomic, batches included, and thread-safe. Failures are thrown as Error.
+/// For every call: keys are 1 to max_key_bytes arbitrary bytes (InvalidKey otherwise), values 0 to max_value_bytes
+/// (TooLarge). An expired entry is absent in every answer, count and condition. Wrong arguments throw at the call,
+/// before any effect; a batch with one wrong item does nothing at all. Every call is atomic, batches included, and
+/// thread-safe. Failures are thrown as Error.
 template <class Mode>
 class TUSKV_API Operations {
  public:
@@ -123,15 +124,17 @@ class TUSKV_API Operations {
   Reply<std::uint64_t> erase_many(const KeyRange auto& keys) const {
     return erase_many(std::span<const Bytes>(lend_keys(keys)));
   }
-  /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument unless confirmed.
+  /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument
+  /// unless confirmed.
   Reply<std::uint64_t> erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
   /// Removes every key of this namespace and of no other; returns how many were live.
   Reply<std::uint64_t> clear() const;
 
   // ---- atomic
 
-  /// Adds `by` to a counter kept as decimal text (absent counts as 0) and returns the sum. Keeps the expiry. NotAnInteger when
-  /// the value is anything but an optional minus and digits without leading zeros; Overflow when the sum leaves 64 bits or the given bounds.
+  /// Adds `by` to a counter kept as decimal text (absent counts as 0) and returns the sum. Keeps the expiry.
+  /// NotAnInteger when the value is anything but an optional minus and digits without leading zeros; Overflow when the
+  /// sum leaves 64 bits or the given bounds.
   Reply<std::int64_t> increment(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
   template <std::floating_point F>
   Reply<std::int64_t> increment(Bytes key, F by, const CounterOptions& options = {}) const = delete;
@@ -139,7 +142,8 @@ class TUSKV_API Operations {
   Reply<std::int64_t> decrement(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
   template <std::floating_point F>
   Reply<std::int64_t> decrement(Bytes key, F by, const CounterOptions& options = {}) const = delete;
-  /// Sets the value when the present one equals `expected` (nullopt: when the key is absent). Keeps the expiry unless told otherwise.
+  /// Sets the value when the present one equals `expected` (nullopt: when the key is absent). Keeps the expiry unless
+  /// told otherwise.
   Reply<CompareResult> compare_and_swap(Bytes key, std::optional<Bytes> expected, Value value,
                                         const SetOptions& options = {}) const;
   /// The same, when the entry is still the one with this version.

@@ -12,8 +12,9 @@ inline namespace v0 {
 
 /// When a write is answered.
 enum class Durability {
-  durable,   ///< Once it survives a crash of the machine. One sync serves all writers waiting at that moment.
-  relaxed,   ///< Once it survives a crash of the process; synced in the background. A crash of the machine loses at most the last moments, in order.
+  durable,  ///< Once it survives a crash of the machine. One sync serves all writers waiting at that moment.
+  relaxed,  ///< Once it survives a crash of the process; synced in the background. A crash of the machine loses at most
+            ///< the last moments, in order.
   unlogged,  ///< At once. Kept by snapshots only: on an interval and at close.
 };
 
@@ -32,8 +33,10 @@ struct Event {
   std::string_view message = {};
 };
 
-/// How a store behaves, fixed at open. Every field except `on_event` is also a query parameter of the URL with the same name
-/// (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error naming the option and the rule.
+/// How a store behaves, fixed at open. Every field except `on_event` is also a query parameter of the URL with the same
+/// name
+/// (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error naming the option and
+/// the rule.
 struct Options {
   /// Every call ends by then. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
@@ -65,7 +68,8 @@ struct Options {
   /// Threads that write and read snapshots. 1 to 64.
   std::size_t snapshot_threads = 2;
 
-  /// Called from background threads, and during open; must not block and must not call the store. Null = events are dropped.
+  /// Called from background threads, and during open; must not block and must not call the store. Null = events are
+  /// dropped.
   void (*on_event)(void* context, const Event& event) = nullptr;
   void* event_context = nullptr;
 };

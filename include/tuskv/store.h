@@ -21,7 +21,8 @@ class Engine;  // internal
 
 inline namespace v0 {
 
-/// What an `update` function wants done with the key. Converts from a string (set, keeping the expiry) and from nullopt (erase).
+/// What an `update` function wants done with the key. Converts from a string (set, keeping the expiry) and from nullopt
+/// (erase).
 class TUSKV_API Change {
  public:
   Change(std::string value, const SetOptions& options = {.keep_ttl = true});
@@ -54,24 +55,25 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// Reads into `value`, reusing its memory; false (and `value` empty) when absent.
   bool get_into(Bytes key, std::string& value) const;
 
-  /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the end). `change`
-  /// gets the present value or nullopt and returns a Change; it may run again when another write came in between, runs under no lock, and
-  /// leaves the entry alone by throwing. Conflict after kUpdateAttempts.
+  /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the
+  /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
+  /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after kUpdateAttempts.
   template <class F>
     requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
   std::optional<std::string> update(Bytes key, F&& change) const {
     return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change));
   }
 
-  /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen exactly once; `limit`
-  /// is the page size. The range owns copies of what it was given.
+  /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen
+  /// exactly once; `limit` is the page size. The range owns copies of what it was given.
   EntryRange entries(const ScanOptions& options = {}) const;
 
  protected:
   using Operations::Operations;
 
  private:
-  std::optional<std::string> update_erased(Bytes key, FunctionRef<Change(std::optional<std::string_view>)> change) const;
+  std::optional<std::string> update_erased(Bytes key,
+                                           FunctionRef<Change(std::optional<std::string_view>)> change) const;
 };
 
 /// A single-pass range over entries; see KeyValue::entries.
@@ -127,7 +129,8 @@ class TUSKV_API Transaction final : public KeyValue {
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  /// Runs `function(tx)` as a savepoint: when it throws, what it wrote is undone and the exception goes on; the outer transaction can continue.
+  /// Runs `function(tx)` as a savepoint: when it throws, what it wrote is undone and the exception goes on; the outer
+  /// transaction can continue.
   template <std::invocable<Transaction&> F>
   auto transaction(F&& function);
 
@@ -147,8 +150,8 @@ struct NamespaceOptions {
 };
 
 struct SweeperOptions {
-  std::optional<Duration> interval = {};     ///< default: Options::sweep_interval
-  std::optional<std::size_t> batch = {};     ///< default: Options::sweep_batch
+  std::optional<Duration> interval = {};  ///< default: Options::sweep_interval
+  std::optional<std::size_t> batch = {};  ///< default: Options::sweep_batch
 };
 
 struct SnapshotInfo {
@@ -162,11 +165,11 @@ struct SnapshotInfo {
 
 /// What a store holds and has done since it was opened. Counts are exact at some moment during the call.
 struct Stats {
-  std::string engine = {};       ///< "memory", "file" or "postgresql"
+  std::string engine = {};  ///< "memory", "file" or "postgresql"
   Durability durability = Durability::durable;
-  std::uint64_t entries = 0;     ///< stored, expired ones included, all namespaces
-  std::uint64_t expired = 0;     ///< of these, expired and not yet removed
-  std::uint64_t key_bytes = 0;   ///< namespace included
+  std::uint64_t entries = 0;    ///< stored, expired ones included, all namespaces
+  std::uint64_t expired = 0;    ///< of these, expired and not yet removed
+  std::uint64_t key_bytes = 0;  ///< namespace included
   std::uint64_t value_bytes = 0;
   std::uint64_t value_bytes_max = 0;  ///< largest value written since open or loaded
   std::uint64_t memory_bytes = 0;     ///< estimate: entries and indexes
@@ -178,10 +181,10 @@ struct Stats {
   std::uint64_t snapshots = 0;
   std::uint64_t snapshot_failures = 0;
   std::optional<SnapshotInfo> newest_snapshot = {};
-  std::uint64_t recovered_records = 0;      ///< read from the log at open
-  std::uint64_t recovered_torn_bytes = 0;   ///< unfinished tail cut off at open
-  std::uint64_t swept = 0;                  ///< expired entries removed
-  std::uint64_t conflicts = 0;              ///< transactions and updates that had to run again
+  std::uint64_t recovered_records = 0;     ///< read from the log at open
+  std::uint64_t recovered_torn_bytes = 0;  ///< unfinished tail cut off at open
+  std::uint64_t swept = 0;                 ///< expired entries removed
+  std::uint64_t conflicts = 0;             ///< transactions and updates that had to run again
 };
 
 class AsyncStore;
@@ -189,8 +192,9 @@ class AsyncStore;
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store.
 class TUSKV_API Store final : public KeyValue {
  public:
-  /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config for a wrong URL
-  /// or option, Busy (with the pid of the holder) when the directory is open elsewhere, Corruption naming file and offset, Io, NoSpace.
+  /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config
+  /// for a wrong URL or option, Busy (with the pid of the holder) when the directory is open elsewhere, Corruption
+  /// naming file and offset, Io, NoSpace.
   static Store open(Bytes url, const Options& options = {});
 
   Store(const Store&);
@@ -200,9 +204,10 @@ class TUSKV_API Store final : public KeyValue {
   /// The last handle closes the store; problems go to the event hook. Call close() to see them.
   ~Store();
 
-  /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing). Serializable. The function
-  /// runs again when another write changed what it read, so it must have no other effects; Conflict after kTransactionAttempts. A call that
-  /// failed with Conflict inside dooms the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function runs, are refused.
+  /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing).
+  /// Serializable. The function runs again when another write changed what it read, so it must have no other effects;
+  /// Conflict after kTransactionAttempts. A call that failed with Conflict inside dooms the attempt even when the
+  /// function swallowed it. Calls on the store itself, by the same thread while the function runs, are refused.
   template <std::invocable<Transaction&> F>
   auto transaction(F&& function) const {
     using R = std::invoke_result_t<F&, Transaction&>;
@@ -215,8 +220,9 @@ class TUSKV_API Store final : public KeyValue {
     }
   }
 
-  /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start with byte 0x01. Nesting joins
-  /// the names with "/": with_namespace("a").with_namespace("b") is with_namespace("a/b").
+  /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start
+  /// with byte 0x01. Nesting joins the names with "/": with_namespace("a").with_namespace("b") is
+  /// with_namespace("a/b").
   Store with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
   /// The same store with another deadline for every call.
   Store with_timeout(Duration timeout) const;
@@ -233,7 +239,8 @@ class TUSKV_API Store final : public KeyValue {
   void stop_sweeper() const;
 
   Stats stats() const;
-  /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot). Nothing to do for `memory:`.
+  /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot).
+  /// Nothing to do for `memory:`.
   void sync() const;
   /// Writes a snapshot now, while other calls go on. Unsupported for `memory:`.
   SnapshotInfo snapshot() const;
@@ -242,7 +249,8 @@ class TUSKV_API Store final : public KeyValue {
   /// Removes the oldest snapshots until `keep` older ones remain beside the newest; returns how many were removed.
   std::size_t prune_snapshots(std::size_t keep) const;
 
-  /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls throw Closed. Idempotent.
+  /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls
+  /// throw Closed. Idempotent.
   void close() const;
 
  private:

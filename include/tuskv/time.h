@@ -16,7 +16,8 @@ inline namespace v0 {
 using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
 
 namespace detail {
-/// `count` units of Period as units of Target, rounded up; saturates at the ends of the range instead of wrapping, NaN gives 0.
+/// `count` units of Period as units of Target, rounded up; saturates at the ends of the range instead of wrapping, NaN
+/// gives 0.
 template <class Target, class Rep, class Period>
 constexpr std::int64_t saturated_count(std::chrono::duration<Rep, Period> duration) noexcept {
   using Limits = std::numeric_limits<std::int64_t>;
@@ -39,8 +40,9 @@ constexpr std::int64_t saturated_count(std::chrono::duration<Rep, Period> durati
 }
 }  // namespace detail
 
-/// A span of time in milliseconds. Converts from any std::chrono duration: rounded up to whole milliseconds, saturated at the
-/// ends of the range (std::chrono::hours::max() stays huge and is refused by the range check instead of overflowing into the past).
+/// A span of time in milliseconds. Converts from any std::chrono duration: rounded up to whole milliseconds, saturated
+/// at the ends of the range (std::chrono::hours::max() stays huge and is refused by the range check instead of
+/// overflowing into the past).
 class TUSKV_API Duration {
  public:
   template <class Rep, class Period>
@@ -53,7 +55,8 @@ class TUSKV_API Duration {
   std::int64_t ms_ = 0;
 };
 
-/// An instant of the wall clock given by the caller. Converts from any std::chrono::system_clock time point, saturating.
+/// An instant of the wall clock given by the caller. Converts from any std::chrono::system_clock time point,
+/// saturating.
 class TUSKV_API Instant {
  public:
   template <class D>

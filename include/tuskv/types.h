@@ -17,8 +17,9 @@
 namespace tuskv {
 inline namespace v0 {
 
-/// What a write does to the expiry. At most one field may be given. Without any: `set`, `set_if_absent`, `set_if_present`, `set_many` and
-/// `get_and_set` store an entry that does not expire (or expires after the default TTL of its view); compare_and_swap and `update` keep a live entry's expiry.
+/// What a write does to the expiry. At most one field may be given. Without any: `set`, `set_if_absent`,
+/// `set_if_present`, `set_many` and `get_and_set` store an entry that does not expire (or expires after the default TTL
+/// of its view); compare_and_swap and `update` keep a live entry's expiry.
 struct SetOptions {
   /// Expires this long from now: 1 ms to 1000 years, otherwise InvalidArgument.
   std::optional<Duration> ttl = {};
@@ -70,7 +71,8 @@ struct Ttl {
   }
 };
 
-/// What compare_and_swap and compare_and_erase found. `current` is the value that was actually compared when it did not match.
+/// What compare_and_swap and compare_and_erase found. `current` is the value that was actually compared when it did not
+/// match.
 struct CompareResult {
   enum class Status { success, mismatch, not_found };
   Status status = Status::not_found;
@@ -97,7 +99,8 @@ struct CounterOptions {
 struct ScanOptions {
   /// Only keys that start with these bytes; literal.
   Bytes prefix = {};
-  /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. At most 1024 bytes. Empty = all.
+  /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. At most 1024 bytes. Empty =
+  /// all.
   Bytes glob = {};
   /// Continue behind this key (before it when `reverse`); usually the `next` of the last page. Empty = from the start.
   Bytes after = {};
@@ -110,7 +113,8 @@ struct ScanOptions {
   bool include_expired = false;
 };
 
-/// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks at a bounded number of keys.
+/// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks
+/// at a bounded number of keys.
 struct Page {
   std::vector<Entry> entries = {};
   /// Where the next page starts (`after`); empty when this page is the last.

@@ -1,5 +1,6 @@
 // The only seam to the disk. Every file operation of the embedded engine goes through these two interfaces, so that the
-// tests can lose what was not synced, fail any single call, and stop the world at any call (tests/support/simulated_file_system.h).
+// tests can lose what was not synced, fail any single call, and stop the world at any call
+// (tests/support/simulated_file_system.h).
 //
 // What an implementation promises is what POSIX and Linux file systems promise, no more:
 //  - written bytes survive the process at once, and a power loss only after a sync of the file;
@@ -7,8 +8,8 @@
 //  - a failed sync may have dropped the bytes: it must never be retried on the same File (poison instead).
 //
 // Errors are Status values naming the operation, the path, the offset where there is one, and the system's reason:
-// Code::NoSpace for ENOSPC and EDQUOT (and EFBIG), Code::Busy from lock(), otherwise Code::Io. EINTR and short transfers are finished
-// inside and never seen by callers.
+// Code::NoSpace for ENOSPC and EDQUOT (and EFBIG), Code::Busy from lock(), otherwise Code::Io. EINTR and short
+// transfers are finished inside and never seen by callers.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +34,9 @@ class File {
   virtual Status write_at(std::uint64_t offset, std::string_view bytes) = 0;
   /// Makes the written bytes, and the size, survive a power loss (fdatasync).
   virtual Status sync() = 0;
-  /// Reserves space so that later writes below `size` cannot run out of it; the file grows to `size` (a longer one keeps its
-  /// size), new bytes read as zero. Returns false when the file system cannot reserve; the file is then unchanged.
+  /// Reserves space so that later writes below `size` cannot run out of it; the file grows to `size` (a longer one
+  /// keeps its size), new bytes read as zero. Returns false when the file system cannot reserve; the file is then
+  /// unchanged.
   virtual Result<bool> allocate(std::uint64_t size) = 0;
   virtual Status truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() const = 0;
@@ -91,8 +93,9 @@ class FileSystem {
   virtual Status sync_directory(const std::string& path) = 0;
   /// Free bytes for this user on the file system that holds `path`.
   virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
-  /// Takes the exclusive lock of `directory` at once (file LOCK in it, holding the owner's pid), or fails with Busy naming the
-  /// holder's pid when another process, or another opener of this one (also by another path), has it. A lock dies with its process.
+  /// Takes the exclusive lock of `directory` at once (file LOCK in it, holding the owner's pid), or fails with Busy
+  /// naming the holder's pid when another process, or another opener of this one (also by another path), has it. A lock
+  /// dies with its process.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& directory) = 0;
 };
 

@@ -1,7 +1,8 @@
-// The standard mutexes with clang's thread-safety annotations, so that the compiler proves which lock guards which field
-// (clang, -Wthread-safety; elsewhere the annotations vanish). Shared fields are declared `T x_ TUSKV_GUARDED_BY(mutex_)`,
-// functions that need a lock held `TUSKV_REQUIRES(mutex_)`, functions that take it themselves `TUSKV_EXCLUDES(mutex_)`.
-// Wait in a loop around CondVar::wait: a predicate lambda would be analysed as a function that holds no lock.
+// The standard mutexes with clang's thread-safety annotations, so that the compiler proves which lock guards which
+// field (clang, -Wthread-safety; elsewhere the annotations vanish). Shared fields are declared `T x_
+// TUSKV_GUARDED_BY(mutex_)`, functions that need a lock held `TUSKV_REQUIRES(mutex_)`, functions that take it
+// themselves `TUSKV_EXCLUDES(mutex_)`. Wait in a loop around CondVar::wait: a predicate lambda would be analysed as a
+// function that holds no lock.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,8 @@
 // The operating system's files, through Linux system calls. What each call promises stands in os/file_system.h.
 //
-// Nothing here follows a symbolic link in the last component, waits on a FIFO, hands a descriptor to a child program, or leaves
-// a file readable by others: whoever can write to the parent directory must not be able to lead the store elsewhere.
+// Nothing here follows a symbolic link in the last component, waits on a FIFO, hands a descriptor to a child program,
+// or leaves a file readable by others: whoever can write to the parent directory must not be able to lead the store
+// elsewhere.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -77,7 +78,8 @@ class PosixFile final : public File {
     std::size_t done = 0;
     while (done < size) {
       const auto place = static_cast<off_t>(offset + done);
-      const ssize_t got = retry_interrupted([&] { return ::pread(descriptor_.get(), buffer + done, size - done, place); });
+      const ssize_t got =
+          retry_interrupted([&] { return ::pread(descriptor_.get(), buffer + done, size - done, place); });
       if (got < 0) return failed(errno, "read", offset + done);
       if (got == 0) break;
       done += static_cast<std::size_t>(got);
@@ -111,8 +113,8 @@ class PosixFile final : public File {
     if (retry_interrupted([&] { return ::fallocate(descriptor_.get(), 0, 0, length); }) == 0) return true;
     const int error = errno;
     if (error == EOPNOTSUPP || error == ENOSYS) return false;
-    // ext4 keeps what it reserved before the disk was full, and the grown size with it: give both back. Nothing more can be
-    // done when that fails too, and the caller learns of the first failure anyway.
+    // ext4 keeps what it reserved before the disk was full, and the grown size with it: give both back. Nothing more
+    // can be done when that fails too, and the caller learns of the first failure anyway.
     [[maybe_unused]] const int given_back =
         retry_interrupted([&] { return ::ftruncate(descriptor_.get(), before.st_size); });
     return failed(error, "allocate", size);
@@ -147,8 +149,8 @@ class PosixDirectoryLock final : public DirectoryLock {
  public:
   explicit PosixDirectoryLock(UniqueFd descriptor) : descriptor_(std::move(descriptor)) {}
 
-  /// Unlocks by word rather than by closing, since a child forked meanwhile shares the description and would keep it locked;
-  /// that child in turn must not unlock what its parent holds.
+  /// Unlocks by word rather than by closing, since a child forked meanwhile shares the description and would keep it
+  /// locked; that child in turn must not unlock what its parent holds.
   ~PosixDirectoryLock() override {
     if (::getpid() == owner_) ::flock(descriptor_.get(), LOCK_UN);
   }
@@ -167,8 +169,8 @@ pid_t read_pid(int descriptor) {
   return std::max<pid_t>(pid, 0);
 }
 
-/// For people and for messages only, so a full disk does not keep the store from opening. Written over the old text before
-/// cutting: then a block that is there already serves.
+/// For people and for messages only, so a full disk does not keep the store from opening. Written over the old text
+/// before cutting: then a block that is there already serves.
 void write_pid(int descriptor) {
   const std::string text = std::to_string(::getpid()) + "\n";
   const ssize_t put = retry_interrupted([&] { return ::pwrite(descriptor, text.data(), text.size(), 0); });

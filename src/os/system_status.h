@@ -1,4 +1,5 @@
-// How an errno value becomes a Status: one wording and one choice of Code for every implementation of the file-system seam.
+// How an errno value becomes a Status: one wording and one choice of Code for every implementation of the file-system
+// seam.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ struct FailedCall {
   std::string_view target = {};                        ///< the second path of rename and link
 };
 
-/// "write data/log-1.tlog at 4096: No space left on device". Code::NoSpace for ENOSPC, EDQUOT and EFBIG, otherwise Code::Io.
+/// "write data/log-1.tlog at 4096: No space left on device". Code::NoSpace for ENOSPC, EDQUOT and EFBIG, otherwise
+/// Code::Io.
 Status system_status(int error, const FailedCall& call);
 
 }  // namespace tuskv::os

@@ -25,7 +25,8 @@ class UniqueFd final {
   int get() const { return descriptor_; }
   int release() { return std::exchange(descriptor_, -1); }
 
-  /// Never retried after EINTR: Linux has closed the descriptor by then, and its number may belong to another thread's file.
+  /// Never retried after EINTR: Linux has closed the descriptor by then, and its number may belong to another thread's
+  /// file.
   void reset(int descriptor = -1) {
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = descriptor;
