@@ -66,8 +66,8 @@ CALLS = (
          ("src/",), ("src/os/", "src/cli/"), "files are reached through os::FileSystem only"),
     Call(re.compile(r"(?<![\w>])::" + FILE_CALLS + r"\s*\("), ("src/",), ("src/os/", "src/cli/"),
          "files are reached through os::FileSystem only"),
-    Call(re.compile(r"\bstd::(?:rename|fopen|[io]?fstream|filesystem::)"), ("src/", "include/"), ("src/os/", "src/cli/"),
-         "files are reached through os::FileSystem only"),
+    Call(re.compile(r"\bstd::(?:rename|fopen|[io]?fstream|filesystem::)"), ("src/", "include/"),
+         ("src/os/", "src/cli/"), "files are reached through os::FileSystem only"),
     Call(re.compile(r"\bnew\s+[A-Za-z_:(]|\bnew\s*\(|(?<!= )(?<!operator )\bdelete\b(?!\s*[;,)])"),
          ("src/", "include/", "tests/", "examples/"), ("src/operation.cc",), "std::make_unique, or a container"),
     Call(re.compile(r"\bstd::(?:cout|cerr|clog)\b|(?<![\w.>])(?:std::)?(?:printf|fprintf|puts|fputs)\s*\("),
@@ -197,6 +197,11 @@ def check_arrows(tree: Tree) -> Iterator[Violation]:
                 yield Violation(name, number, problem)
 
 
+def declaration(header: str) -> str:
+    """A header without the preprocessor lines and access specifiers before it."""
+    return re.sub(r"^\s*(?:#[^\n]*\n\s*|(?:public|private|protected)\s*:\s*)*", "", header)
+
+
 def without_template_prefix(header: str) -> str:
     while header.startswith("template"):
         depth = 0
@@ -215,7 +220,7 @@ def without_template_prefix(header: str) -> str:
 
 def brace_kind(code: str, header: str, position: int) -> str:
     """What a brace opens: `scope` (namespace, class), `function`, or `other` (an initialiser, an enum)."""
-    header = without_template_prefix(re.sub(r"^\s*(?:#[^\n]*\n\s*|(?:public|private|protected)\s*:\s*)*", "", header))
+    header = without_template_prefix(declaration(header))
     if re.match(r"(?:inline\s+)?namespace\b|(?:friend\s+|typedef\s+)?(?:class|struct|union)\b|extern\s*\"", header):
         return "scope"
     if re.match(r"requires\b", header) and re.search(r"\s(?:class|struct|union)\s+[^()]+$", header):
@@ -228,7 +233,7 @@ def brace_kind(code: str, header: str, position: int) -> str:
 
 
 def function_name(header: str) -> str:
-    header = without_template_prefix(re.sub(r"^\s*(?:#[^\n]*\n\s*|(?:public|private|protected)\s*:\s*)*", "", header))
+    header = without_template_prefix(declaration(header))
     macro = re.match(r"(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP|BENCHMARK\w*)\s*\(([^)]*)\)", header)
     if macro:
         return re.sub(r"\s*,\s*", ".", macro.group(1).strip())
@@ -245,7 +250,7 @@ def functions(text: str) -> Iterator:
         if found == "{":
             inside = stack and stack[-1][0] != "scope"
             kind = "other" if inside else brace_kind(code, code[start:position], position)
-            header_start = start + len(code[start:position]) - len(code[start:position].lstrip())
+            header_start = position - len(declaration(code[start:position]))
             stack.append((kind, header_start, code[start:position]))
             if kind != "other":
                 start = position + 1
