@@ -1,0 +1,29 @@
+# Tests of the project itself rather than of what it computes: style, public headers, packaging.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+find_program(CLANGXX clang++)
+
+add_test(NAME tidy_test COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/tidy_test.py)
+set_tests_properties(tidy_test PROPERTIES LABELS house)
+
+set(compilers ${CMAKE_CXX_COMPILER})
+if(CLANGXX)
+  list(APPEND compilers ${CLANGXX})
+endif()
+list(REMOVE_DUPLICATES compilers)
+foreach(compiler IN LISTS compilers)
+  cmake_path(GET compiler FILENAME compiler_name)
+  foreach(standard c++20 c++2b)
+    set(name headers:${compiler_name}:${standard})
+    add_test(NAME ${name}
+      COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/headers.sh ${PROJECT_SOURCE_DIR}/include ${compiler} ${standard})
+    set_tests_properties(${name} PROPERTIES LABELS "house;slow")
+  endforeach()
+endforeach()
+
+if(TUSKV_INSTALL AND NOT BUILD_SHARED_LIBS)
+  foreach(variant static shared nested)
+    add_test(NAME install:${variant} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/install/run.sh
+      ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/tests/install ${variant})
+    set_tests_properties(install:${variant} PROPERTIES LABELS "house;slow" TIMEOUT 900)
+  endforeach()
+endif()

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Proves that tuskv can be used from outside: run.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR VARIANT
+#   static  what BUILD_DIR has built, installed; by find_package with g++ and clang, C++20 and C++23, and by pkg-config
+#   shared  add_subdirectory as a shared library, then that installed; by find_package and by pkg-config
+#   nested  add_subdirectory as a static library
+set -euo pipefail
+
+source_dir=$1
+build_dir=$2
+variant=$4
+scratch=$3/$variant
+prefix=$scratch/prefix
+consumer=$source_dir/tests/install
+# Built in passing, never debugged: no optimisation, no symbols.
+quick=(-G Ninja -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-O0")
+
+rm -rf "$scratch"
+mkdir -p "$scratch"
+
+say() {
+  echo "-- $*"
+}
+
+# with_find_package COMPILER STANDARD
+with_find_package() {
+  say "find_package, $1, C++$2"
+  local build=$scratch/$1-$2
+  cmake -S "$consumer" -B "$build" "${quick[@]}" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$1" \
+    -DCMAKE_CXX_STANDARD="$2" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  cmake --build "$build" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  "$build/consumer"
+}
+
+# with_pkg_config PKG-CONFIG-ARGUMENTS…
+with_pkg_config() {
+  say "pkg-config $*"
+  local flags
+  export PKG_CONFIG_PATH
+  PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name tuskv.pc)")
+  pkg-config --validate tuskv
+  read -ra flags <<<"$(pkg-config "$@" --cflags --libs tuskv)"
+  g++ -std=c++20 "$consumer/consumer.cc" -o "$scratch/with_pkg_config" "${flags[@]}"
+  LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$scratch/with_pkg_config"
+}
+
+# with_add_subdirectory CMAKE-ARGUMENTS…
+with_add_subdirectory() {
+  say "add_subdirectory $*"
+  cmake -S "$consumer" -B "$scratch/nested" "${quick[@]}" -DTUSKV_SOURCE_DIR="$source_dir" \
+    -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)" "$@" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  cmake --build "$scratch/nested" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  "$scratch/nested/consumer"
+}
+
+# What a user must not get: headers of ours outside tuskv/, symbols of ours outside the API.
+check_prefix() {
+  [[ $(ls "$prefix/include") == tuskv ]]
+  diff <(cd "$source_dir/include" && find tuskv -type f | sort) <(cd "$prefix/include" && find tuskv -type f | sort)
+}
+
+check_exports() {
+  say "exported symbols"
+  local library=$1 inner
+  inner=$(nm -DC --defined-only "$library" | grep -E ' tuskv::(os|embedded|postgres|coordination)::' || true)
+  [[ -z $inner ]] || { echo "internals are exported: $inner"; exit 1; }
+}
+
+case $variant in
+  static)
+    cmake --install "$build_dir" --prefix "$prefix" >/dev/null
+    check_prefix
+    for compiler in g++ clang++; do
+      with_find_package "$compiler" 20
+      with_find_package "$compiler" 23
+    done
+    with_pkg_config --static
+    ;;
+  shared)
+    with_add_subdirectory -DBUILD_SHARED_LIBS=ON -DTUSKV_INSTALL=ON
+    cmake --install "$scratch/nested" --prefix "$prefix" >/dev/null
+    check_prefix
+    check_exports "$(find "$prefix" -name 'libtuskv.so')"
+    with_find_package g++ 20
+    with_pkg_config
+    ;;
+  nested)
+    with_add_subdirectory
+    ! test -e "$scratch/nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
+    ;;
+  *)
+    echo "no variant $variant" >&2
+    exit 2
+    ;;
+esac
