@@ -2,9 +2,11 @@
 //
 // Invariants:
 //  - A record is encoded and written under one mutex, so the log never has a hole before an acknowledged record.
-//  - A failed write changes nothing: offset and sequence stay, the next append overwrites. A failed sync poisons the log for good: no
+//  - A failed write changes nothing: offset and sequence stay, the next append overwrites. A failed sync poisons the
+//  log for good: no
 //    second sync on that descriptor, waiting writers get outcome `unknown`.
-//  - A segment exists durably, with its header, before any record goes into it; a full one ends in a seal, so a missing successor is noticed.
+//  - A segment exists durably, with its header, before any record goes into it; a full one ends in a seal, so a missing
+//  successor is noticed.
 #pragma once
 
 #include <atomic>
@@ -29,7 +31,8 @@ struct LogOptions {
   std::uint64_t segment_bytes_max = std::uint64_t{64} << 20;
   std::uint64_t next_ordinal = 1;   ///< of the first segment it makes
   std::uint64_t last_sequence = 0;  ///< recovered; every record up to it is synced
-  /// Called once, after the first segment of this opening exists durably and before its first record: the manifest must learn of it.
+  /// Called once, after the first segment of this opening exists durably and before its first record: the manifest must
+  /// learn of it.
   Status (*on_first_segment)(void* context, std::uint64_t ordinal) = nullptr;
   void* context = nullptr;
 };
@@ -49,19 +52,22 @@ class Log final {
   /// The next sequence, without a record. Only while not recording.
   std::uint64_t next_sequence();
 
-  /// Waits until every record up to `sequence` survives a power loss; the first waiter syncs for all. Timeout (outcome unknown) after `timeout_ms`.
+  /// Waits until every record up to `sequence` survives a power loss; the first waiter syncs for all. Timeout (outcome
+  /// unknown) after `timeout_ms`.
   Status wait_synced(std::uint64_t sequence, std::int64_t timeout_ms);
-  /// Without blocking: true when it is so already; otherwise calls `done` once, from the log's own thread, when it is so or has failed.
+  /// Without blocking: true when it is so already; otherwise calls `done` once, from the log's own thread, when it is
+  /// so or has failed.
   bool notify_synced(std::uint64_t sequence, void (*done)(void* context, const Status& status), void* context);
   std::uint64_t synced_sequence() const { return synced_.load(std::memory_order_acquire); }
   std::uint64_t last_sequence() const { return last_.load(std::memory_order_acquire); }
   /// Ok, or why the log is poisoned.
   Status health() const;
 
-  /// Ends the present segment with a seal and starts the next, whose ordinal it returns: records from the call on are in that and later
-  /// ones. Call while no append can happen. Does not sync.
+  /// Ends the present segment with a seal and starts the next, whose ordinal it returns: records from the call on are
+  /// in that and later ones. Call while no append can happen. Does not sync.
   Result<std::uint64_t> roll();
-  /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can happen.
+  /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can
+  /// happen.
   Result<std::uint64_t> start_recording();
   /// Seals (closes) the present segment and goes back to handing out sequences. Call while no append can happen.
   Status stop_recording();

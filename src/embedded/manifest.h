@@ -1,5 +1,5 @@
-// MANIFEST: the one file that says which other files are the store. It is replaced by write aside, sync, rename, sync folder, and so is
-// always whole. See manifest.cc for the format.
+// MANIFEST: the one file that says which other files are the store. It is replaced by write aside, sync, rename, sync
+// folder, and so is always whole. See manifest.cc for the format.
 #pragma once
 
 #include <array>
@@ -21,8 +21,8 @@ struct PartInfo {
   std::uint64_t entries = 0;
 };
 
-/// A snapshot: part files, and the log records written while they were dumped. Parts alone are not a state (an entry may be newer than its
-/// neighbour); parts and delta together are exactly the state at `end_sequence`.
+/// A snapshot: part files, and the log records written while they were dumped. Parts alone are not a state (an entry
+/// may be newer than its neighbour); parts and delta together are exactly the state at `end_sequence`.
 struct SnapshotManifest {
   std::uint64_t ordinal = 0;  ///< 0: none, the store starts empty
   std::uint64_t start_sequence = 0;
@@ -38,7 +38,8 @@ struct Manifest {
   /// Of this store's hash table; random, so that keys cannot be chosen to collide.
   std::uint64_t hash_seed = 0;
   SnapshotManifest snapshot = {};
-  /// True in the manifest inside a snapshot's folder: parts and delta lie beside it, not in snapshot-<ordinal>. Such a folder opens as a store of its own.
+  /// True in the manifest inside a snapshot's folder: parts and delta lie beside it, not in snapshot-<ordinal>. Such a
+  /// folder opens as a store of its own.
   bool is_snapshot_folder = false;
   /// False: log segments outside the snapshot are not part of the store (unlogged).
   bool logged = true;
@@ -49,7 +50,8 @@ struct Manifest {
 };
 
 std::string encode_manifest(const Manifest& manifest);
-/// Refuses anything damaged (Corruption), anything that is not a manifest and any newer version (Config), naming `path`.
+/// Refuses anything damaged (Corruption), anything that is not a manifest and any newer version (Config), naming
+/// `path`.
 Result<Manifest> decode_manifest(std::string_view bytes, const std::string& path);
 
 Result<Manifest> read_manifest(os::FileSystem& file_system, const std::string& directory);

@@ -12,7 +12,8 @@ namespace tuskv::embedded {
 
 enum class ChangeOp : std::uint8_t { put = 1, erase = 2, touch = 3, erase_range = 4 };
 
-/// One effect, absolute and idempotent: no TTL, no condition. `erase_range` has its bounds in `key` and `value` (empty `value`: no end).
+/// One effect, absolute and idempotent: no TTL, no condition. `erase_range` has its bounds in `key` and `value` (empty
+/// `value`: no end).
 struct Change {
   ChangeOp op = ChangeOp::put;
   std::string_view key = {};
@@ -28,7 +29,8 @@ enum class RecordKind : std::uint32_t {
   close = 3,  ///< orderly end; whatever follows starts in a new segment
 };
 
-/// A record being filled, reused by its owner. Encoding needs no lock; `finish` stamps what is known only under the log's mutex.
+/// A record being filled, reused by its owner. Encoding needs no lock; `finish` stamps what is known only under the
+/// log's mutex.
 class RecordBuffer {
  public:
   /// Empties the buffer for another record. Gives memory back when the last record was a large one.
@@ -57,8 +59,8 @@ struct RecordHeader {
 inline constexpr std::size_t kRecordHeaderBytes = 40;
 inline constexpr std::size_t kRecordAlignment = 8;
 
-/// Decodes and verifies the record that starts `bytes` (which may hold more); false when there is no valid record for this segment and
-/// offset. Trusts nothing in `bytes`.
+/// Decodes and verifies the record that starts `bytes` (which may hold more); false when there is no valid record for
+/// this segment and offset. Trusts nothing in `bytes`.
 bool decode_record_header(std::string_view bytes, std::uint64_t segment_id, std::uint64_t offset, RecordHeader& header);
 
 /// Walks the changes of a verified record.

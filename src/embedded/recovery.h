@@ -1,5 +1,5 @@
-// Opening a directory: manifest, snapshot parts, their delta, then the log, in order, into a keyspace. See recovery.cc for how a torn tail is
-// told from damage.
+// Opening a directory: manifest, snapshot parts, their delta, then the log, in order, into a keyspace. See recovery.cc
+// for how a torn tail is told from damage.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,8 @@ struct RecoveryOptions {
   bool may_write = true;
 };
 
-/// Fills `keyspace` with the state in the directory and makes sure that all of it survives a power loss before it returns. Cuts a torn tail
-/// and removes leftovers of what was never published. Corruption names file and offset.
+/// Fills `keyspace` with the state in the directory and makes sure that all of it survives a power loss before it
+/// returns. Cuts a torn tail and removes leftovers of what was never published. Corruption names file and offset.
 Result<Recovered> recover(os::FileSystem& file_system, const RecoveryOptions& options, Keyspace& keyspace);
 
 }  // namespace tuskv::embedded

@@ -1,26 +1,165 @@
-// One shard of the keyspace: entries, a hash table for points, an ordered index for scans (kept on insert and erase only) and an expiry
-// index for the sweeper.
+// One shard of the keyspace: entries, a hash table for points, an ordered index for scans (touched on insert and erase
+// only) and an expiry index for the sweeper.
 //
-// Two locks, so that readers never wait for the disk: `writer` is held while a change is planned, logged and applied; `map` is held shared by
-// readers and exclusively only while a change is applied. Only the holder of `writer` changes a shard, so it may read without `map`.
+// Two locks, so that readers never wait for the disk: `writer` is held while a change is planned, logged and applied;
+// `map` is held shared by readers and exclusively only while a change is applied. Only the holder of `writer` changes a
+// shard, so it may read without `map` (the *_as_writer functions). Order over the whole engine: writer mutexes by
+// ascending shard, the log's mutex, map locks by ascending shard.
 #pragma once
 
+#include <absl/container/btree_set.h>
+
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include "embedded/hash_table.h"
+#include "embedded/record.h"
+#include "embedded/stored_entry.h"
+#include "os/mutex.h"
 
 namespace tuskv::embedded {
 
-struct StoredEntry;  // one allocation: header, key, value (shard.cc)
+/// Bytewise order of keys; also compares entries with bare keys.
+struct KeyOrder {
+  using is_transparent = void;
+  static std::string_view key(const StoredEntry* entry) { return entry->key(); }
+  static std::string_view key(std::string_view key) { return key; }
+  template <class A, class B>
+  bool operator()(const A& a, const B& b) const {
+    return key(a) < key(b);
+  }
+};
 
-/// What readers see of an entry; valid while the map lock, or the writer mutex, is held.
-struct EntryView {
-  std::string_view key = {};
-  std::string_view value = {};
+/// The seeded hash of keys, shared by all shards.
+class KeyHash final {
+ public:
+  explicit KeyHash(std::uint64_t seed) : seed_(seed) {}
+  std::uint64_t operator()(std::string_view key) const;
+
+ private:
+  std::uint64_t seed_;
+};
+
+/// A change that has been given its place: what is left needs no allocation and no failure can stop it.
+struct PreparedChange {
+  Change change = {};
+  std::uint64_t hash = 0;
   std::uint64_t sequence = 0;
-  std::int64_t expires_us = 0;  ///< 0: never
-  std::int64_t created_us = 0;
-  std::int64_t updated_us = 0;
+  StoredEntry* existing = nullptr;
+  StoredEntry* fresh = nullptr;  ///< null: in place
+};
+
+class Shard final {
+ public:
+  using OrderedIndex = absl::btree_set<StoredEntry*, KeyOrder>;
+
+  explicit Shard(KeyHash hash) : hash_(hash) {}
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  mutable os::Mutex writer;
+  mutable os::SharedMutex map;
+
+  // ---- read
+
+  const StoredEntry* find(std::uint64_t hash, std::string_view key) const TUSKV_REQUIRES_SHARED(map) {
+    return table_.find(hash, key);
+  }
+  const OrderedIndex& ordered() const TUSKV_REQUIRES_SHARED(map) { return ordered_; }
+  /// What an absent key reveals: no entry is missing because of a later change than this.
+  std::uint64_t last_erase_sequence() const TUSKV_REQUIRES_SHARED(map) { return last_erase_sequence_; }
+  /// Grows before each change can be seen; equal twice means that nothing changed in between.
+  std::uint64_t change_count() const { return change_count_.load(std::memory_order_acquire); }
+
+  const StoredEntry* find_as_writer(std::uint64_t hash, std::string_view key) const TUSKV_REQUIRES(writer) {
+    return table_as_writer().find(hash, key);
+  }
+  const OrderedIndex& ordered_as_writer() const TUSKV_REQUIRES(writer) {
+    map.assert_held_shared();
+    return ordered_;
+  }
+  std::uint64_t last_erase_sequence_as_writer() const TUSKV_REQUIRES(writer) {
+    map.assert_held_shared();
+    return last_erase_sequence_;
+  }
+
+  // ---- write
+
+  /// Makes room for so many new entries. Readers go on meanwhile.
+  void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
+  /// Allocates what the change needs; make_room first.
+  PreparedChange prepare(std::uint64_t hash, const Change& change, std::uint64_t sequence) TUSKV_REQUIRES(writer);
+  void install(const PreparedChange& prepared) TUSKV_REQUIRES(writer, map);
+  /// Erases up to `limit` entries with keys in [from, to); false when none is left.
+  bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence)
+      TUSKV_REQUIRES(writer, map);
+  /// Removes up to `limit` entries that are dead at `now_us`, earliest first; returns how many. Not logged: replay
+  /// finds them dead as well.
+  std::size_t remove_expired(std::int64_t now_us, std::size_t limit) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
+  /// Removes the entry if it is still dead at `now_us`.
+  bool remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) TUSKV_REQUIRES(writer)
+      TUSKV_EXCLUDES(map);
+  std::size_t count_expired(std::int64_t now_us) const TUSKV_REQUIRES_SHARED(map);
+
+  // ---- load: before the shard is shared, by one thread, without locks
+
+  void reserve(std::size_t entries);
+  void load(std::uint64_t hash, const Change& put, std::uint64_t sequence);
+  void replay(std::uint64_t hash, const Change& change, std::uint64_t sequence);
+  void finish_loading();
+  void set_hash(KeyHash hash) { hash_ = hash; }
+
+  // ---- totals, readable without a lock
+
+  std::uint64_t entry_count() const { return entry_count_.load(std::memory_order_relaxed); }
+  std::uint64_t key_bytes() const { return key_bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t value_bytes() const { return value_bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t value_bytes_max() const { return value_bytes_max_.load(std::memory_order_relaxed); }
+  std::uint64_t entry_memory_bytes() const { return entry_memory_bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t index_memory_bytes() const TUSKV_REQUIRES_SHARED(map);
+
+ private:
+  using ExpiryIndex = absl::btree_set<std::pair<std::int64_t, StoredEntry*>>;
+
+  const HashTable& table_as_writer() const TUSKV_REQUIRES(writer) {
+    map.assert_held_shared();
+    return table_;
+  }
+  const ExpiryIndex& expiry_as_writer() const TUSKV_REQUIRES(writer) {
+    map.assert_held_shared();
+    return expiry_;
+  }
+  void install_put(const PreparedChange& prepared) TUSKV_REQUIRES(writer, map);
+  void remove(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
+  void count_in(const StoredEntry& entry);
+  void count_out(const StoredEntry& entry);
+  void replay_put(std::uint64_t hash, const Change& put, std::uint64_t sequence);
+  void replay_erase(std::uint64_t hash, StoredEntry* entry);
+  void bump_change_count() {
+    change_count_.store(change_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  KeyHash hash_;
+  HashTable table_ TUSKV_GUARDED_BY(map);
+  OrderedIndex ordered_ TUSKV_GUARDED_BY(map);
+  ExpiryIndex expiry_ TUSKV_GUARDED_BY(map);
+  std::uint64_t last_erase_sequence_ TUSKV_GUARDED_BY(map) = 0;
+  std::atomic<std::uint64_t> change_count_ = 0;
+
+  std::atomic<std::uint64_t> entry_count_ = 0;
+  std::atomic<std::uint64_t> key_bytes_ = 0;
+  std::atomic<std::uint64_t> value_bytes_ = 0;
+  std::atomic<std::uint64_t> value_bytes_max_ = 0;
+  std::atomic<std::uint64_t> entry_memory_bytes_ = 0;
+
+  /// Entries in the order they came from disk, until finish_loading; erased ones are in `unloaded_` and freed there.
+  std::vector<StoredEntry*> loaded_;
+  std::vector<StoredEntry*> unloaded_;
 };
 
 }  // namespace tuskv::embedded

@@ -1,0 +1,86 @@
+#include "embedded/keyspace.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <thread>
+
+namespace tuskv::embedded {
+
+std::size_t default_shard_count() {
+  const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
+  return std::clamp(std::bit_ceil(4 * processors), kShardCountMin, kShardCountMax);
+}
+
+Keyspace::Keyspace(std::size_t shard_count, std::uint64_t hash_seed)
+    : hash_(hash_seed), shard_shift_(64U - static_cast<unsigned>(std::countr_zero(shard_count))) {
+  assert(std::has_single_bit(shard_count));
+  shards_.reserve(shard_count);
+  for (std::size_t i = 0; i < shard_count; ++i) shards_.push_back(std::make_unique<Shard>(hash_));
+}
+
+Keyspace::~Keyspace() = default;
+
+void Keyspace::set_hash_seed(std::uint64_t hash_seed) {
+  assert(entry_count() == 0);
+  hash_ = KeyHash(hash_seed);
+  for (auto& shard : shards_) shard->set_hash(hash_);
+}
+
+void Keyspace::reserve(std::uint64_t entries) {
+  // Shards differ by chance: a little more than the mean saves most of them a growth.
+  const std::uint64_t each = entries / shards_.size();
+  for (auto& shard : shards_) shard->reserve(each + each / 16);
+}
+
+void Keyspace::load_entry(std::uint64_t hash, const Change& put, std::uint64_t sequence) {
+  shards_[shard_index(hash)]->load(hash, put, sequence);
+}
+
+void Keyspace::replay(std::size_t shard, std::uint64_t hash, const Change& change, std::uint64_t sequence) {
+  shards_[shard]->replay(hash, change, sequence);
+}
+
+void Keyspace::finish_loading(std::size_t shard) { shards_[shard]->finish_loading(); }
+
+bool Keyspace::dump(std::size_t shard_index, std::string_view after, std::size_t limit,
+                    void (*visit)(void* context, const EntryView& entry), void* context) const {
+  const Shard& shard = *shards_[shard_index];
+  os::ReaderLock lock(shard.map);
+  const Shard::OrderedIndex& ordered = shard.ordered();
+  std::size_t visited = 0;
+  for (auto it = after.empty() ? ordered.begin() : ordered.upper_bound(after); it != ordered.end(); ++it) {
+    if (visited == limit) return true;
+    visit(context, (*it)->view());
+    ++visited;
+  }
+  return visited == limit;
+}
+
+void Keyspace::lock_all_writers() {
+  for (auto& shard : shards_) shard->writer.lock();
+}
+
+void Keyspace::unlock_all_writers() {
+  for (auto& shard : shards_) shard->writer.unlock();
+}
+
+std::uint64_t Keyspace::entry_count() const {
+  std::uint64_t total = 0;
+  for (const auto& shard : shards_) total += shard->entry_count();
+  return total;
+}
+
+std::uint64_t Keyspace::key_bytes() const {
+  std::uint64_t total = 0;
+  for (const auto& shard : shards_) total += shard->key_bytes();
+  return total;
+}
+
+std::uint64_t Keyspace::value_bytes() const {
+  std::uint64_t total = 0;
+  for (const auto& shard : shards_) total += shard->value_bytes();
+  return total;
+}
+
+}  // namespace tuskv::embedded

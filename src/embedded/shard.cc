@@ -1,0 +1,159 @@
+#include "embedded/shard.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+namespace tuskv::embedded {
+namespace {
+
+/// Adds to a total that only one thread writes at a time and any thread reads.
+void add(std::atomic<std::uint64_t>& total, std::uint64_t amount) {
+  total.store(total.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+void subtract(std::atomic<std::uint64_t>& total, std::uint64_t amount) {
+  total.store(total.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+std::uint64_t KeyHash::operator()(std::string_view key) const {
+  return XXH3_64bits_withSeed(key.data(), key.size(), seed_);
+}
+
+Shard::~Shard() {
+  table_.for_each([](StoredEntry* entry) { StoredEntry::destroy(entry); });
+  for (StoredEntry* entry : unloaded_) StoredEntry::destroy(entry);
+}
+
+void Shard::count_in(const StoredEntry& entry) {
+  add(entry_count_, 1);
+  add(key_bytes_, entry.key().size());
+  add(value_bytes_, entry.value().size());
+  add(entry_memory_bytes_, entry.allocated_bytes() + sizeof(std::size_t));
+  if (entry.value().size() > value_bytes_max()) value_bytes_max_.store(entry.value().size(), std::memory_order_relaxed);
+}
+
+void Shard::count_out(const StoredEntry& entry) {
+  subtract(entry_count_, 1);
+  subtract(key_bytes_, entry.key().size());
+  subtract(value_bytes_, entry.value().size());
+  subtract(entry_memory_bytes_, entry.allocated_bytes() + sizeof(std::size_t));
+}
+
+std::uint64_t Shard::index_memory_bytes() const {
+  // A b-tree node is half to wholly full; three quarters is what random inserts settle at.
+  return table_.memory_bytes() + ordered_.size() * sizeof(StoredEntry*) * 4 / 3 +
+         expiry_.size() * sizeof(ExpiryIndex::value_type) * 4 / 3;
+}
+
+void Shard::make_room(std::size_t inserts) {
+  if (!table_as_writer().needs_growth(inserts)) return;
+  HashTable grown = table_as_writer().grown(inserts, hash_);
+  os::WriterLock lock(map);
+  std::swap(table_, grown);
+}
+
+PreparedChange Shard::prepare(std::uint64_t hash, const Change& change, std::uint64_t sequence) {
+  PreparedChange prepared{
+      .change = change, .hash = hash, .sequence = sequence, .existing = table_as_writer().find(hash, change.key)};
+  if (change.op == ChangeOp::put) {
+    if (prepared.existing == nullptr || !prepared.existing->fits(change)) {
+      prepared.fresh = StoredEntry::make(change, sequence);
+    }
+  } else if (change.op == ChangeOp::touch && prepared.existing != nullptr) {
+    const EntryView view = prepared.existing->view();
+    prepared.change.value = view.value;
+    prepared.change.created_us = view.created_us;
+    prepared.fresh = StoredEntry::make(prepared.change, sequence);
+  }
+  return prepared;
+}
+
+void Shard::install(const PreparedChange& prepared) {
+  bump_change_count();
+  if (prepared.change.op == ChangeOp::erase) {
+    if (prepared.existing != nullptr) remove(prepared.hash, prepared.existing);
+    last_erase_sequence_ = std::max(last_erase_sequence_, prepared.sequence);
+  } else if (prepared.change.op == ChangeOp::put || prepared.existing != nullptr) {
+    install_put(prepared);
+  }
+}
+
+void Shard::install_put(const PreparedChange& prepared) {
+  StoredEntry* const existing = prepared.existing;
+  if (existing != nullptr) {
+    count_out(*existing);
+    if (existing->expires_us() != 0) expiry_.erase({existing->expires_us(), existing});
+  }
+  StoredEntry* const entry = prepared.fresh != nullptr ? prepared.fresh : existing;
+  if (existing == nullptr) {
+    table_.insert(prepared.hash, entry);
+    ordered_.insert(entry);
+  } else if (entry != existing) {
+    table_.replace(prepared.hash, existing, entry);
+    // The same key at another address: its place in the order does not change.
+    const_cast<StoredEntry*&>(*ordered_.find(existing)) = entry;
+    StoredEntry::destroy(existing);
+  } else {
+    entry->overwrite(prepared.change, prepared.sequence);
+  }
+  if (entry->expires_us() != 0) expiry_.insert({entry->expires_us(), entry});
+  count_in(*entry);
+}
+
+void Shard::remove(std::uint64_t hash, StoredEntry* entry) {
+  count_out(*entry);
+  if (entry->expires_us() != 0) expiry_.erase({entry->expires_us(), entry});
+  ordered_.erase(entry);
+  table_.erase(hash, entry);
+  StoredEntry::destroy(entry);
+}
+
+bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) {
+  bump_change_count();
+  last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
+  std::vector<StoredEntry*> doomed;
+  for (auto it = ordered_.lower_bound(from); it != ordered_.end() && doomed.size() < limit; ++it) {
+    if (!to.empty() && (*it)->key() >= to) break;
+    doomed.push_back(*it);
+  }
+  for (StoredEntry* entry : doomed) remove(hash_(entry->key()), entry);
+  return doomed.size() == limit;
+}
+
+std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) {
+  const ExpiryIndex& expiry = expiry_as_writer();
+  if (expiry.empty() || expiry.begin()->first > now_us) return 0;
+  os::WriterLock lock(map);
+  bump_change_count();
+  std::size_t removed = 0;
+  while (removed < limit && !expiry_.empty() && expiry_.begin()->first <= now_us) {
+    StoredEntry* entry = expiry_.begin()->second;
+    // The entry's absence reveals the write that made it expire.
+    last_erase_sequence_ = std::max(last_erase_sequence_, entry->sequence());
+    remove(hash_(entry->key()), entry);
+    ++removed;
+  }
+  return removed;
+}
+
+bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) {
+  StoredEntry* entry = table_as_writer().find(hash, key);
+  if (entry == nullptr || entry->expires_us() == 0 || entry->expires_us() > now_us) return false;
+  os::WriterLock lock(map);
+  bump_change_count();
+  last_erase_sequence_ = std::max(last_erase_sequence_, entry->sequence());
+  remove(hash, entry);
+  return true;
+}
+
+std::size_t Shard::count_expired(std::int64_t now_us) const {
+  std::size_t expired = 0;
+  for (auto it = expiry_.begin(); it != expiry_.end() && it->first <= now_us; ++it) ++expired;
+  return expired;
+}
+
+}  // namespace tuskv::embedded

@@ -1,0 +1,51 @@
+#include "embedded/stored_entry.h"
+
+#include <malloc.h>
+
+#include <cstdlib>
+#include <new>
+
+namespace tuskv::embedded {
+
+StoredEntry* StoredEntry::make(const Change& put, std::uint64_t sequence) {
+  void* memory = std::malloc(size_bytes(put));
+  if (memory == nullptr) throw std::bad_alloc();
+  auto* entry = static_cast<StoredEntry*>(memory);
+  entry->fill(put, sequence);
+  return entry;
+}
+
+void StoredEntry::destroy(StoredEntry* entry) { std::free(entry); }
+
+std::size_t StoredEntry::allocated_bytes() const { return malloc_usable_size(const_cast<StoredEntry*>(this)); }
+
+bool StoredEntry::fits(const Change& put) const {
+  // Large values are copied into a new allocation before the map lock is taken, so that readers do not wait for the
+  // copy.
+  constexpr std::size_t kCopyUnderLockBytesMax = 4096;
+  const std::size_t wanted = size_bytes(put);
+  if (wanted > kCopyUnderLockBytesMax) return false;
+  const std::size_t allocated = allocated_bytes();
+  return wanted <= allocated && allocated - wanted <= allocated / 4 + 16;
+}
+
+void StoredEntry::overwrite(const Change& put, std::uint64_t sequence) { fill(put, sequence); }
+
+void StoredEntry::fill(const Change& put, std::uint64_t sequence) {
+  std::memcpy(sequence_, &sequence, sizeof(sequence));
+  value_size_ = static_cast<std::uint32_t>(put.value.size());
+  key_size_ = static_cast<std::uint16_t>(put.key.size());
+  flags_ = put.expires_us != 0 ? kHasExpiry : 0;
+  store_stamp(created_ms_, put.created_us);
+  store_stamp(updated_ms_, put.updated_us);
+  char* position = body();
+  if (put.expires_us != 0) {
+    std::memcpy(position, &put.expires_us, sizeof(put.expires_us));
+    position += kExpiryBytes;
+  }
+  std::memcpy(position, put.key.data(), put.key.size());
+  position += put.key.size();
+  if (!put.value.empty()) std::memcpy(position, put.value.data(), put.value.size());
+}
+
+}  // namespace tuskv::embedded
