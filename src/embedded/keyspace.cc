@@ -44,15 +44,15 @@ void Keyspace::replay(std::size_t shard, std::uint64_t hash, const Change& chang
 void Keyspace::finish_loading(std::size_t shard) { shards_[shard]->finish_loading(); }
 
 bool Keyspace::dump(std::size_t shard_index, std::string_view after, std::size_t limit,
-                    void (*visit)(void* context, const EntryView& entry), void* context) const {
+                    bool (*visit)(void* context, const EntryView& entry), void* context) const {
   const Shard& shard = *shards_[shard_index];
   os::ReaderLock lock(shard.map);
   const Shard::OrderedIndex& ordered = shard.ordered();
   std::size_t visited = 0;
   for (auto it = after.empty() ? ordered.begin() : ordered.upper_bound(after); it != ordered.end(); ++it) {
     if (visited == limit) return true;
-    visit(context, (*it)->view());
     ++visited;
+    if (!visit(context, (*it)->view())) return true;
   }
   return visited == limit;
 }

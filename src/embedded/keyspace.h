@@ -50,10 +50,11 @@ class Keyspace final {
 
   // Dumping, while writers go on.
 
-  /// Visits up to `limit` entries of the shard behind `after` (empty: from the start) in key order; false when there
-  /// were fewer. Holds the map lock shared meanwhile: `visit` must be quick.
+  /// Visits up to `limit` entries of the shard behind `after` (empty: from the start) in key order, fewer when `visit`
+  /// returns false (large values); false when there are none left. Holds the map lock shared meanwhile: `visit` must be
+  /// quick.
   bool dump(std::size_t shard, std::string_view after, std::size_t limit,
-            void (*visit)(void* context, const EntryView& entry), void* context) const;
+            bool (*visit)(void* context, const EntryView& entry), void* context) const;
 
   /// Every writer mutex, ascending: while held no change is under way (all that were logged are applied).
   void lock_all_writers() TUSKV_NO_THREAD_SAFETY_ANALYSIS;

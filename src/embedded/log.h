@@ -63,14 +63,16 @@ class Log final {
   /// Ok, or why the log is poisoned.
   Status health() const;
 
-  /// Ends the present segment with a seal and starts the next, whose ordinal it returns: records from the call on are
-  /// in that and later ones. Call while no append can happen. Does not sync.
+  /// Ends the present segment with a seal and starts the next, which exists durably when this returns its ordinal:
+  /// records from the call on are in that and later ones. Call while no append can happen. Does not sync what it ended.
   Result<std::uint64_t> roll();
   /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can
-  /// happen.
+  /// happen. While recording, a record that cannot be written does not fail its append: the recording is spoilt
+  /// instead, and stop_recording says why.
   Result<std::uint64_t> start_recording();
-  /// Seals (closes) the present segment and goes back to handing out sequences. Call while no append can happen.
-  Status stop_recording();
+  /// Seals the present segment and goes back to handing out sequences, also when it fails; returns the ordinal the next
+  /// segment will have. wait_synced still serves the records written. Call while no append can happen.
+  Result<std::uint64_t> stop_recording();
 
   /// Removes segments with a lower ordinal, ascending.
   Status remove_segments_before(std::uint64_t ordinal);
