@@ -178,7 +178,8 @@ class TidyTest(unittest.TestCase):
         self.write("src/embedded/a.cc", "\n".join((
             "A(const A&) = delete;", "file_system.open(path, mode);", "file_system->rename(a, b);", "Store::open(url);",
             "// new things, delete nothing, std::cout", 'f("new x");', "snprintf(b, 1, c);", "int new_size = 1;",
-            "file->unlink(x);", "Result<File> open(const std::string& path);", "noexcept(true);")))
+            "file->unlink(x);", "Result<File> open(const std::string& path);", "noexcept(true);",
+            "throw std::bad_alloc();")))
         self.assert_clean(tidy.check_calls)
 
     def test_banned_calls_in_their_place(self):
