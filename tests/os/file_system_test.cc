@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/opened_file.h"
 #include "support/random.h"
 #include "support/simulated_file_system.h"
 #include "support/temporary_directory.h"
@@ -16,6 +17,7 @@ namespace tuskv::os {
 namespace {
 
 using test::Random;
+using test::read_all;
 using test::SimulatedFileSystem;
 using test::TemporaryDirectory;
 
@@ -28,13 +30,6 @@ std::string message_of(const Result<T>& result) {
 
 #define EXPECT_OK(expression) EXPECT_EQ(message_of(expression), "ok")
 #define ASSERT_OK(expression) ASSERT_EQ(message_of(expression), "ok")
-
-std::string read_all(const File& file) {
-  std::string bytes(file.size().value(), 'x');
-  const std::size_t got = file.read_at(0, bytes.data(), bytes.size()).value();
-  EXPECT_EQ(got, bytes.size());
-  return bytes;
-}
 
 enum class Kind { posix, simulated };
 
