@@ -264,10 +264,16 @@ TEST_F(PosixFileSystemTest, AFileSizeLimitIsNoSpace) {
   EXPECT_EQ(refused.failure().message, "write " + path("file") + " at 4096: File too large");
 }
 
+/// Unchecked, since the vptr check of the undefined behaviour sanitizer needs descriptors itself.
+__attribute__((no_sanitize("vptr"))) Status open_without_descriptors(FileSystem& system, const std::string& path) {
+  const SoftLimit limit(RLIMIT_NOFILE, 3);
+  auto opened = system.open(path, OpenMode::read);
+  return opened.ok() ? Status() : std::move(opened).status();
+}
+
 TEST_F(PosixFileSystemTest, TooManyOpenFilesIsAnError) {
   create(path("file"));
-  const SoftLimit limit(RLIMIT_NOFILE, 3);
-  const auto refused = system().open(path("file"), OpenMode::read);
+  const Status refused = open_without_descriptors(system(), path("file"));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.failure().code, Code::Io);
   EXPECT_THAT(refused.failure().message, EndsWith(": Too many open files"));
