@@ -63,7 +63,9 @@ class SoftLimit final {
  public:
   SoftLimit(__rlimit_resource resource, rlim_t value) : resource_(resource) {
     EXPECT_EQ(::getrlimit(resource_, &before_), 0);
-    const struct rlimit limit { .rlim_cur = value, .rlim_max = before_.rlim_max };
+    const struct rlimit limit {
+      .rlim_cur = value, .rlim_max = before_.rlim_max
+    };
     EXPECT_EQ(::setrlimit(resource_, &limit), 0);
   }
   ~SoftLimit() { ::setrlimit(resource_, &before_); }
