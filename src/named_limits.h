@@ -33,4 +33,15 @@ inline constexpr int kUpdateAttempts = 64;
 inline constexpr int kTransactionAttempts = 64;
 inline constexpr int kSavepointDepthMax = 64;
 
+/// Entries of a shard copied for a snapshot under one hold of its map lock.
+inline constexpr std::size_t kDumpEntriesPerHold = 256;
+/// A snapshot is due when the log has more segments than this, however small: each opening makes one, and recovery
+/// opens every one.
+inline constexpr std::uint64_t kLogSegmentsMax = 64;
+/// Pause after a failed snapshot; doubled by each further failure.
+inline constexpr std::int64_t kSnapshotRetryMsMin = 1'000;
+inline constexpr std::int64_t kSnapshotRetryMsMax = 60'000;
+/// How long a snapshot waits for its delta to be synced before it gives up.
+inline constexpr std::int64_t kSnapshotSyncTimeoutMs = 60'000;
+
 }  // namespace tuskv

@@ -1,5 +1,5 @@
 // Snapshot folders: part files dumped shard by shard while writes go on, plus the log segments of that time. See
-// snapshot.cc for the format.
+// snapshot.cc for what is in a folder, part_file.cc for the format of a part.
 #pragma once
 
 #include <cstdint>
@@ -8,37 +8,49 @@
 
 #include "embedded/keyspace.h"
 #include "embedded/manifest.h"
+#include "embedded/part_file.h"
 #include "os/file_system.h"
 #include "status.h"
+#include "tuskv/store.h"
 
 namespace tuskv::embedded {
 
-struct PartHeader {
-  StoreId store_id = {};
-  std::uint64_t snapshot_ordinal = 0;
-  std::uint64_t part_index = 0;
-  std::uint64_t part_count = 0;
-  std::uint64_t start_sequence = 0;
-};
+/// Entries with an expiry up to this are left out of a dump; kKeepExpired leaves out none.
+inline constexpr std::int64_t kKeepExpired = INT64_MIN;
 
-/// Dumps shard `header.part_index` into folder/part-<index>, synced, a bounded number of entries per hold of the
-/// shard's map lock; entries dead at `now_us` are left out.
+/// Dumps shard `header.part_index` into folder/part-<index>, synced. The shard's map lock is held for a bounded number
+/// of entries at a time and never while writing.
 Result<PartInfo> write_part(os::FileSystem& file_system, const std::string& folder, const PartHeader& header,
-                            const Keyspace& keyspace, std::int64_t now_us);
+                            const Keyspace& keyspace, std::int64_t dead_until_us);
+/// Every shard, by up to `threads` threads; the first failure ends all.
+Result<std::vector<PartInfo>> write_parts(os::FileSystem& file_system, const std::string& folder,
+                                          const PartHeader& header, const Keyspace& keyspace,
+                                          std::int64_t dead_until_us, std::size_t threads);
 
-/// Called for each entry of a part; the views die with the call.
-class EntrySink {
- public:
-  virtual ~EntrySink() = default;
-  virtual void entry(const Change& put, std::uint64_t sequence) = 0;
-};
-
-/// Reads and verifies a part against what the manifest says of it. Corruption names file and offset.
+/// Reads and verifies part `header.part_index` of a folder against what the manifest says of it. Corruption names file
+/// and offset.
 Status read_part(os::FileSystem& file_system, const std::string& folder, const PartHeader& header, const PartInfo& info,
                  EntrySink& sink);
 
-/// Manifests of the snapshot folders in `directory`, ascending; folders that were never published are not among them.
-Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory);
+/// The header that part `index` must have.
+PartHeader part_header(const Manifest& manifest, std::size_t index);
+/// Where parts and delta of the manifest's snapshot lie: the directory itself when it is a snapshot's own folder.
+std::string snapshot_location(const std::string& directory, const Manifest& manifest);
+
+/// A second name for log segments [first, first + count), or copies where the file system has no links.
+Status link_segments(os::FileSystem& file_system, const std::string& from, const std::string& to, std::uint64_t first,
+                     std::uint64_t count);
+
+/// Checks sizes, headers and footers of all parts and the presence of the delta, without reading all of it.
+Status verify_snapshot(os::FileSystem& file_system, const std::string& folder, const Manifest& manifest);
+
+/// Manifests of the snapshot folders in `directory`, ascending; folders above `newest` were never published and are not
+/// among them, nor are those that cannot be opened as a snapshot.
+Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory,
+                                                    std::uint64_t newest);
+/// What users see of a snapshot; `folder` is where its files lie.
+Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::string& folder,
+                                   const SnapshotManifest& snapshot);
 /// Removes a folder with all its files, its manifest first, so that a crash leaves a leftover and never half a
 /// snapshot.
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder);

@@ -1,0 +1,248 @@
+// A snapshot's folder:
+//
+//   snapshot-<ordinal>/part-<index>     one for each shard, dumped while writes went on
+//   snapshot-<ordinal>/log-<n>.tlog     the delta: the log segments of that time, second names of the same files
+//   snapshot-<ordinal>/MANIFEST         of a store that consists of just these files
+//
+// Parts alone are not a state: an entry may be newer than its neighbour, and half a batch may be in. Parts and delta
+// together are exactly the state at the end of the dump, with batches whole. That is why every folder, the newest and
+// the kept ones, in place or copied elsewhere, opens alone.
+//
+// While it is written a folder is called snapshot-<ordinal>.tmp; the rename makes it whole, the store's own MANIFEST
+// makes it part of the store. A folder of a higher ordinal than that MANIFEST names was never published.
+#include "embedded/snapshot.h"
+
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "named_limits.h"
+
+namespace tuskv::embedded {
+namespace {
+
+constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
+
+struct DumpContext {
+  PartWriter& writer;
+  std::string& cursor;
+  std::int64_t dead_until_us;
+};
+
+bool dump_entry(void* context, const EntryView& entry) {
+  DumpContext& dump = *static_cast<DumpContext*>(context);
+  const bool dead = entry.expires_us != 0 && entry.expires_us <= dump.dead_until_us;
+  if (!dead) dump.writer.add(entry);
+  dump.cursor.assign(entry.key);
+  return !dump.writer.full();
+}
+
+/// What the threads of one dump share.
+struct DumpState {
+  os::FileSystem& file_system;
+  const std::string& folder;
+  const PartHeader& header;
+  const Keyspace& keyspace;
+  std::int64_t dead_until_us;
+  std::vector<PartInfo> parts;
+  std::vector<Status> results;
+  std::atomic<std::size_t> next = 0;
+  std::atomic<bool> failed = false;
+};
+
+void dump_shards(DumpState& state) {
+  for (;;) {
+    const std::size_t index = state.next.fetch_add(1);
+    if (index >= state.parts.size() || state.failed.load()) return;
+    PartHeader header = state.header;
+    header.part_index = index;
+    Result<PartInfo> part = write_part(state.file_system, state.folder, header, state.keyspace, state.dead_until_us);
+    if (part.ok()) {
+      state.parts[index] = part.value();
+    } else {
+      state.results[index] = std::move(part).status();
+      state.failed.store(true);
+    }
+  }
+}
+
+Status copy_file(os::FileSystem& file_system, const std::string& from, const std::string& to) {
+  Result<std::unique_ptr<os::File>> source = file_system.open(from, os::OpenMode::read);
+  if (!source.ok()) return std::move(source).status();
+  Result<std::unique_ptr<os::File>> target = file_system.open(to, os::OpenMode::create);
+  if (!target.ok()) return std::move(target).status();
+  std::string bytes(kCopyBytes, '\0');
+  for (std::uint64_t offset = 0;;) {
+    Result<std::size_t> got = source.value()->read_at(offset, bytes.data(), bytes.size());
+    if (!got.ok()) return std::move(got).status();
+    if (got.value() == 0) break;
+    TUSKV_RETURN_IF_ERROR(target.value()->write_at(offset, std::string_view(bytes).substr(0, got.value())));
+    offset += got.value();
+  }
+  return target.value()->sync();
+}
+
+Result<std::uint64_t> file_size(os::FileSystem& file_system, const std::string& path) {
+  Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
+  if (!file.ok()) return std::move(file).status();
+  return file.value()->size();
+}
+
+/// Nothing when the folder cannot be opened as snapshot `ordinal`.
+Result<std::vector<Manifest>> read_folder(os::FileSystem& file_system, const std::string& folder,
+                                          std::uint64_t ordinal) {
+  std::vector<Manifest> found;
+  Result<os::FileKind> kind = file_system.kind(folder + "/" + kManifestName);
+  if (!kind.ok()) return std::move(kind).status();
+  if (kind.value() != os::FileKind::file) return found;
+  Result<Manifest> manifest = read_manifest(file_system, folder);
+  if (!manifest.ok()) {
+    const Code code = manifest.failure().code;
+    if (code == Code::Corruption || code == Code::Config) return found;
+    return std::move(manifest).status();
+  }
+  const bool is_snapshot = manifest.value().is_snapshot_folder && manifest.value().snapshot.ordinal == ordinal;
+  if (is_snapshot) found.push_back(std::move(manifest).value());
+  return found;
+}
+
+}  // namespace
+
+Result<PartInfo> write_part(os::FileSystem& file_system, const std::string& folder, const PartHeader& header,
+                            const Keyspace& keyspace, std::int64_t dead_until_us) {
+  const std::string path = folder + "/" + part_name(header.part_index);
+  Result<std::unique_ptr<PartWriter>> created = PartWriter::create(file_system, path, header);
+  if (!created.ok()) return std::move(created).status();
+  PartWriter& writer = *created.value();
+  std::string cursor;
+  std::string after;
+  DumpContext context{.writer = writer, .cursor = cursor, .dead_until_us = dead_until_us};
+  for (bool more = true; more;) {
+    after = cursor;  // the visitor moves the cursor while the dump still looks at where it began
+    more = keyspace.dump(header.part_index, after, kDumpEntriesPerHold, dump_entry, &context);
+    if (writer.full()) TUSKV_RETURN_IF_ERROR(writer.flush());
+  }
+  return writer.finish();
+}
+
+Result<std::vector<PartInfo>> write_parts(os::FileSystem& file_system, const std::string& folder,
+                                          const PartHeader& header, const Keyspace& keyspace,
+                                          std::int64_t dead_until_us, std::size_t threads) {
+  const std::size_t count = keyspace.shard_count();
+  DumpState state{.file_system = file_system,
+                  .folder = folder,
+                  .header = header,
+                  .keyspace = keyspace,
+                  .dead_until_us = dead_until_us,
+                  .parts = std::vector<PartInfo>(count),
+                  .results = std::vector<Status>(count)};
+  std::vector<std::thread> others;
+  try {
+    while (others.size() + 1 < std::min(threads, count)) others.emplace_back([&state] { dump_shards(state); });
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those there are do the work.
+  }
+  dump_shards(state);
+  for (std::thread& other : others) other.join();
+  for (Status& result : state.results) TUSKV_RETURN_IF_ERROR(std::move(result));
+  return std::move(state.parts);
+}
+
+Status read_part(os::FileSystem& file_system, const std::string& folder, const PartHeader& header, const PartInfo& info,
+                 EntrySink& sink) {
+  return read_part_file(file_system, folder + "/" + part_name(header.part_index), header, info, sink);
+}
+
+PartHeader part_header(const Manifest& manifest, std::size_t index) {
+  return {.store_id = manifest.store_id,
+          .snapshot_ordinal = manifest.snapshot.ordinal,
+          .part_index = index,
+          .part_count = manifest.snapshot.parts.size(),
+          .start_sequence = manifest.snapshot.start_sequence};
+}
+
+std::string snapshot_location(const std::string& directory, const Manifest& manifest) {
+  if (manifest.is_snapshot_folder) return directory;
+  return directory + "/" + snapshot_folder_name(manifest.snapshot.ordinal);
+}
+
+Status link_segments(os::FileSystem& file_system, const std::string& from, const std::string& to, std::uint64_t first,
+                     std::uint64_t count) {
+  for (std::uint64_t ordinal = first; ordinal < first + count; ++ordinal) {
+    const std::string name = "/" + segment_name(ordinal);
+    if (file_system.link(from + name, to + name).ok()) continue;
+    TUSKV_RETURN_IF_ERROR(copy_file(file_system, from + name, to + name));
+  }
+  return {};
+}
+
+Status verify_snapshot(os::FileSystem& file_system, const std::string& folder, const Manifest& manifest) {
+  const SnapshotManifest& snapshot = manifest.snapshot;
+  for (std::size_t i = 0; i < snapshot.parts.size(); ++i) {
+    TUSKV_RETURN_IF_ERROR(
+        verify_part_ends(file_system, folder + "/" + part_name(i), part_header(manifest, i), snapshot.parts[i]));
+  }
+  for (std::uint64_t i = 0; i < snapshot.delta_count; ++i) {
+    Result<std::uint64_t> size = file_size(file_system, folder + "/" + segment_name(snapshot.first_delta_ordinal + i));
+    if (!size.ok()) return std::move(size).status();
+  }
+  Result<Manifest> written = read_manifest(file_system, folder);
+  if (!written.ok()) return std::move(written).status();
+  if (encode_manifest(written.value()) != encode_manifest(manifest)) {
+    return {Code::Corruption, folder + "/" + kManifestName + " does not read back as it was written"};
+  }
+  return {};
+}
+
+Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory,
+                                                    std::uint64_t newest) {
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(directory);
+  if (!entries.ok()) return std::move(entries).status();
+  std::vector<Manifest> manifests;
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    const std::uint64_t ordinal = parse_snapshot_folder_name(entry.name);
+    if (ordinal == 0 || ordinal > newest || entry.kind != os::FileKind::directory) continue;
+    Result<std::vector<Manifest>> found = read_folder(file_system, directory + "/" + entry.name, ordinal);
+    if (!found.ok()) return std::move(found).status();
+    for (Manifest& manifest : found.value()) manifests.push_back(std::move(manifest));
+  }
+  std::sort(manifests.begin(), manifests.end(),
+            [](const Manifest& a, const Manifest& b) { return a.snapshot.ordinal < b.snapshot.ordinal; });
+  return manifests;
+}
+
+Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::string& folder,
+                                   const SnapshotManifest& snapshot) {
+  SnapshotInfo info;
+  info.ordinal = snapshot.ordinal;
+  info.taken_at = TimePoint(std::chrono::microseconds(snapshot.taken_at_us));
+  info.sequence = snapshot.end_sequence;
+  for (const PartInfo& part : snapshot.parts) {
+    info.entries += part.entries;
+    info.size_bytes += part.size_bytes;
+  }
+  for (std::uint64_t i = 0; i < snapshot.delta_count; ++i) {
+    Result<std::uint64_t> size = file_size(file_system, folder + "/" + segment_name(snapshot.first_delta_ordinal + i));
+    if (!size.ok()) return std::move(size).status();
+    info.size_bytes += size.value();
+  }
+  return info;
+}
+
+Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder) {
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(folder);
+  if (!entries.ok()) return std::move(entries).status();
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    if (entry.name != kManifestName) continue;
+    TUSKV_RETURN_IF_ERROR(file_system.remove_file(folder + "/" + entry.name));
+    TUSKV_RETURN_IF_ERROR(file_system.sync_directory(folder));
+  }
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    if (entry.name != kManifestName) TUSKV_RETURN_IF_ERROR(file_system.remove_file(folder + "/" + entry.name));
+  }
+  return file_system.remove_directory(folder);
+}
+
+}  // namespace tuskv::embedded
