@@ -11,6 +11,8 @@
 namespace tuskv::test {
 namespace {
 
+constexpr std::uint64_t kSurvivalPercents[] = {5, 25, 50, 75, 95};
+
 /// The smallest piece of a write that reaches the disk as a whole; 0 when writes do.
 std::uint64_t torn_unit(CrashMode mode) {
   switch (mode) {
@@ -24,8 +26,7 @@ std::uint64_t torn_unit(CrashMode mode) {
 /// How likely an unsynced change survives; drawn once for a file or a disk, so that nearly everything and nearly
 /// nothing both come up often.
 std::uint64_t draw_survival_percent(Random& random) {
-  constexpr std::uint64_t kPercents[] = {5, 25, 50, 75, 95};
-  return kPercents[random.below(std::size(kPercents))];
+  return kSurvivalPercents[random.below(std::size(kSurvivalPercents))];
 }
 
 /// Decides the fate of the changes of one file under keep_subset and the torn modes.

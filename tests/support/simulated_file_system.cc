@@ -10,30 +10,28 @@ namespace {
 
 constexpr std::size_t kTraceLines = 200;
 constexpr std::string_view kLockName = "LOCK";
+constexpr std::string_view kVerbs[kOperationCount] = {"open",
+                                                      "create",
+                                                      "read",
+                                                      "write",
+                                                      "sync",
+                                                      "allocate",
+                                                      "truncate",
+                                                      "examine",
+                                                      "examine",
+                                                      "list",
+                                                      "make directory",
+                                                      "rename",
+                                                      "link",
+                                                      "remove",
+                                                      "remove directory",
+                                                      "sync directory",
+                                                      "examine free space of",
+                                                      "lock"};
 
 }  // namespace
 
-std::string_view to_string(Operation operation) {
-  constexpr std::string_view kVerbs[kOperationCount] = {"open",
-                                                        "create",
-                                                        "read",
-                                                        "write",
-                                                        "sync",
-                                                        "allocate",
-                                                        "truncate",
-                                                        "examine",
-                                                        "examine",
-                                                        "list",
-                                                        "make directory",
-                                                        "rename",
-                                                        "link",
-                                                        "remove",
-                                                        "remove directory",
-                                                        "sync directory",
-                                                        "examine free space of",
-                                                        "lock"};
-  return kVerbs[static_cast<std::size_t>(operation)];
-}
+std::string_view to_string(Operation operation) { return kVerbs[static_cast<std::size_t>(operation)]; }
 
 bool mutates(Operation operation) {
   switch (operation) {

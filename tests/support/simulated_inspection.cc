@@ -5,6 +5,25 @@
 #include "support/simulated_file_system.h"
 
 namespace tuskv::test {
+namespace {
+
+std::string below(std::string path, std::string_view name) {
+  if (!path.empty()) path += "/";
+  return path.append(name);
+}
+
+/// The node and all in it, what holds something before what it holds.
+std::vector<std::pair<std::string, SimulatedNodePointer>> tree(const std::string& path,
+                                                               const SimulatedNodePointer& top) {
+  std::vector<std::pair<std::string, SimulatedNodePointer>> found{{path, top}};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto [parent, node] = found[i];
+    for (const auto& [name, child] : node->entries) found.emplace_back(below(parent, name), child);
+  }
+  return found;
+}
+
+}  // namespace
 
 std::unique_ptr<SimulatedFileSystem> SimulatedFileSystem::crash(CrashMode mode, std::uint64_t seed) {
   stop();
@@ -97,7 +116,7 @@ std::map<std::string, std::string> SimulatedFileSystem::contents() const {
     const auto [path, directory] = waiting.back();
     waiting.pop_back();
     for (const auto& [name, child] : directory->entries) {
-      const std::string child_path = path.empty() ? name : path + "/" + name;
+      const std::string child_path = below(path, name);
       if (child->kind == os::FileKind::directory) waiting.emplace_back(child_path, child.get());
       if (child->kind == os::FileKind::file) found[child_path] = child->visible.whole();
     }
@@ -183,11 +202,7 @@ bool SimulatedFileSystem::remove(const std::string& path) {
   os::MutexLock lock(mutex_);
   NodePointer top;
   if (disk_.find(path, &top) != 0) return false;
-  std::vector<std::pair<std::string, NodePointer>> found{{path, top}};
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto [parent, node] = found[i];
-    for (const auto& [name, child] : node->entries) found.emplace_back(parent + "/" + name, child);
-  }
+  const auto found = tree(path, top);
   for (std::size_t i = found.size(); i-- > 0;) {  // what is inside before what holds it
     const auto& [name, node] = found[i];
     const bool directory = node->kind == os::FileKind::directory;
@@ -202,11 +217,7 @@ bool SimulatedFileSystem::copy_tree(const std::string& from, const std::string& 
   os::MutexLock lock(mutex_);
   NodePointer top;
   if (disk_.find(from, &top) != 0) return false;
-  std::vector<std::pair<std::string, NodePointer>> found{{to, top}};
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto [parent, node] = found[i];
-    for (const auto& [name, child] : node->entries) found.emplace_back(parent + "/" + name, child);
-  }
+  const auto found = tree(to, top);
   for (const auto& [path, node] : found) {
     if (node->kind == os::FileKind::directory) make_parents(path + "/");
     if (node->kind != os::FileKind::file) continue;
