@@ -109,9 +109,11 @@ class Tree:
 
     def _names(self) -> list:
         command = ["git", "-C", str(self.root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False)
-        if listed.returncode == 0:
+        try:
+            listed = subprocess.run(command, capture_output=True, text=True, check=True)
             return sorted(name for name in set(listed.stdout.split("\0")) if name)
+        except (OSError, subprocess.CalledProcessError):
+            pass  # not a clone, or no git: whatever is there
         found = (path.relative_to(self.root) for path in self.root.rglob("*"))
         return sorted(str(path) for path in found if path.parts[0] not in (".git", "build"))
 

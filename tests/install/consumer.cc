@@ -1,8 +1,8 @@
 // The first program of a user, built against an installed tuskv.
+#include <tuskv/error.h>
+
 #include <cstdlib>
 #include <string_view>
-
-#include <tuskv/error.h>
 
 int main() {
   const tuskv::Error error(tuskv::Code::NotFound, tuskv::Outcome::not_applied, "no such key");

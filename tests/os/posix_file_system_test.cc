@@ -63,7 +63,9 @@ class SoftLimit final {
  public:
   SoftLimit(__rlimit_resource resource, rlim_t value) : resource_(resource) {
     EXPECT_EQ(::getrlimit(resource_, &before_), 0);
-    const struct rlimit limit { .rlim_cur = value, .rlim_max = before_.rlim_max };
+    const struct rlimit limit {
+      .rlim_cur = value, .rlim_max = before_.rlim_max
+    };
     EXPECT_EQ(::setrlimit(resource_, &limit), 0);
   }
   ~SoftLimit() { ::setrlimit(resource_, &before_); }
@@ -264,10 +266,16 @@ TEST_F(PosixFileSystemTest, AFileSizeLimitIsNoSpace) {
   EXPECT_EQ(refused.failure().message, "write " + path("file") + " at 4096: File too large");
 }
 
+/// Unchecked, since the vptr check of the undefined behaviour sanitizer needs descriptors itself.
+__attribute__((no_sanitize("vptr"))) Status open_without_descriptors(FileSystem& system, const std::string& path) {
+  const SoftLimit limit(RLIMIT_NOFILE, 3);
+  auto opened = system.open(path, OpenMode::read);
+  return opened.ok() ? Status() : std::move(opened).status();
+}
+
 TEST_F(PosixFileSystemTest, TooManyOpenFilesIsAnError) {
   create(path("file"));
-  const SoftLimit limit(RLIMIT_NOFILE, 3);
-  const auto refused = system().open(path("file"), OpenMode::read);
+  const Status refused = open_without_descriptors(system(), path("file"));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.failure().code, Code::Io);
   EXPECT_THAT(refused.failure().message, EndsWith(": Too many open files"));
