@@ -43,10 +43,14 @@ struct Manifest {
   bool is_snapshot_folder = false;
   /// False: log segments outside the snapshot are not part of the store (unlogged).
   bool logged = true;
-  std::uint64_t first_log_ordinal = 1;   ///< older segments are leftovers
-  std::uint64_t last_log_ordinal = 0;    ///< highest segment known to have been made; a missing one is damage
+  std::uint64_t first_log_ordinal = 1;  ///< older segments are leftovers
+  /// Highest segment known to have been made; a missing one is damage. All lower ones were complete and synced when
+  /// this was written: an invalid record in one of those is damage too, never a torn tail.
+  std::uint64_t last_log_ordinal = 0;
   std::uint64_t first_log_sequence = 1;  ///< the first record of the first segment must have this sequence
-  std::int64_t clock_high_us = 0;        ///< the store's time never starts before this
+  /// Every record up to this was synced when this was written: a log that ends before it is damaged.
+  std::uint64_t durable_sequence = 0;
+  std::int64_t clock_high_us = 0;  ///< the store's time never starts before this
 };
 
 std::string encode_manifest(const Manifest& manifest);
@@ -59,6 +63,10 @@ Result<Manifest> read_manifest(os::FileSystem& file_system, const std::string& d
 Status write_manifest(os::FileSystem& file_system, const std::string& directory, const Manifest& manifest);
 
 inline constexpr const char* kManifestName = "MANIFEST";
+/// Ends the names of files and folders that are not finished; leftovers of them are removed.
+inline constexpr const char* kTemporarySuffix = ".tmp";
+/// More than the longest manifest: a line for each of at most 65536 parts.
+inline constexpr std::size_t kManifestBytesMax = std::size_t{8} << 20;
 std::string segment_name(std::uint64_t ordinal);          ///< log-<ordinal>.tlog
 std::string snapshot_folder_name(std::uint64_t ordinal);  ///< snapshot-<ordinal>
 std::string part_name(std::size_t index);                 ///< part-<index>

@@ -33,19 +33,25 @@ enum class RecordKind : std::uint32_t {
 /// log's mutex.
 class RecordBuffer {
  public:
-  /// Empties the buffer for another record. Gives memory back when the last record was a large one.
+  /// Empties the buffer for another record.
   void start(RecordKind kind);
   void add(const Change& change);
   std::uint32_t change_count() const { return change_count_; }
+  /// True when no change takes space for good: such a record may use the room that is kept back on a full disk.
+  bool only_erases() const { return only_erases_; }
   /// Size of the finished record.
   std::size_t size_bytes() const;
 
   /// Completes header and checksum; returns the bytes to write at `offset` of the segment.
   std::string_view finish(std::uint64_t segment_id, std::uint64_t offset, std::uint64_t sequence, std::uint64_t synced);
 
+  /// Frees the buffer of a large record, which must be started anew; keeps a small one.
+  void give_back_memory();
+
  private:
   std::string bytes_;
   std::uint32_t change_count_ = 0;
+  bool only_erases_ = true;
 };
 
 struct RecordHeader {
@@ -58,6 +64,11 @@ struct RecordHeader {
 
 inline constexpr std::size_t kRecordHeaderBytes = 40;
 inline constexpr std::size_t kRecordAlignment = 8;
+/// The format's own limit is 4 GiB; a batch within its limits is always smaller than this.
+inline constexpr std::size_t kRecordBytesMax = std::size_t{2} << 30;
+
+/// What the bytes claim, without having verified anything but that it could be so; false when it could not.
+bool peek_record_header(std::string_view bytes, RecordHeader& header);
 
 /// Decodes and verifies the record that starts `bytes` (which may hold more); false when there is no valid record for
 /// this segment and offset. Trusts nothing in `bytes`.
@@ -73,6 +84,8 @@ class ChangeReader {
   bool malformed() const { return malformed_; }
 
  private:
+  bool parse(Change& change);
+
   std::string_view rest_;
   std::uint32_t left_;
   bool malformed_ = false;
