@@ -69,7 +69,7 @@ class Engine : public Executor {
   /// Runs one unit without blocking the caller for the disk or a server.
   virtual void submit(Submission& submission) = 0;
 
-  /// Runs a read-only unit (Read, Scan, Count) for a transaction and adds what it read to `transaction`. Conflict when
+  /// Runs a read-only unit (Reads, or one Scan) for a transaction and adds what it read to `transaction`. Conflict when
   /// what was read before does not hold any more: user code never sees two moments at once.
   virtual Status read(OptimisticTransaction& transaction, Unit& unit) = 0;
   /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing

@@ -45,11 +45,11 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 
   Async(detail::OperationHandle operation, Decode decode) noexcept
       : operation_(std::move(operation)), decode_(decode) {}
-  Async(Async&&) noexcept = default;
+  Async(Async &&) noexcept = default;
   Async& operator=(Async&&) noexcept = default;
 
   /// Makes the call and returns its result.
-  T wait() && {
+  T wait()&& {
     detail::run_and_wait(*operation_);
     return decode_(*operation_);
   }
@@ -57,7 +57,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
   /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before
   /// `then` returns. T must be default-constructible. The callback must not throw.
   template <class F>
-  void then(F callback) &&;
+  void then(F callback)&&;
 
   class Awaiter {
    public:
@@ -69,8 +69,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> coroutine) {
       suspended_ = true;  // before the start: the coroutine may already run elsewhere when start returns
-      if (detail::start(*operation_, {.resume = &resume_coroutine, .context = coroutine.address()})) return true;
-      return false;
+      return detail::start(*operation_, {.resume = &resume_coroutine, .context = coroutine.address()});
     }
     T await_resume() {
       suspended_ = false;
@@ -85,7 +84,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     bool suspended_ = false;
   };
 
-  Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
+  Awaiter operator co_await()&& noexcept { return Awaiter(std::move(*this)); }
 
  private:
   template <class F>

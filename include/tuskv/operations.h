@@ -40,7 +40,8 @@ template <class R>
 concept KeyRange = requires(const R& range) {
   { *range.begin() } -> std::convertible_to<std::string_view>;
   range.end();
-} && !BytesSource<R>;
+}
+&&!BytesSource<R>;
 
 /// A lent list of entries: from a map or a vector of pairs of strings or views.
 template <class R>

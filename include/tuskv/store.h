@@ -59,10 +59,9 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
   /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after kUpdateAttempts.
   template <class F>
-    requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
-  std::optional<std::string> update(Bytes key, F&& change) const {
-    return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change));
-  }
+  requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>> std::optional<std::string> update(
+      Bytes key, F&& change)
+  const { return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change)); }
 
   /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen
   /// exactly once; `limit` is the page size. The range owns copies of what it was given.

@@ -56,39 +56,43 @@ void Shard::make_room(std::size_t inserts) {
   std::swap(table_, grown);
 }
 
-PreparedChange Shard::prepare(std::uint64_t hash, const Change& change, std::uint64_t sequence) {
-  PreparedChange prepared{
-      .change = change, .hash = hash, .sequence = sequence, .existing = table_as_writer().find(hash, change.key)};
+PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
+  PreparedChange prepared{.change = change, .hash = hash, .existing = table_as_writer().find(hash, change.key)};
   if (change.op == ChangeOp::put) {
     if (prepared.existing == nullptr || !prepared.existing->fits(change)) {
-      prepared.fresh = StoredEntry::make(change, sequence);
+      prepared.fresh = StoredEntry::make(change, 0);
     }
   } else if (change.op == ChangeOp::touch && prepared.existing != nullptr) {
     const EntryView view = prepared.existing->view();
     prepared.change.value = view.value;
     prepared.change.created_us = view.created_us;
-    prepared.fresh = StoredEntry::make(prepared.change, sequence);
+    prepared.fresh = StoredEntry::make(prepared.change, 0);
   }
   return prepared;
 }
 
-void Shard::install(const PreparedChange& prepared) {
+void Shard::discard(const PreparedChange& prepared) {
+  if (prepared.fresh != nullptr) StoredEntry::destroy(prepared.fresh);
+}
+
+void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) {
   bump_change_count();
   if (prepared.change.op == ChangeOp::erase) {
     if (prepared.existing != nullptr) remove(prepared.hash, prepared.existing);
-    last_erase_sequence_ = std::max(last_erase_sequence_, prepared.sequence);
+    last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
   } else if (prepared.change.op == ChangeOp::put || prepared.existing != nullptr) {
-    install_put(prepared);
+    install_put(prepared, sequence);
   }
 }
 
-void Shard::install_put(const PreparedChange& prepared) {
+void Shard::install_put(const PreparedChange& prepared, std::uint64_t sequence) {
   StoredEntry* const existing = prepared.existing;
   if (existing != nullptr) {
     count_out(*existing);
     if (existing->expires_us() != 0) expiry_.erase({existing->expires_us(), existing});
   }
   StoredEntry* const entry = prepared.fresh != nullptr ? prepared.fresh : existing;
+  if (prepared.fresh != nullptr) entry->set_sequence(sequence);
   if (existing == nullptr) {
     table_.insert(prepared.hash, entry);
     ordered_.insert(entry);
@@ -98,7 +102,7 @@ void Shard::install_put(const PreparedChange& prepared) {
     const_cast<StoredEntry*&>(*ordered_.find(existing)) = entry;
     StoredEntry::destroy(existing);
   } else {
-    entry->overwrite(prepared.change, prepared.sequence);
+    entry->overwrite(prepared.change, sequence);
   }
   if (entry->expires_us() != 0) expiry_.insert({entry->expires_us(), entry});
   count_in(*entry);

@@ -48,7 +48,6 @@ class KeyHash final {
 struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
-  std::uint64_t sequence = 0;
   StoredEntry* existing = nullptr;
   StoredEntry* fresh = nullptr;  ///< null: in place
 };
@@ -62,7 +61,7 @@ class Shard final {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  mutable os::Mutex writer;
+  mutable os::TimedMutex writer;
   mutable os::SharedMutex map;
 
   // ---- read
@@ -93,11 +92,16 @@ class Shard final {
   /// Makes room for so many new entries. Readers go on meanwhile.
   void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
   /// Allocates what the change needs; make_room first.
-  PreparedChange prepare(std::uint64_t hash, const Change& change, std::uint64_t sequence) TUSKV_REQUIRES(writer);
-  void install(const PreparedChange& prepared) TUSKV_REQUIRES(writer, map);
+  PreparedChange prepare(std::uint64_t hash, const Change& change) TUSKV_REQUIRES(writer);
+  /// Gives back what prepare allocated: the change will not happen.
+  static void discard(const PreparedChange& prepared);
+  void install(const PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
   /// Erases up to `limit` entries with keys in [from, to); false when none is left.
   bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence)
       TUSKV_REQUIRES(writer, map);
+  /// For encoding the records of changes to this shard.
+  RecordBuffer& record_buffer() TUSKV_REQUIRES(writer) { return record_buffer_; }
+
   /// Removes up to `limit` entries that are dead at `now_us`, earliest first; returns how many. Not logged: replay
   /// finds them dead as well.
   std::size_t remove_expired(std::int64_t now_us, std::size_t limit) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
@@ -134,7 +138,7 @@ class Shard final {
     map.assert_held_shared();
     return expiry_;
   }
-  void install_put(const PreparedChange& prepared) TUSKV_REQUIRES(writer, map);
+  void install_put(const PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
   void remove(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void count_in(const StoredEntry& entry);
   void count_out(const StoredEntry& entry);
@@ -150,6 +154,7 @@ class Shard final {
   ExpiryIndex expiry_ TUSKV_GUARDED_BY(map);
   std::uint64_t last_erase_sequence_ TUSKV_GUARDED_BY(map) = 0;
   std::atomic<std::uint64_t> change_count_ = 0;
+  RecordBuffer record_buffer_ TUSKV_GUARDED_BY(writer);
 
   std::atomic<std::uint64_t> entry_count_ = 0;
   std::atomic<std::uint64_t> key_bytes_ = 0;

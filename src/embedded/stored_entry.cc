@@ -2,20 +2,17 @@
 
 #include <malloc.h>
 
-#include <cstdlib>
 #include <new>
 
 namespace tuskv::embedded {
 
 StoredEntry* StoredEntry::make(const Change& put, std::uint64_t sequence) {
-  void* memory = std::malloc(size_bytes(put));
-  if (memory == nullptr) throw std::bad_alloc();
-  auto* entry = static_cast<StoredEntry*>(memory);
+  auto* entry = static_cast<StoredEntry*>(::operator new(size_bytes(put)));
   entry->fill(put, sequence);
   return entry;
 }
 
-void StoredEntry::destroy(StoredEntry* entry) { std::free(entry); }
+void StoredEntry::destroy(StoredEntry* entry) { ::operator delete(entry); }
 
 std::size_t StoredEntry::allocated_bytes() const { return malloc_usable_size(const_cast<StoredEntry*>(this)); }
 
@@ -32,7 +29,7 @@ bool StoredEntry::fits(const Change& put) const {
 void StoredEntry::overwrite(const Change& put, std::uint64_t sequence) { fill(put, sequence); }
 
 void StoredEntry::fill(const Change& put, std::uint64_t sequence) {
-  std::memcpy(sequence_, &sequence, sizeof(sequence));
+  set_sequence(sequence);
   value_size_ = static_cast<std::uint32_t>(put.value.size());
   key_size_ = static_cast<std::uint16_t>(put.key.size());
   flags_ = put.expires_us != 0 ? kHasExpiry : 0;

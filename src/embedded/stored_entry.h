@@ -33,6 +33,7 @@ class StoredEntry final {
  public:
   /// A new entry with the contents of `put`.
   static StoredEntry* make(const Change& put, std::uint64_t sequence);
+  void set_sequence(std::uint64_t sequence) { std::memcpy(sequence_, &sequence, sizeof(sequence)); }
   static void destroy(StoredEntry* entry);
 
   StoredEntry() = delete;

@@ -5,10 +5,13 @@
 // function that holds no lock.
 #pragma once
 
+#include <pthread.h>
+
+#include <cassert>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
-#include <shared_mutex>
 
 #if defined(__clang__)
 #define TUSKV_THREAD_ANNOTATION(x) __attribute__((x))
@@ -57,23 +60,63 @@ class TUSKV_CAPABILITY("mutex") Mutex final {
   std::mutex mutex_;
 };
 
+/// Prefers writers: a steady stream of readers of a hot shard must not keep a writer out for ever, as it can with
+/// std::shared_mutex. A thread must not take it shared twice.
 class TUSKV_CAPABILITY("shared_mutex") SharedMutex final {
  public:
-  SharedMutex() = default;
+  SharedMutex() {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&lock_, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+  }
+  ~SharedMutex() { pthread_rwlock_destroy(&lock_); }
   SharedMutex(const SharedMutex&) = delete;
   SharedMutex& operator=(const SharedMutex&) = delete;
 
-  void lock() TUSKV_ACQUIRE() { mutex_.lock(); }
-  bool try_lock() TUSKV_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
-  void unlock() TUSKV_RELEASE() { mutex_.unlock(); }
-  void lock_shared() TUSKV_ACQUIRE_SHARED() { mutex_.lock_shared(); }
-  bool try_lock_shared() TUSKV_TRY_ACQUIRE_SHARED(true) { return mutex_.try_lock_shared(); }
-  void unlock_shared() TUSKV_RELEASE_SHARED() { mutex_.unlock_shared(); }
+  void lock() TUSKV_ACQUIRE() { check(pthread_rwlock_wrlock(&lock_)); }
+  void unlock() TUSKV_RELEASE() { check(pthread_rwlock_unlock(&lock_)); }
+  void lock_shared() TUSKV_ACQUIRE_SHARED() { check(pthread_rwlock_rdlock(&lock_)); }
+  void unlock_shared() TUSKV_RELEASE_SHARED() { check(pthread_rwlock_unlock(&lock_)); }
   /// Tells the analysis that reading is safe where it cannot see why; checks nothing.
   void assert_held_shared() const TUSKV_ASSERT_HELD_SHARED() {}
 
  private:
-  std::shared_mutex mutex_;
+  static void check([[maybe_unused]] int error) { assert(error == 0); }
+
+  pthread_rwlock_t lock_;
+};
+
+/// A mutex whose waiters give up at a deadline; the clock is read only when they have to wait.
+class TUSKV_CAPABILITY("mutex") TimedMutex final {
+ public:
+  TimedMutex() = default;
+  TimedMutex(const TimedMutex&) = delete;
+  TimedMutex& operator=(const TimedMutex&) = delete;
+
+  void lock() TUSKV_ACQUIRE() { mutex_.lock(); }
+  bool try_lock() TUSKV_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
+  /// False when it could not be had within `timeout_ms`.
+  bool lock_within(std::int64_t timeout_ms) TUSKV_TRY_ACQUIRE(true) {
+    return mutex_.try_lock() || mutex_.try_lock_for(std::chrono::milliseconds(timeout_ms));
+  }
+  void unlock() TUSKV_RELEASE() { mutex_.unlock(); }
+
+ private:
+  std::timed_mutex mutex_;
+};
+
+/// Unlocks at the end of its scope a TimedMutex that is held already.
+class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
+ public:
+  explicit AdoptedLock(TimedMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
+  ~AdoptedLock() TUSKV_RELEASE() { mutex_.unlock(); }
+  AdoptedLock(const AdoptedLock&) = delete;
+  AdoptedLock& operator=(const AdoptedLock&) = delete;
+
+ private:
+  TimedMutex& mutex_;
 };
 
 /// Holds a Mutex for its lifetime; may let go of it in between.

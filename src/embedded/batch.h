@@ -1,0 +1,107 @@
+// Planning several commands as one atomic step, while the writer mutexes of every shard they touch are held. Later
+// commands see what earlier ones have planned; what is left at the end is one net change a key, in one log record.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "commands.h"
+#include "embedded/keyspace.h"
+#include "engine.h"
+#include "plan.h"
+#include "status.h"
+
+namespace tuskv::embedded {
+
+/// A set of shards, locked together in ascending order so that two batches never wait for each other in a circle.
+class ShardSet final {
+ public:
+  void add(std::size_t shard) { mask_ |= std::uint64_t{1} << shard; }
+  void add_all(std::size_t shard_count) {
+    mask_ = shard_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shard_count) - 1;
+  }
+  std::uint64_t mask() const { return mask_; }
+
+ private:
+  std::uint64_t mask_ = 0;
+};
+
+/// Holds writer mutexes; takes them one after the other within the timeout, or none (held() false).
+class WriterSetLock final {
+ public:
+  WriterSetLock(Keyspace& keyspace, ShardSet shards, std::int64_t timeout_ms);
+  ~WriterSetLock();
+  WriterSetLock(const WriterSetLock&) = delete;
+  WriterSetLock& operator=(const WriterSetLock&) = delete;
+  bool held() const { return held_; }
+
+ private:
+  Keyspace& keyspace_;
+  std::uint64_t mask_;
+  bool held_ = true;
+};
+
+/// Holds map locks, shared or exclusively.
+class MapSetLock final {
+ public:
+  enum class Mode { shared, exclusive };
+  MapSetLock(const Keyspace& keyspace, ShardSet shards, Mode mode);
+  ~MapSetLock();
+  MapSetLock(const MapSetLock&) = delete;
+  MapSetLock& operator=(const MapSetLock&) = delete;
+
+ private:
+  const Keyspace& keyspace_;
+  std::uint64_t mask_;
+  Mode mode_;
+};
+
+/// The net effect on one key.
+struct NetChange {
+  std::uint64_t hash = 0;
+  std::size_t shard = 0;
+  Change change = {};
+  EntryState state = {};  ///< the entry after the change, for the commands that follow
+  PreparedChange prepared = {};
+};
+
+/// State of an entry as plan() wants it: a dead one is absent.
+EntryState state_of(const StoredEntry* stored, std::int64_t liveness_us);
+/// The log's form of a planned change, with stamps as they are kept.
+Change to_change(std::string_view key, const PlannedChange& planned);
+
+/// Collects changes; the writer mutexes of the shards concerned are held by its user throughout.
+class Batch final {
+ public:
+  explicit Batch(Keyspace& keyspace) : keyspace_(keyspace) {}
+
+  /// Plans every command of the unit in order. A failure, or require_all with a condition that does not hold, leaves no
+  /// change.
+  Status plan_unit(Unit& unit, std::int64_t now_us, std::int64_t liveness_us);
+  /// Takes over the net writes of a transaction.
+  void plan_writes(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t liveness_us);
+
+  bool empty() const { return net_.empty(); }
+  std::vector<NetChange>& net() { return net_; }
+  /// The latest change that the replies reveal.
+  std::uint64_t revealed() const { return revealed_; }
+  /// Allocates what installing needs, so that nothing can fail once the record is written.
+  void prepare();
+  void discard();
+  /// Puts all changes in at one instant for every reader.
+  void install(std::uint64_t sequence);
+
+ private:
+  Status plan_command(Command& command, std::int64_t now_us, std::int64_t liveness_us);
+  void add_change(std::uint64_t hash, std::size_t shard, const EntryState& before, const Change& change);
+
+  Keyspace& keyspace_;
+  std::vector<NetChange> net_;
+  std::unordered_map<std::string_view, std::size_t> index_;
+  std::uint64_t revealed_ = 0;
+};
+
+}  // namespace tuskv::embedded

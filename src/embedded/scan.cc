@@ -1,0 +1,198 @@
+#include "embedded/scan.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "glob.h"
+#include "named_limits.h"
+#include "plan.h"
+
+namespace tuskv::embedded {
+namespace {
+
+/// Entries visited under one hold of the map locks: about 30 us, which writers wait for at most.
+constexpr std::size_t kChunkEntries = 256;
+
+/// Holds the map lock of every shard shared.
+class AllReaders final {
+ public:
+  explicit AllReaders(const Keyspace& keyspace) TUSKV_NO_THREAD_SAFETY_ANALYSIS : keyspace_(keyspace) {
+    for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) keyspace_.shard(i).map.lock_shared();
+  }
+  ~AllReaders() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+    for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) keyspace_.shard(i).map.unlock_shared();
+  }
+  AllReaders(const AllReaders&) = delete;
+  AllReaders& operator=(const AllReaders&) = delete;
+
+ private:
+  const Keyspace& keyspace_;
+};
+
+/// The next entry of one shard.
+struct Head {
+  Shard::OrderedIndex::const_iterator next;
+  Shard::OrderedIndex::const_iterator end;  ///< forward: past the last; reverse: the first of the index
+  std::string_view key;
+};
+
+std::string_view lower_end(const WalkBounds& bounds) { return bounds.range.from; }
+
+std::string_view upper_end(const WalkBounds& bounds) {
+  if (!bounds.reverse || bounds.after.empty()) return bounds.range.to;
+  return bounds.range.to.empty() ? bounds.after : std::min(bounds.after, bounds.range.to);
+}
+
+/// Moves to the entry at `next` (forward) or before it (reverse); false when that is out of bounds.
+bool load_head(Head& head, const WalkBounds& bounds) {
+  if (head.next == head.end) return false;
+  if (bounds.reverse) --head.next;
+  head.key = (*head.next)->key();
+  if (bounds.reverse) return head.key >= lower_end(bounds);
+  return bounds.range.to.empty() || head.key < bounds.range.to;
+}
+
+bool first_head(const Shard& shard, const WalkBounds& bounds, Head& head) TUSKV_REQUIRES_SHARED(shard.map) {
+  const Shard::OrderedIndex& ordered = shard.ordered();
+  if (bounds.reverse) {
+    const std::string_view upper = upper_end(bounds);
+    head.next = upper.empty() ? ordered.end() : ordered.lower_bound(upper);
+    head.end = ordered.begin();
+  } else {
+    const bool resumes = !bounds.after.empty() && bounds.after >= bounds.range.from;
+    head.next = resumes ? ordered.upper_bound(bounds.after) : ordered.lower_bound(bounds.range.from);
+    head.end = ordered.end();
+  }
+  return load_head(head, bounds);
+}
+
+bool advance(Head& head, const WalkBounds& bounds) {
+  if (!bounds.reverse) ++head.next;
+  return load_head(head, bounds);
+}
+
+std::uint64_t entry_fingerprint(const Keyspace& keyspace, const EntryView& entry) {
+  return (keyspace.hash(entry.key) ^ (entry.sequence * 0x9E3779B97F4A7C15U)) * 0xD6E8FEB86659FD93U;
+}
+
+TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
+
+Entry reply_entry(const Scan& command, const EntryView& view) {
+  Entry entry;
+  entry.key = view.key.substr(command.key_offset);
+  if (command.want == Want::value) entry.value = view.value;
+  if (command.want == Want::nothing) return entry;
+  entry.version = Version{view.sequence};
+  if (view.expires_us != 0) entry.expires_at = time_point(view.expires_us);
+  entry.created_at = time_point(view.created_us);
+  entry.updated_at = time_point(view.updated_us);
+  return entry;
+}
+
+bool matches(const Filter& filter, std::string_view key, std::size_t key_offset) {
+  return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key.substr(key_offset));
+}
+
+}  // namespace
+
+WalkEnd walk(const Keyspace& keyspace, const WalkBounds& bounds, std::size_t limit,
+             FunctionRef<bool(const EntryView&)> visit) {
+  const AllReaders readers(keyspace);
+  return walk_held(keyspace, bounds, limit, visit);
+}
+
+WalkEnd walk_held(const Keyspace& keyspace, const WalkBounds& bounds, std::size_t limit,
+                  FunctionRef<bool(const EntryView&)> visit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  WalkEnd end;
+  std::array<Head, kShardCountMax> heads;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < keyspace.shard_count(); ++i) {
+    const Shard& shard = keyspace.shard(i);
+    end.revealed = std::max(end.revealed, shard.last_erase_sequence());
+    if (first_head(shard, bounds, heads[count])) ++count;
+  }
+  // A heap whose front is the next key: std heaps keep the largest in front, so "less" is "comes later".
+  const auto later = [&](const Head& a, const Head& b) { return bounds.reverse ? a.key < b.key : b.key < a.key; };
+  const auto begin = heads.begin();
+  std::make_heap(begin, begin + static_cast<std::ptrdiff_t>(count), later);
+  for (std::size_t visited = 0; count > 0; ++visited) {
+    if (visited == limit) {
+      end.exhausted = false;
+      return end;
+    }
+    std::pop_heap(begin, begin + static_cast<std::ptrdiff_t>(count), later);
+    Head& head = heads[count - 1];
+    const EntryView view = (*head.next)->view();
+    end.revealed = std::max(end.revealed, view.sequence);
+    if (!visit(view)) {
+      end.exhausted = count == 1 && !advance(head, bounds);
+      return end;
+    }
+    if (advance(head, bounds)) {
+      std::push_heap(begin, begin + static_cast<std::ptrdiff_t>(count), later);
+    } else {
+      --count;
+    }
+  }
+  return end;
+}
+
+std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us) {
+  const std::size_t max_examined = command.max_examined != 0 ? command.max_examined : kScanExaminedMax;
+  std::string cursor(command.after);
+  std::size_t visited = 0;
+  std::uint64_t revealed = 0;
+  WalkEnd end;
+  do {
+    const WalkBounds bounds{.range = command.range, .after = cursor, .reverse = command.reverse};
+    std::string last_key;
+    end = walk(keyspace, bounds, std::min(kChunkEntries, max_examined - visited), [&](const EntryView& view) {
+      ++visited;
+      last_key.assign(view.key);
+      const bool live = is_live(view.expires_us, now_us);
+      if (live) {
+        ++command.examined;
+        command.fingerprint += entry_fingerprint(keyspace, view);
+      }
+      if ((live || command.include_expired) && matches(command.filter, view.key, command.key_offset)) {
+        command.entries.push_back(reply_entry(command, view));
+      }
+      return command.entries.size() < command.limit;
+    });
+    revealed = std::max(revealed, end.revealed);
+    if (!last_key.empty()) cursor = std::move(last_key);
+  } while (!end.exhausted && command.entries.size() < command.limit && visited < max_examined);
+  if (!end.exhausted) command.next = std::move(cursor);
+  return revealed;
+}
+
+std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us) {
+  std::string cursor;
+  std::uint64_t revealed = 0;
+  WalkEnd end;
+  do {
+    std::string last_key;
+    end = walk(keyspace, {.range = command.range, .after = cursor}, kChunkEntries, [&](const EntryView& view) {
+      last_key.assign(view.key);
+      if (is_live(view.expires_us, now_us) && matches(command.filter, view.key, command.key_offset)) ++command.count;
+      return true;
+    });
+    revealed = std::max(revealed, end.revealed);
+    cursor = std::move(last_key);
+  } while (!end.exhausted);
+  return revealed;
+}
+
+Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+  Fingerprint result;
+  walk_held(keyspace, {.range = range}, SIZE_MAX, [&](const EntryView& view) {
+    if (!is_live(view.expires_us, now_us)) return true;
+    ++result.examined;
+    result.fingerprint += entry_fingerprint(keyspace, view);
+    return true;
+  });
+  return result;
+}
+
+}  // namespace tuskv::embedded

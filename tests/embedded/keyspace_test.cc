@@ -1,0 +1,222 @@
+// The keyspace against std::map: points, order, expiry, loading from disk.
+#include "embedded/keyspace.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "embedded/scan.h"
+#include "support/random.h"
+#include "support/random_seed.h"
+
+namespace tuskv::embedded {
+namespace {
+
+struct ModelEntry {
+  std::string value;
+  std::int64_t expires_us = 0;
+  std::uint64_t sequence = 0;
+};
+using Model = std::map<std::string, ModelEntry>;
+
+Change put(const std::string& key, const std::string& value, std::int64_t expires_us = 0) {
+  return {.op = ChangeOp::put,
+          .key = key,
+          .value = value,
+          .expires_us = expires_us,
+          .created_us = 1000,
+          .updated_us = 2000};
+}
+
+/// Applies one change the way the engine does, without a log.
+void apply(Keyspace& keyspace, const Change& change, std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  const std::uint64_t hash = keyspace.hash(change.key);
+  Shard& shard = keyspace.shard(keyspace.shard_index(hash));
+  shard.writer.lock();
+  os::AdoptedLock writer(shard.writer);
+  shard.make_room(1);
+  const PreparedChange prepared = shard.prepare(hash, change);
+  os::WriterLock map(shard.map);
+  shard.install(prepared, sequence);
+}
+
+std::vector<std::string> keys_of(const Keyspace& keyspace, const WalkBounds& bounds, std::size_t limit = SIZE_MAX) {
+  std::vector<std::string> keys;
+  walk(keyspace, bounds, limit, [&](const EntryView& entry) {
+    keys.emplace_back(entry.key);
+    return true;
+  });
+  return keys;
+}
+
+void expect_equal(const Keyspace& keyspace, const Model& model) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  ASSERT_EQ(keyspace.entry_count(), model.size());
+  auto expected = model.begin();
+  std::uint64_t key_bytes = 0;
+  std::uint64_t value_bytes = 0;
+  walk(keyspace, {}, SIZE_MAX, [&](const EntryView& entry) {
+    EXPECT_EQ(entry.key, expected->first);
+    EXPECT_EQ(entry.value, expected->second.value);
+    EXPECT_EQ(entry.expires_us, expected->second.expires_us);
+    EXPECT_EQ(entry.sequence, expected->second.sequence);
+    key_bytes += entry.key.size();
+    value_bytes += entry.value.size();
+    return ++expected != model.end();
+  });
+  EXPECT_EQ(expected, model.end());
+  EXPECT_EQ(keyspace.key_bytes(), key_bytes);
+  EXPECT_EQ(keyspace.value_bytes(), value_bytes);
+  for (const auto& [key, entry] : model) {
+    const std::uint64_t hash = keyspace.hash(key);
+    const StoredEntry* stored = keyspace.shard(keyspace.shard_index(hash)).find(hash, key);
+    ASSERT_NE(stored, nullptr) << key;
+    EXPECT_EQ(stored->value(), entry.value);
+  }
+}
+
+class RandomChanges {
+ public:
+  explicit RandomChanges(std::uint64_t seed) : random_(seed) {}
+
+  std::string key() { return "key:" + std::to_string(pick(300)) + std::string(pick(20), 'k'); }
+  std::string value() { return std::string(pick(10) == 0 ? pick(9000) : pick(40), static_cast<char>('a' + pick(26))); }
+  std::int64_t expiry() { return pick(2) == 0 ? 0 : static_cast<std::int64_t>(1'000'000 + pick(1000)); }
+  std::size_t pick(std::size_t bound) { return random_.below(bound); }
+
+ private:
+  test::Random random_;
+};
+
+/// Draws a change and applies it to the model; the strings live in `key` and `value`.
+Change draw(RandomChanges& random, Model& model, std::uint64_t sequence, std::string& key, std::string& value) {
+  key = random.key();
+  value = random.value();
+  const std::int64_t expires_us = random.expiry();
+  switch (random.pick(4)) {
+    case 0: model.erase(key); return {.op = ChangeOp::erase, .key = key};
+    case 1:
+      if (const auto found = model.find(key); found != model.end()) {
+        found->second.expires_us = expires_us;
+        found->second.sequence = sequence;
+      }
+      return {.op = ChangeOp::touch, .key = key, .expires_us = expires_us, .updated_us = 3000};
+    default:
+      model[key] = {.value = value, .expires_us = expires_us, .sequence = sequence};
+      return put(key, value, expires_us);
+  }
+}
+
+TEST(KeyspaceTest, RandomChangesAgreeWithAMap) {
+  RandomChanges random(test::random_seed());
+  Keyspace keyspace(16, 7);
+  Model model;
+  std::string key;
+  std::string value;
+  for (std::uint64_t sequence = 1; sequence <= 20'000; ++sequence) {
+    apply(keyspace, draw(random, model, sequence, key, value), sequence);
+    if (sequence % 4000 == 0) expect_equal(keyspace, model);
+  }
+  expect_equal(keyspace, model);
+}
+
+TEST(KeyspaceTest, ReplayGivesTheSameStateWhereverItStarts) {
+  RandomChanges random(test::random_seed());
+  Model model;
+  struct Logged {
+    std::string key;
+    std::string value;
+    Change change;
+  };
+  std::vector<Logged> log(5000);
+  Model halfway;
+  for (std::size_t i = 0; i < log.size(); ++i) {
+    log[i].change = draw(random, model, i + 1, log[i].key, log[i].value);
+    if (i + 1 == log.size() / 2) halfway = model;
+  }
+  // A dump of any state between the start and the end of the log, then the whole log: older changes must not undo newer
+  // entries.
+  for (const Model& dumped : {Model(), halfway, model}) {
+    Keyspace keyspace(16, 7);
+    for (const auto& [key, entry] : dumped) {
+      keyspace.load_entry(keyspace.hash(key), put(key, entry.value, entry.expires_us), entry.sequence);
+    }
+    for (std::size_t i = 0; i < log.size(); ++i) {
+      const std::uint64_t hash = keyspace.hash(log[i].key);
+      keyspace.replay(keyspace.shard_index(hash), hash, log[i].change, i + 1);
+    }
+    for (std::size_t shard = 0; shard < keyspace.shard_count(); ++shard) keyspace.finish_loading(shard);
+    expect_equal(keyspace, model);
+  }
+}
+
+TEST(KeyspaceTest, ReplayedRangeSparesNewerEntries) {
+  Keyspace keyspace(16, 7);
+  Model model;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const std::string key = "k" + std::to_string(1000 + i);
+    const std::uint64_t sequence = i % 2 == 0 ? 5 : 15;
+    keyspace.load_entry(keyspace.hash(key), put(key, "v"), sequence);
+    if (sequence > 10 || key < "k1050") model[key] = {.value = "v", .sequence = sequence};
+  }
+  for (std::size_t shard = 0; shard < keyspace.shard_count(); ++shard) {
+    keyspace.replay(shard, 0, {.op = ChangeOp::erase_range, .key = "k1050", .value = ""}, 10);
+    keyspace.finish_loading(shard);
+  }
+  expect_equal(keyspace, model);
+}
+
+TEST(KeyspaceTest, WalksInBothDirectionsFromAnyCursor) {
+  Keyspace keyspace(16, 7);
+  std::vector<std::string> all;
+  for (int i = 100; i < 400; ++i) all.push_back("k" + std::to_string(i));
+  for (const std::string& key : all) apply(keyspace, put(key, "v"), 1);
+  const Range range{.from = "k150", .to = "k350"};
+  const std::vector<std::string> inside(all.begin() + 50, all.begin() + 250);
+  EXPECT_EQ(keys_of(keyspace, {.range = range}), inside);
+  EXPECT_EQ(keys_of(keyspace, {.range = range, .reverse = true}),
+            std::vector<std::string>(inside.rbegin(), inside.rend()));
+  EXPECT_EQ(keys_of(keyspace, {.range = range, .after = "k199x"}),
+            std::vector<std::string>(inside.begin() + 50, inside.end()));
+  EXPECT_EQ(keys_of(keyspace, {.range = range, .after = "k100"}), inside);
+  EXPECT_EQ(keys_of(keyspace, {.range = range, .after = "k200", .reverse = true}),
+            std::vector<std::string>(inside.rend() - 50, inside.rend()));
+  EXPECT_EQ(keys_of(keyspace, {.range = {.from = "k398"}}), (std::vector<std::string>{"k398", "k399"}));
+  EXPECT_TRUE(walk(keyspace, {.range = range}, 200, [](const EntryView&) { return true; }).exhausted);
+  EXPECT_FALSE(walk(keyspace, {.range = range}, 199, [](const EntryView&) { return true; }).exhausted);
+}
+
+TEST(KeyspaceTest, ExpiredEntriesLeaveEarliestFirst) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  Keyspace keyspace(16, 7);
+  for (int i = 0; i < 1000; ++i) apply(keyspace, put("k" + std::to_string(i), "v", 1 + i), 1);
+  std::size_t removed = 0;
+  for (std::size_t i = 0; i < keyspace.shard_count(); ++i) {
+    Shard& shard = keyspace.shard(i);
+    shard.writer.lock();
+    while (std::size_t batch = shard.remove_expired(500, 7)) removed += batch;
+    shard.writer.unlock();
+  }
+  EXPECT_EQ(removed, 500U);
+  EXPECT_EQ(keyspace.entry_count(), 500U);
+  EXPECT_EQ(keys_of(keyspace, {}, 1).front(), "k500");
+}
+
+TEST(KeyspaceTest, ErasedKeysLeaveRoomForMany) {
+  Keyspace keyspace(16, 7);
+  for (int round = 0; round < 200; ++round) {
+    for (int i = 0; i < 100; ++i) apply(keyspace, put("r" + std::to_string(round) + "k" + std::to_string(i), "v"), 1);
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = "r" + std::to_string(round) + "k" + std::to_string(i);
+      apply(keyspace, {.op = ChangeOp::erase, .key = key}, 2);
+    }
+  }
+  EXPECT_EQ(keyspace.entry_count(), 0U);
+  for (std::size_t i = 0; i < keyspace.shard_count(); ++i) {
+    os::ReaderLock lock(keyspace.shard(i).map);
+    EXPECT_LT(keyspace.shard(i).index_memory_bytes(), 4096U) << "tombstones pile up";
+  }
+}
+
+}  // namespace
+}  // namespace tuskv::embedded
