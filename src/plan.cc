@@ -195,11 +195,8 @@ std::string_view command_key(const Command& command) {
 }
 
 bool is_keyed_write(const Command& command) {
-  return std::visit(
-      []<class C>(const C& keyed) {
-        return requires { keyed.applied; };
-      },
-      command);
+  return std::holds_alternative<Put>(command) || std::holds_alternative<Erase>(command) ||
+         std::holds_alternative<Touch>(command) || std::holds_alternative<Add>(command);
 }
 
 bool is_applied(const Command& command) {
