@@ -1,0 +1,189 @@
+// When a checkpointer takes snapshots: at opening, in the background and at closing. What a snapshot is stands in
+// checkpointer.cc.
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "embedded/checkpointer.h"
+#include "embedded/snapshot.h"
+#include "named_limits.h"
+
+namespace tuskv::embedded {
+namespace {
+
+constexpr std::string_view kPartPrefix = "part-";
+/// Segments of this size are not counted against kLogSegmentsMax: the log of a large store has many.
+constexpr std::uint64_t kLargeSegmentBytes = std::uint64_t{32} << 20;
+
+/// The ordinal of a snapshot folder, finished or not; 0 for any other name.
+std::uint64_t folder_ordinal(std::string_view name) {
+  if (name.ends_with(kUnfinishedSuffix)) name.remove_suffix(kUnfinishedSuffix.size());
+  return parse_snapshot_folder_name(name);
+}
+
+std::string parent_of(const std::string& directory) {
+  const std::size_t end = directory.find_last_not_of('/');
+  const std::size_t slash = directory.rfind('/', end);
+  if (end == std::string::npos || slash == 0) return "/";
+  return slash == std::string::npos ? "." : directory.substr(0, slash);
+}
+
+}  // namespace
+
+// ---- opening and closing
+
+Status Checkpointer::start() {
+  {
+    os::MutexLock running(run_mutex_);
+    TUSKV_RETURN_IF_ERROR(find_home());
+    Status removed = remove_leftovers();
+    if (!removed.ok()) report(Event::Kind::snapshot_failed, "leftovers stay: " + removed.failure().message);
+    TUSKV_RETURN_IF_ERROR(refresh_list());
+    if (!logged_ && manifest().logged) TUSKV_RETURN_IF_ERROR(mark_unlogged());
+  }
+  try {
+    thread_ = std::thread([this] { run_thread(); });
+  } catch (const std::system_error& refused) {
+    return {Code::Io, std::string("cannot start the thread that takes snapshots: ") + refused.what()};
+  }
+  look_at_log();
+  return {};
+}
+
+/// Whether the directory is a kept snapshot of the store around it.
+Status Checkpointer::find_home() {
+  if (!manifest().is_snapshot_folder) return {};
+  // Both: the name may be a symbolic link, and the last component may be "." or "..".
+  for (const std::string& around : {parent_of(options_.directory), options_.directory + "/.."}) {
+    Result<os::FileKind> kind = file_system_.kind(around + "/" + kManifestName);
+    if (!kind.ok()) return std::move(kind).status();
+    if (kind.value() != os::FileKind::missing) is_kept_snapshot_ = true;
+  }
+  return {};
+}
+
+/// Removes what a crash has left: unfinished and unpublished folders, folders that were being removed, and parts beside
+/// a manifest that has a folder of its own by now.
+Status Checkpointer::remove_leftovers() {
+  const Manifest known = manifest();
+  last_ordinal_ = known.snapshot.ordinal;
+  Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(options_.directory);
+  if (!entries.ok()) return std::move(entries).status();
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    if (!known.is_snapshot_folder && entry.kind == os::FileKind::file && entry.name.starts_with(kPartPrefix)) {
+      TUSKV_RETURN_IF_ERROR(file_system_.remove_file(path_of(entry.name)));
+    }
+    const std::uint64_t ordinal = folder_ordinal(entry.name);
+    if (ordinal == 0 || entry.kind != os::FileKind::directory) continue;
+    last_ordinal_ = std::max(last_ordinal_, ordinal);
+    Result<os::FileKind> own_manifest = file_system_.kind(path_of(entry.name) + "/" + kManifestName);
+    if (!own_manifest.ok()) return std::move(own_manifest).status();
+    const bool published = !entry.name.ends_with(kUnfinishedSuffix) && ordinal <= known.snapshot.ordinal;
+    // The newest one is never a leftover, whatever became of its manifest: the store's own names its files.
+    const bool removed_halfway = own_manifest.value() == os::FileKind::missing && ordinal != known.snapshot.ordinal;
+    if (!published || removed_halfway) {
+      TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, path_of(entry.name)));
+    }
+  }
+  return {};
+}
+
+/// The directory was used with a log before: what is in it must be in a snapshot before the log stops counting.
+Status Checkpointer::mark_unlogged() {
+  if (has_changed()) {
+    Result<SnapshotInfo> taken = take_snapshot();
+    return taken.ok() ? Status() : std::move(taken).status();
+  }
+  os::MutexLock lock(manifest_mutex_);
+  Manifest next = manifest_;
+  next.logged = false;
+  return replace_manifest(next);
+}
+
+Status Checkpointer::stop() {
+  {
+    os::MutexLock lock(wake_mutex_);
+    if (stopped_) return {};
+    stopped_ = true;
+  }
+  end_thread();
+  if (logged_ ? !is_due() : !has_changed()) return {};
+  Result<SnapshotInfo> last = snapshot();
+  return last.ok() || logged_ ? Status() : std::move(last).status();
+}
+
+void Checkpointer::end_thread() {
+  {
+    os::MutexLock lock(wake_mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+// ---- when
+
+std::uint64_t Checkpointer::log_limit_bytes() const {
+  const std::uint64_t live_bytes = keyspace_.key_bytes() + keyspace_.value_bytes();
+  return std::max(options_.log_bytes_min, live_bytes / 100 * options_.log_percent);
+}
+
+/// From what is on disk, so that it works across openings.
+bool Checkpointer::is_due() const {
+  if (!logged_) return false;
+  const std::uint64_t log_bytes = log_.log_bytes();
+  return log_bytes > log_limit_bytes() || log_.segment_count() > kLogSegmentsMax + log_bytes / kLargeSegmentBytes;
+}
+
+/// The log has reached a size at which a snapshot may be due. The limit moves with the live data, so while it is not
+/// due the next look comes before the limit of this moment.
+void Checkpointer::look_at_log() {
+  if (!is_due()) return schedule_next_look();
+  next_look_bytes_.store(UINT64_MAX, std::memory_order_relaxed);  // until the thread has been at it
+  os::MutexLock lock(wake_mutex_);
+  requested_ = true;
+  if (retry_ms_ == 0) wake_.notify_all();  // after a failure the pause comes first
+}
+
+void Checkpointer::schedule_next_look() {
+  const std::uint64_t next = std::min(log_limit_bytes() + 1, log_.log_bytes() + options_.log_bytes_min);
+  next_look_bytes_.store(logged_ ? next : UINT64_MAX, std::memory_order_relaxed);
+}
+
+void Checkpointer::run_thread() {
+  os::MutexLock lock(wake_mutex_);
+  for (;;) {
+    wait_for_work();
+    if (stopping_) return;
+    requested_ = false;
+    lock.unlock();
+    bool failed = false;
+    {
+      os::MutexLock running(run_mutex_);
+      // A snapshot asked for in the meantime may have done the work.
+      if ((logged_ ? is_due() : has_changed()) && !is_kept_snapshot_) failed = !take_snapshot().ok();
+    }
+    lock.lock();
+    const std::int64_t longer_ms = std::clamp(2 * retry_ms_, kSnapshotRetryMsMin, kSnapshotRetryMsMax);
+    retry_ms_ = failed ? longer_ms : 0;
+  }
+}
+
+/// Returns when there is something to look at, or to stop.
+void Checkpointer::wait_for_work() {
+  if (stopping_) return;
+  if (retry_ms_ != 0) {
+    wake_.wait_for(wake_mutex_, std::chrono::milliseconds(retry_ms_));
+  } else if (!logged_) {
+    wake_.wait_for(wake_mutex_, std::chrono::milliseconds(options_.interval_ms));
+  } else {
+    while (!requested_ && !stopping_) wake_.wait(wake_mutex_);
+  }
+}
+
+void Checkpointer::report(Event::Kind kind, std::string_view message) const {
+  if (options_.on_event != nullptr) options_.on_event(options_.event_context, {.kind = kind, .message = message});
+}
+
+}  // namespace tuskv::embedded
