@@ -18,7 +18,7 @@ class FunctionRef<R(Arguments...)> {
   template <class F>
   requires(std::is_invocable_r_v<R, F&, Arguments...> && !std::same_as<std::remove_cvref_t<F>, FunctionRef>)
       FunctionRef(F&& function)
-  noexcept  // NOLINT(bugprone-forwarding-reference-overload): constrained above
+  noexcept
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
         call_([](void* object, Arguments... arguments) -> R {
           return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Arguments>(arguments)...);

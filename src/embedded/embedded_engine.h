@@ -1,0 +1,125 @@
+// The embedded engine: a keyspace in memory and, for `file:` stores, a log and snapshots of it.
+//
+// A write is plan, log, apply, wait: under the shard's writer mutex a pure function decides what changes (plan.h), the
+// log gets that as one record, and only then can readers see it. In durable mode the caller then waits, outside all
+// locks, until the record is synced; so does every reply that reveals an unsynced change, an absence included.
+//
+// Invariants:
+//  - What a reader sees has been logged. A change that could not be logged was never there.
+//  - In durable mode no reply reveals what a power loss could take back.
+//  - Sequences grow in the order of the log, and an entry's sequence is that of the record that made it.
+//  - No user code and no sync runs under a lock; readers never wait for a writer's disk.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "embedded/batch.h"
+#include "embedded/checkpointer.h"
+#include "embedded/keyspace.h"
+#include "embedded/log.h"
+#include "embedded/monotone_clock.h"
+#include "embedded/sweeper.h"
+#include "engine.h"
+#include "os/clock.h"
+#include "os/file_system.h"
+#include "os/mutex.h"
+#include "status.h"
+#include "tuskv/options.h"
+
+namespace tuskv::embedded {
+
+struct EngineOptions {
+  std::string directory = {};  ///< empty: memory only
+  Options options = {};        ///< already checked
+};
+
+class EmbeddedEngine final : public Engine {
+  struct OnlyOpen {};  // a constructor parameter nobody else can name
+
+ public:
+  EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileSystem& file_system, const os::Clock& clock);
+  /// Opens a directory (creating, recovering), or an empty store in memory. `file_system` and `clock` outlive the
+  /// engine.
+  static Result<std::unique_ptr<Engine>> open(const EngineOptions& options, os::FileSystem& file_system,
+                                              const os::Clock& clock);
+  ~EmbeddedEngine() override;
+  EmbeddedEngine(const EmbeddedEngine&) = delete;
+  EmbeddedEngine& operator=(const EmbeddedEngine&) = delete;
+
+  void execute(std::span<Unit> units) override;
+  void submit(Submission& submission) override;
+  Status read(OptimisticTransaction& transaction, Unit& unit) override;
+  Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
+  std::int64_t now_us() override { return clock_.now_us(); }
+  Result<std::uint64_t> remove_expired(std::uint64_t limit) override;
+  Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
+  Result<Stats> stats() override;
+  Status sync(std::int64_t timeout_ms) override;
+  Result<SnapshotInfo> snapshot() override;
+  Result<std::vector<SnapshotInfo>> snapshots() override;
+  Result<std::size_t> prune_snapshots(std::size_t keep) override;
+  Status close() override;
+
+ private:
+  // Opening (embedded_open.cc).
+  Status open_directory();
+  Status prepare_directory();
+  Status start_recovered();
+  Status start_checkpointer(const Manifest& manifest);
+  void abandon() TUSKV_EXCLUDES(close_mutex_);
+  void report(Event::Kind kind, const std::string& message) const;
+
+  // Each runs a unit up to, not including, the wait for the disk; failures go into the unit. Returns what the reply
+  // reveals.
+  std::uint64_t run(Unit& unit);
+  std::uint64_t run_reads(Unit& unit);
+  std::uint64_t run_write(Unit& unit, Command& command);
+  std::uint64_t run_batch(Unit& unit);
+  std::uint64_t run_erase_range(Unit& unit, EraseRange& command);
+  void remove_met_dead(const Unit& unit);
+  /// Waits until all that the reply reveals is synced, where the durability asks for it.
+  void settle(Unit& unit, std::uint64_t revealed);
+  bool must_wait(std::uint64_t revealed) const {
+    return options_.durability == Durability::durable && revealed > log_->synced_sequence();
+  }
+
+  /// Logs and installs what the batch holds; every writer mutex concerned is held.
+  Result<std::uint64_t> commit_batch(Batch& batch);
+  Result<std::uint64_t> log_record(RecordBuffer& record);
+  bool reads_hold(const OptimisticTransaction& transaction);
+  /// Checks at one instant that the reads hold.
+  Status validate(const OptimisticTransaction& transaction);
+  Status conflict();
+  std::uint64_t change_count() const;
+  ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
+
+  /// The time liveness is judged by: before all time when expiry is disabled.
+  std::int64_t liveness_us() { return options_.ttl_mode == TtlMode::disabled ? INT64_MIN : clock_.now_us(); }
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+  const std::string directory_;
+  const Options options_;
+  os::FileSystem& file_system_;
+  MonotoneClock clock_;
+  Keyspace keyspace_;
+  std::unique_ptr<os::DirectoryLock> directory_lock_;
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory
+  Sweeper sweeper_;
+  std::atomic<bool> closed_ = false;
+  os::Mutex close_mutex_;
+  bool close_done_ TUSKV_GUARDED_BY(close_mutex_) = false;
+
+  std::uint64_t recovered_records_ = 0;
+  std::uint64_t recovered_torn_bytes_ = 0;
+  std::atomic<std::uint64_t> swept_ = 0;
+  std::atomic<std::uint64_t> conflicts_ = 0;
+};
+
+}  // namespace tuskv::embedded

@@ -1,0 +1,179 @@
+// Opening the embedded engine: which directory, whose lock, what is in it, and what runs in the background afterwards.
+#include <algorithm>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "embedded/embedded_engine.h"
+#include "embedded/recovery.h"
+
+namespace tuskv::embedded {
+namespace {
+
+std::uint64_t random_number() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+StoreId random_store_id() {
+  StoreId id;
+  std::random_device device;
+  for (auto& byte : id) byte = static_cast<std::uint8_t>(device());
+  return id;
+}
+
+std::string parent_of(const std::string& directory) {
+  const std::size_t end = directory.find_last_not_of('/');
+  const std::size_t slash = directory.rfind('/', end);
+  if (end == std::string::npos || slash == 0) return "/";
+  return slash == std::string::npos ? "." : directory.substr(0, slash);
+}
+
+/// Whether the directory holds a store. One that holds anything else than our own leftovers, and no manifest, is
+/// somebody else's.
+Result<bool> holds_store(os::FileSystem& file_system, const std::string& directory) {
+  Result<std::vector<os::DirectoryEntry>> listed = file_system.list(directory);
+  if (!listed.ok()) return std::move(listed).status();
+  const auto named = [](const char* name) {
+    return [name](const os::DirectoryEntry& entry) { return entry.name == name; };
+  };
+  const auto& entries = listed.value();
+  if (std::any_of(entries.begin(), entries.end(), named(kManifestName))) return true;
+  const std::string unfinished = std::string(kManifestName) + ".tmp";
+  for (const os::DirectoryEntry& entry : entries) {
+    if (entry.name == "LOCK" || entry.name == unfinished) continue;
+    return Status(Code::Config,
+                  directory + " is not a tuskv store: it holds " + entry.name + " and no " + kManifestName);
+  }
+  return false;
+}
+
+}  // namespace
+
+EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileSystem& file_system,
+                               const os::Clock& clock)
+    : directory_(options.directory),
+      options_(options.options),
+      file_system_(file_system),
+      clock_(clock),
+      keyspace_(default_shard_count(), random_number()),
+      sweeper_([this](std::size_t batch) {
+        Result<std::uint64_t> removed = remove_expired(batch);
+        return removed.ok() ? removed.value() : 0;
+      }) {}
+
+EmbeddedEngine::~EmbeddedEngine() {
+  Status status = close();
+  if (!status.ok()) report(Event::Kind::sync_failed, status.failure().message);
+}
+
+void EmbeddedEngine::report(Event::Kind kind, const std::string& message) const {
+  if (options_.on_event != nullptr) options_.on_event(options_.event_context, {.kind = kind, .message = message});
+}
+
+Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& options, os::FileSystem& file_system,
+                                                     const os::Clock& clock) {
+  auto engine = std::make_unique<EmbeddedEngine>(OnlyOpen{}, options, file_system, clock);
+  if (options.directory.empty()) {
+    engine->log_ = std::make_unique<Log>(nullptr, LogOptions{.durability = Durability::unlogged});
+  } else {
+    Status status = engine->open_directory();
+    if (!status.ok()) {
+      engine->abandon();
+      return status;
+    }
+  }
+  if (options.options.ttl_mode == TtlMode::background) {
+    engine->sweeper_.start(
+        {.interval_ms = options.options.sweep_interval.milliseconds(), .batch = options.options.sweep_batch});
+  }
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+/// Makes the destructor leave the directory as it is: opening has failed.
+void EmbeddedEngine::abandon() {
+  os::MutexLock closing(close_mutex_);
+  close_done_ = true;
+}
+
+Status EmbeddedEngine::open_directory() {
+  TUSKV_RETURN_IF_ERROR(prepare_directory());
+  Result<std::unique_ptr<os::DirectoryLock>> lock = file_system_.lock(directory_);
+  if (!lock.ok()) return std::move(lock).status();
+  directory_lock_ = std::move(lock).value();
+  // Only now is what is listed the whole truth.
+  Result<bool> exists = holds_store(file_system_, directory_);
+  if (!exists.ok()) return std::move(exists).status();
+  if (!exists.value()) {
+    Manifest manifest{.store_id = random_store_id(), .hash_seed = random_number()};
+    manifest.logged = options_.durability != Durability::unlogged;
+    TUSKV_RETURN_IF_ERROR(write_manifest(file_system_, directory_, manifest));
+  }
+  return start_recovered();
+}
+
+Status EmbeddedEngine::prepare_directory() {
+  Result<os::FileKind> kind = file_system_.kind(directory_);
+  if (!kind.ok()) return std::move(kind).status();
+  switch (kind.value()) {
+    case os::FileKind::directory: {
+      Result<bool> checked =
+          holds_store(file_system_, directory_);  // before LOCK is put into somebody else's directory
+      return checked.ok() ? Status() : std::move(checked).status();
+    }
+    case os::FileKind::missing:
+      if (!options_.create) return Status(Code::Config, directory_ + " does not exist, and the option create is false");
+      TUSKV_RETURN_IF_ERROR(file_system_.make_directory(directory_));
+      return file_system_.sync_directory(parent_of(directory_));
+    default: return Status(Code::Config, directory_ + " is not a directory");
+  }
+}
+
+Status EmbeddedEngine::start_recovered() {
+  Result<Recovered> recovery =
+      recover(file_system_, {.directory = directory_, .threads = options_.snapshot_threads}, keyspace_);
+  if (!recovery.ok()) return std::move(recovery).status();
+  const Recovered& recovered = recovery.value();
+  clock_.raise(std::max(recovered.clock_high_us, recovered.manifest.clock_high_us));
+  recovered_records_ = recovered.records;
+  recovered_torn_bytes_ = recovered.torn_bytes;
+
+  const auto first_segment = [](void* context, std::uint64_t ordinal) {
+    return static_cast<EmbeddedEngine*>(context)->checkpointer_->on_first_segment(ordinal);
+  };
+  log_ = std::make_unique<Log>(&file_system_, LogOptions{.directory = directory_,
+                                                         .store_id = recovered.manifest.store_id,
+                                                         .durability = options_.durability,
+                                                         .sync_interval_ms = options_.sync_interval.milliseconds(),
+                                                         .next_ordinal = recovered.next_log_ordinal,
+                                                         .last_sequence = recovered.last_sequence,
+                                                         .on_first_segment = first_segment,
+                                                         .context = this});
+  for (const RecoveredSegment& segment : recovered.segments)
+    log_->add_recovered_segment(segment.ordinal, segment.bytes);
+  if (recovered.records != 0 || recovered.torn_bytes != 0) {
+    report(Event::Kind::recovered, std::to_string(recovered.records) + " log records read, " +
+                                       std::to_string(recovered.torn_bytes) + " bytes of an unfinished write cut off");
+  }
+  return start_checkpointer(recovered.manifest);
+}
+
+Status EmbeddedEngine::start_checkpointer(const Manifest& manifest) {
+  const auto now = [](void* context) { return static_cast<MonotoneClock*>(context)->now_us(); };
+  const CheckpointerOptions settings{.directory = directory_,
+                                     .durability = options_.durability,
+                                     .log_percent = options_.snapshot_log_percent,
+                                     .log_bytes_min = options_.snapshot_log_bytes_min,
+                                     .interval_ms = options_.snapshot_interval.milliseconds(),
+                                     .keep_snapshots = options_.keep_snapshots,
+                                     .threads = options_.snapshot_threads,
+                                     .keeps_expired = options_.ttl_mode == TtlMode::disabled,
+                                     .now_us = now,
+                                     .clock_context = &clock_,
+                                     .on_event = options_.on_event,
+                                     .event_context = options_.event_context};
+  checkpointer_ = std::make_unique<Checkpointer>(file_system_, keyspace_, *log_, settings, manifest);
+  return checkpointer_->start();
+}
+
+}  // namespace tuskv::embedded
