@@ -1,6 +1,5 @@
 #pragma once
 
-#include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -15,10 +14,10 @@ class FunctionRef;
 template <class R, class... Arguments>
 class FunctionRef<R(Arguments...)> {
  public:
-  template <class F>
-  requires(std::is_invocable_r_v<R, F&, Arguments...> && !std::same_as<std::remove_cvref_t<F>, FunctionRef>)
-      FunctionRef(F&& function)
-  noexcept
+  template <class F, std::enable_if_t<std::is_invocable_r_v<R, F&, Arguments...> &&
+                                          !std::is_same_v<std::remove_cvref_t<F>, FunctionRef>,
+                                      int> = 0>
+  FunctionRef(F&& function) noexcept
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
         call_([](void* object, Arguments... arguments) -> R {
           return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Arguments>(arguments)...);
