@@ -84,7 +84,7 @@ Result<SnapshotInfo> Checkpointer::run_once() {
   run.before = manifest();
   const std::uint64_t ordinal = ++last_ordinal_;
   run.folder = path_of(snapshot_folder_name(ordinal));
-  run.temporary = run.folder + std::string(kUnfinishedSuffix);
+  run.temporary = run.folder + kTemporarySuffix;
   run.made = {.store_id = run.before.store_id, .hash_seed = run.before.hash_seed};
   run.made.snapshot.ordinal = ordinal;
   run.made.is_snapshot_folder = true;
@@ -186,6 +186,7 @@ Status Checkpointer::end_delta(Run& run) {
   run.made.first_log_ordinal = next.value();
   run.made.last_log_ordinal = next.value() - 1;
   run.made.first_log_sequence = run.made.snapshot.end_sequence + 1;
+  run.made.durable_sequence = run.made.snapshot.end_sequence;
   return {};
 }
 
@@ -286,6 +287,7 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
   }
   next.logged = true;
   next.last_log_ordinal = ordinal;
+  next.durable_sequence = log_.last_sequence();  // recovery has synced what it found, and nothing was added yet
   next.clock_high_us = std::max(next.clock_high_us, now_us());
   TUSKV_RETURN_IF_ERROR(replace_manifest(next));
   has_segments_ = true;

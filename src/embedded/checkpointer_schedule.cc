@@ -18,7 +18,8 @@ constexpr std::uint64_t kLargeSegmentBytes = std::uint64_t{32} << 20;
 
 /// The ordinal of a snapshot folder, finished or not; 0 for any other name.
 std::uint64_t folder_ordinal(std::string_view name) {
-  if (name.ends_with(kUnfinishedSuffix)) name.remove_suffix(kUnfinishedSuffix.size());
+  const std::string_view suffix = kTemporarySuffix;
+  if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
   return parse_snapshot_folder_name(name);
 }
 
@@ -79,7 +80,7 @@ Status Checkpointer::remove_leftovers() {
     last_ordinal_ = std::max(last_ordinal_, ordinal);
     Result<os::FileKind> own_manifest = file_system_.kind(path_of(entry.name) + "/" + kManifestName);
     if (!own_manifest.ok()) return std::move(own_manifest).status();
-    const bool published = !entry.name.ends_with(kUnfinishedSuffix) && ordinal <= known.snapshot.ordinal;
+    const bool published = !entry.name.ends_with(kTemporarySuffix) && ordinal <= known.snapshot.ordinal;
     // The newest one is never a leftover, whatever became of its manifest: the store's own names its files.
     const bool removed_halfway = own_manifest.value() == os::FileKind::missing && ordinal != known.snapshot.ordinal;
     if (!published || removed_halfway) {

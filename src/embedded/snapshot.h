@@ -15,9 +15,6 @@
 
 namespace tuskv::embedded {
 
-/// Behind the name of a folder that is being written.
-inline constexpr std::string_view kUnfinishedSuffix = ".tmp";
-
 /// Entries with an expiry up to this are left out of a dump; kKeepExpired leaves out none.
 inline constexpr std::int64_t kKeepExpired = INT64_MIN;
 
