@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <barrier>
 #include <thread>
 #include <vector>
 
@@ -90,33 +92,64 @@ TEST(MutexLock, LetsGoInBetween) {
   EXPECT_TRUE(free());
 }
 
-TEST(SharedMutex, ReadersShareAndAWriterExcludes) {
+TEST(SharedMutex, ReadersShare) {
   SharedMutex mutex;
-  const auto in_thread = [](auto function) {
-    bool result = false;
-    std::thread([&] { result = function(); }).join();
-    return result;
-  };
-  const auto try_read = [&mutex]() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-    if (!mutex.try_lock_shared()) return false;
-    mutex.unlock_shared();
-    return true;
-  };
-  const auto try_write = [&mutex]() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-    if (!mutex.try_lock()) return false;
-    mutex.unlock();
-    return true;
-  };
-  {
+  std::barrier both_inside(2);  // exclusive readers would never meet
+  const auto read = [&] {
     ReaderLock reader(mutex);
-    EXPECT_TRUE(in_thread(try_read));
-    EXPECT_FALSE(in_thread(try_write));
+    both_inside.arrive_and_wait();
+  };
+  std::thread other(read);
+  read();
+  other.join();
+}
+
+TEST(SharedMutex, AWriterExcludesEverybody) {
+  constexpr int kRounds = 2000;
+  SharedMutex mutex;
+  int first = 0;
+  int second = 0;
+  std::atomic<int> torn_reads = 0;
+  const auto write = [&] {
+    for (int i = 0; i < kRounds; ++i) {
+      WriterLock writer(mutex);
+      ++first;
+      ++second;
+    }
+  };
+  const auto read = [&] {
+    for (int i = 0; i < kRounds; ++i) {
+      ReaderLock reader(mutex);
+      if (first != second) ++torn_reads;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back(write);
+    threads.emplace_back(read);
   }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(torn_reads, 0);
+  EXPECT_EQ(first, 2 * kRounds);
+}
+
+TEST(TimedMutex, GivesUpAtItsDeadline) {
+  TimedMutex mutex;
+  const auto lock_within = [&mutex](std::int64_t timeout_ms) {
+    bool held = false;
+    std::thread([&]() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+      held = mutex.lock_within(timeout_ms);
+      if (held) mutex.unlock();
+    }).join();
+    return held;
+  };
   {
-    WriterLock writer(mutex);
-    EXPECT_FALSE(in_thread(try_read));
+    mutex.lock();
+    AdoptedLock lock(mutex);
+    EXPECT_FALSE(lock_within(0));
+    EXPECT_FALSE(lock_within(2));
   }
-  EXPECT_TRUE(in_thread(try_write));
+  EXPECT_TRUE(lock_within(0));
 }
 
 }  // namespace
