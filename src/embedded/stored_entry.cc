@@ -30,9 +30,11 @@ void StoredEntry::overwrite(const Change& put, std::uint64_t sequence) { fill(pu
 
 void StoredEntry::fill(const Change& put, std::uint64_t sequence) {
   set_sequence(sequence);
-  value_size_ = static_cast<std::uint32_t>(put.value.size());
-  key_size_ = static_cast<std::uint16_t>(put.key.size());
-  flags_ = put.expires_us != 0 ? kHasExpiry : 0;
+  const auto value_size = static_cast<std::uint32_t>(put.value.size());
+  std::memcpy(value_size_, &value_size, sizeof(value_size));
+  assert(put.key.size() < kHasExpiry);
+  const auto key_size_and_flag = static_cast<std::uint16_t>(put.key.size() | (put.expires_us != 0 ? kHasExpiry : 0U));
+  std::memcpy(key_size_and_flag_, &key_size_and_flag, sizeof(key_size_and_flag));
   store_stamp(created_ms_, put.created_us);
   store_stamp(updated_ms_, put.updated_us);
   char* position = body();
