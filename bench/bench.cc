@@ -117,7 +117,7 @@ void Bench::note_version(const std::string& subject, const std::string& version)
   machine_.versions[subject] = version;
 }
 
-void Bench::add(Result result) {
+void Bench::add(Measurement result) {
   print(result);
   results_.push_back(std::move(result));
 }

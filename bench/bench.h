@@ -74,16 +74,16 @@ class Bench final {
   void settle() const;
 
   void note_version(const std::string& subject, const std::string& version);
-  void add(Result result);
+  void add(Measurement result);
   void write_results() const;
-  std::span<const Result> results() const { return results_; }
+  std::span<const Measurement> results() const { return results_; }
 
  private:
   Settings settings_;
   Scale scale_;
   std::string data_;
   Machine machine_;
-  std::vector<Result> results_;
+  std::vector<Measurement> results_;
   std::vector<std::string> left_out_;
 };
 

@@ -81,7 +81,7 @@ int run(const Arguments& arguments) {
   bench.write_results();
   std::size_t goals = 0;
   std::size_t missed = 0;
-  for (const Result& result : bench.results()) {
+  for (const Measurement& result : bench.results()) {
     for (const Comparison& comparison : result.comparisons) {
       goals += comparison.goal ? 1 : 0;
       missed += comparison.met() ? 0 : 1;

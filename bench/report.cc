@@ -35,7 +35,7 @@ nlohmann::ordered_json to_json(const Spread& spread) {
   return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
 }
 
-nlohmann::ordered_json to_json(const Result& result) {
+nlohmann::ordered_json to_json(const Measurement& result) {
   nlohmann::ordered_json json = {{"row", result.row}, {"title", result.title}, {"unit", result.unit}};
   for (const Series& series : result.series) {
     nlohmann::ordered_json entry = {{"name", series.name}};
@@ -74,12 +74,12 @@ bool Comparison::met() const {
   return goal->better == Better::more ? ratio.median >= goal->factor : ratio.median <= goal->factor;
 }
 
-const Series* Result::find(std::string_view name) const {
+const Series* Measurement::find(std::string_view name) const {
   const auto found = std::find_if(series.begin(), series.end(), [&](const Series& s) { return s.name == name; });
   return found == series.end() ? nullptr : &*found;
 }
 
-void Result::compare(std::string_view subject, std::string_view against, std::optional<Goal> goal) {
+void Measurement::compare(std::string_view subject, std::string_view against, std::optional<Goal> goal) {
   const Series* ours = find(subject);
   const Series* theirs = find(against);
   if (ours == nullptr || theirs == nullptr) return;
@@ -87,7 +87,7 @@ void Result::compare(std::string_view subject, std::string_view against, std::op
       {.subject = ours->name, .against = theirs->name, .ratio = ratio_spread(*ours, *theirs), .goal = goal});
 }
 
-void Result::compare_inverse(std::string_view subject, std::string_view against, std::optional<Goal> goal) {
+void Measurement::compare_inverse(std::string_view subject, std::string_view against, std::optional<Goal> goal) {
   const Series* ours = find(subject);
   const Series* theirs = find(against);
   if (ours == nullptr || theirs == nullptr) return;
@@ -95,7 +95,7 @@ void Result::compare_inverse(std::string_view subject, std::string_view against,
       {.subject = ours->name, .against = theirs->name, .ratio = ratio_spread(*theirs, *ours), .goal = goal});
 }
 
-void print(const Result& result) {
+void print(const Measurement& result) {
   std::printf("\n%s (%s)\n", result.title.c_str(), result.unit.c_str());
   for (const Series& series : result.series) {
     const Spread values = spread(series.values);
@@ -115,7 +115,7 @@ void print(const Result& result) {
   std::fflush(stdout);
 }
 
-void write_json(const std::string& path, const Machine& machine, std::span<const Result> results, bool quick) {
+void write_json(const std::string& path, const Machine& machine, std::span<const Measurement> results, bool quick) {
   nlohmann::ordered_json json = {{"machine",
                                   {{"cpu", machine.cpu},
                                    {"cores", machine.cores},
@@ -127,7 +127,7 @@ void write_json(const std::string& path, const Machine& machine, std::span<const
                                  {"versions", machine.versions},
                                  {"quick", quick}};
   json["results"] = nlohmann::ordered_json::array();
-  for (const Result& result : results) json["results"].push_back(to_json(result));
+  for (const Measurement& result : results) json["results"].push_back(to_json(result));
   std::ofstream file(path);
   file << json.dump(1) << '\n';
   if (!file.flush()) throw std::runtime_error("cannot write " + path);

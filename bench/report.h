@@ -42,7 +42,7 @@ struct Comparison {
   bool met() const;
 };
 
-struct Result {
+struct Measurement {
   std::string row = {};    ///< the name --only takes
   std::string title = {};  ///< what the table says
   std::string unit = {};
@@ -58,7 +58,7 @@ struct Result {
   void compare_inverse(std::string_view subject, std::string_view against, std::optional<Goal> goal);
 };
 
-void print(const Result& result);
-void write_json(const std::string& path, const Machine& machine, std::span<const Result> results, bool quick);
+void print(const Measurement& result);
+void write_json(const std::string& path, const Machine& machine, std::span<const Measurement> results, bool quick);
 
 }  // namespace tuskv::bench

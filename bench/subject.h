@@ -60,7 +60,8 @@ struct SubjectOptions {
   std::string directory = {};
   /// A write is answered once it survives a crash of the machine; otherwise once it survives one of the process.
   bool sync = false;
-  /// Peers with a block cache: everything fits into it, nothing is compressed, a Bloom filter is kept.
+  /// Peers with a block cache: everything fits into it, nothing is compressed, a Bloom filter is kept, and loading ends
+  /// with a compaction of everything. Otherwise as they come.
   bool all_in_cache = false;
 };
 

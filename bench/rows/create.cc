@@ -38,10 +38,10 @@ void run_create(Bench& bench) {
                              return create(bench, kind, "create");
                            }});
   }
-  Result result = {.row = "create",
-                   .title = "create " + std::to_string(bench.scale().entries) + " new keys (relaxed), 1 thread",
-                   .unit = "calls/s",
-                   .series = bench.interleave(contestants, bench.rounds(bench.scale().rounds_long))};
+  Measurement result = {.row = "create",
+                        .title = "create " + std::to_string(bench.scale().entries) + " new keys (relaxed), 1 thread",
+                        .unit = "calls/s",
+                        .series = bench.interleave(contestants, bench.rounds(bench.scale().rounds_long))};
   result.compare("tuskv", "RocksDB", std::nullopt);
   result.compare("tuskv", "tuskv memory:", std::nullopt);
   bench.add(std::move(result));

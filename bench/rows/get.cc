@@ -15,10 +15,10 @@ void run_get(Bench& bench) {
   add_entrant(bench, entrants, "persistent-kv", SubjectKind::persistent_kv, {}, data);
   for (const std::size_t threads : {1, 2}) {
     const Work work = {.kind = Work::Kind::get, .data = data, .threads = threads, .duration = bench.scale().round};
-    Result result = {.row = "get",
-                     .title = "get, " + threads_text(threads),
-                     .unit = "calls/s",
-                     .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
+    Measurement result = {.row = "get",
+                          .title = "get, " + threads_text(threads),
+                          .unit = "calls/s",
+                          .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
     result.compare("tuskv", "RocksDB", Goal{.factor = 8});
     result.compare("tuskv", "RocksDB, all in cache", std::nullopt);
     result.compare("tuskv", "LMDB", Goal{.factor = 2});

@@ -53,9 +53,9 @@ void run_memory(Bench& bench) {
   }
   for (const std::size_t value_bytes : {8, 64, 128, 256}) {
     const Dataset data = {.entries = bench.scale().entries, .value_bytes = value_bytes};
-    Result result = {.row = "memory",
-                     .title = "memory beyond key and value, values of " + std::to_string(value_bytes) + " B",
-                     .unit = "bytes an entry"};
+    Measurement result = {.row = "memory",
+                          .title = "memory beyond key and value, values of " + std::to_string(value_bytes) + " B",
+                          .unit = "bytes an entry"};
     result.series.push_back({.name = "tuskv memory:", .values = {tuskv_beyond(data)}});
     if (redis) result.series.push_back({.name = "Redis", .values = {redis_beyond(*redis, data)}});
     result.compare("tuskv memory:", "Redis", Goal{.factor = 0.9, .better = Better::less});

@@ -65,10 +65,10 @@ void run_reopen(Bench& bench) {
                              return reopen(listed.kind, listed.directory, bench.scale().entries);
                            }});
   }
-  Result result = {.row = "reopen",
-                   .title = "reopen " + std::to_string(bench.scale().entries) + " entries",
-                   .unit = "s",
-                   .series = bench.interleave(contestants, bench.rounds(bench.scale().rounds))};
+  Measurement result = {.row = "reopen",
+                        .title = "reopen " + std::to_string(bench.scale().entries) + " entries",
+                        .unit = "s",
+                        .series = bench.interleave(contestants, bench.rounds(bench.scale().rounds))};
   result.compare_inverse("tuskv, from a snapshot", "RocksDB, open and scan", Goal{.factor = 1.5});
   result.compare_inverse("tuskv, from the log alone", "RocksDB, open and scan", Goal{.factor = 0.6});
   result.compare_inverse("tuskv, from the log alone", "persistent-kv, from its log", std::nullopt);

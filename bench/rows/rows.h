@@ -16,6 +16,8 @@ void run_reopen(Bench& bench);
 void run_memory(Bench& bench);
 void run_size(Bench& bench);
 void run_key_length(Bench& bench);
+void run_stall(Bench& bench);
+void run_command_path(Bench& bench);
 
 struct Row {
   std::string_view name;
@@ -32,6 +34,8 @@ inline constexpr std::array kRows = {
     Row{"memory", "beyond key and value, against Redis", run_memory},
     Row{"size", "get and scan as the number of entries grows", run_size},
     Row{"key_length", "get as keys grow", run_key_length},
+    Row{"stall", "how long reads take while the disk stalls", run_stall},
+    Row{"command_path", "what the way from the API to the map costs", run_command_path},
 };
 
 }  // namespace tuskv::bench

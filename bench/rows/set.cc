@@ -12,10 +12,10 @@ void run_set_relaxed(Bench& bench) {
   add_entrant(bench, entrants, "persistent-kv", SubjectKind::persistent_kv, {}, data);
   for (const std::size_t threads : {1, 2}) {
     const Work work = {.kind = Work::Kind::set, .data = data, .threads = threads, .duration = bench.scale().round};
-    Result result = {.row = "set_relaxed",
-                     .title = "set (relaxed), overwrite, " + threads_text(threads),
-                     .unit = "calls/s",
-                     .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
+    Measurement result = {.row = "set_relaxed",
+                          .title = "set (relaxed), overwrite, " + threads_text(threads),
+                          .unit = "calls/s",
+                          .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
     result.compare("tuskv", "RocksDB", Goal{.factor = 5});
     result.compare("tuskv", "persistent-kv", Goal{.factor = 1});
     result.compare("tuskv", "tuskv memory:", Goal{.factor = 0.4});
@@ -37,10 +37,10 @@ void run_set_durable(Bench& bench) {
                        .threads = threads,
                        .duration = bench.scale().round_durable,
                        .calls_per_look = 1};
-    Result result = {.row = "set_durable",
-                     .title = "set (durable), overwrite, " + threads_text(threads),
-                     .unit = "calls/s",
-                     .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
+    Measurement result = {.row = "set_durable",
+                          .title = "set (durable), overwrite, " + threads_text(threads),
+                          .unit = "calls/s",
+                          .series = interleave_work(bench, entrants, work, bench.scale().rounds)};
     const bool many = threads == 64;
     result.compare("tuskv", "RocksDB", many ? std::optional(Goal{.factor = 2}) : std::nullopt);
     result.compare("tuskv", "persistent-kv", many ? std::optional(Goal{.factor = 4}) : std::nullopt);

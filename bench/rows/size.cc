@@ -122,17 +122,17 @@ void run_size(Bench& bench) {
   }
   const std::string& middle = sizes[1]->text;
   const std::string& large = sizes[2]->text;
-  Result get = {.row = "size",
-                .title = "get as the store grows",
-                .unit = "ns a call",
-                .series = bench.interleave(gets, bench.rounds(scale.rounds))};
+  Measurement get = {.row = "size",
+                     .title = "get as the store grows",
+                     .unit = "ns a call",
+                     .series = bench.interleave(gets, bench.rounds(scale.rounds))};
   get.compare("get, " + large, "get, " + middle, std::nullopt);
   get.compare("bare reads, " + large, "bare reads, " + middle, std::nullopt);
   bench.add(std::move(get));
-  Result page = {.row = "size",
-                 .title = "scan, a page of 100 behind a random key, as the store grows",
-                 .unit = "ns a call",
-                 .series = bench.interleave(pages, bench.rounds(scale.rounds))};
+  Measurement page = {.row = "size",
+                      .title = "scan, a page of 100 behind a random key, as the store grows",
+                      .unit = "ns a call",
+                      .series = bench.interleave(pages, bench.rounds(scale.rounds))};
   page.compare("page, " + large, "page, " + middle, std::nullopt);
   bench.add(std::move(page));
 }
@@ -153,10 +153,10 @@ void run_key_length(Bench& bench) {
            return get_round(lengthy.store, lengthy.data, scale.round, seed);
          }});
   }
-  Result result = {.row = "key_length",
-                   .title = "get by length of the key, " + size_text(scale.entries_long_keys) + " entries",
-                   .unit = "ns a call",
-                   .series = bench.interleave(contestants, bench.rounds(scale.rounds))};
+  Measurement result = {.row = "key_length",
+                        .title = "get by length of the key, " + size_text(scale.entries_long_keys) + " entries",
+                        .unit = "ns a call",
+                        .series = bench.interleave(contestants, bench.rounds(scale.rounds))};
   result.compare("1000 B", "16 B", std::nullopt);
   bench.add(std::move(result));
 }

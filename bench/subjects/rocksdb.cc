@@ -37,7 +37,7 @@ class RocksdbSession final : public Session {
 
 class Rocksdb final : public LocalSubject {
  public:
-  explicit Rocksdb(const SubjectOptions& options) : sync_(options.sync) {
+  explicit Rocksdb(const SubjectOptions& options) : sync_(options.sync), compacts_(options.all_in_cache) {
     rocksdb::Options settings;
     settings.create_if_missing = true;
     if (options.all_in_cache) {
@@ -63,7 +63,7 @@ class Rocksdb final : public LocalSubject {
       batch.Clear();
     }
     check(db_->Flush(rocksdb::FlushOptions()));
-    check(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr));
+    if (compacts_) check(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr));
   }
 
   std::unique_ptr<Session> session() override { return std::make_unique<RocksdbSession>(*db_, sync_); }
@@ -80,6 +80,7 @@ class Rocksdb final : public LocalSubject {
 
  private:
   bool sync_;
+  bool compacts_;
   std::unique_ptr<rocksdb::DB> db_;
 };
 
