@@ -1,0 +1,165 @@
+// Where segments begin and end: the first one, rolling to the next, recording for a snapshot, closing.
+//
+// Order of every change of segments: the successor is made durably; the present one gets its seal; the successor is
+// used. If the seal cannot be written the present segment goes on as if nothing had happened. A seal that was reported
+// as failed and is found by recovery nevertheless does no harm: its successor is there, and empty.
+//
+// A full disk: the present segment is preallocated, so appends go on in it. As long as no successor can be made, its
+// last tenth is kept for records that only erase; everything else fails with NoSpace, and each such attempt tries to
+// make the successor first. So erasing works, and writing works again as soon as there is room.
+#include <utility>
+
+#include "embedded/log.h"
+
+namespace tuskv::embedded {
+namespace {
+
+/// Part of a segment that is kept for erases while it has no successor.
+constexpr std::uint64_t kReserveDivisor = 10;
+
+}  // namespace
+
+Status Log::make_room(const RecordBuffer& record) {
+  if (current_ != nullptr) {
+    const std::uint64_t capacity = current_->capacity_bytes;
+    const std::uint64_t end = offset_ + record.size_bytes() + kRecordHeaderBytes;  // the seal must fit behind it
+    if (end <= capacity) {
+      const bool in_reserve = end > capacity - capacity / kReserveDivisor;
+      if (!in_reserve || record.only_erases() || supply_.ready()) return {};
+      return supply_.prepare(0);
+    }
+  }
+  TUSKV_RETURN_IF_ERROR(supply_.prepare(record.size_bytes()));
+  return next_segment();
+}
+
+/// The next segment has been prepared.
+Status Log::next_segment() {
+  if (current_ != nullptr) TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::seal));
+  if (!announced_) {
+    TUSKV_RETURN_IF_ERROR(options_.on_first_segment(options_.context, supply_.next_ordinal()));
+    announced_ = true;
+  }
+  current_ = std::make_shared<Segment>(supply_.take());
+  offset_ = kSegmentHeaderBytes;
+  round_offset_ = offset_;
+  prepare_requested_ = false;
+  return {};
+}
+
+Status Log::end_segment(RecordKind kind) {
+  end_record_.start(kind);
+  TUSKV_RETURN_IF_ERROR(write_record(end_record_, last_.load(std::memory_order_relaxed)));
+  current_->end_bytes = offset_;
+  older_[current_->header.ordinal] = offset_ - kSegmentHeaderBytes;
+  ended_.push_back(std::exchange(current_, nullptr));
+  return {};
+}
+
+Result<std::uint64_t> Log::roll() {
+  TUSKV_RETURN_IF_ERROR(clean_tail());
+  os::MutexLock lock(append_mutex_);
+  return roll_locked();
+}
+
+Result<std::uint64_t> Log::roll_locked() {
+  TUSKV_RETURN_IF_ERROR(check_writable());
+  if (current_ == nullptr) return supply_.next_ordinal();
+  if (offset_ == kSegmentHeaderBytes) return current_->header.ordinal;
+  TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
+  TUSKV_RETURN_IF_ERROR(next_segment());
+  return current_->header.ordinal;
+}
+
+Status Log::prepare_roll() {
+  {
+    os::MutexLock lock(append_mutex_);
+    if (current_ == nullptr || offset_ == kSegmentHeaderBytes) return {};
+  }
+  return supply_.prepare(0);
+}
+
+Result<std::uint64_t> Log::start_recording() {
+  os::MutexLock lock(append_mutex_);
+  TUSKV_RETURN_IF_ERROR(check_writable());
+  TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
+  TUSKV_RETURN_IF_ERROR(next_segment());
+  recording_.store(true, std::memory_order_release);
+  return current_->header.ordinal;
+}
+
+Status Log::stop_recording() {
+  TUSKV_RETURN_IF_ERROR(clean_tail());
+  os::MutexLock lock(append_mutex_);
+  TUSKV_RETURN_IF_ERROR(check_writable());
+  if (current_ != nullptr) TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::close));
+  recording_.store(false, std::memory_order_release);
+  return {};
+}
+
+Status Log::remove_segments_before(std::uint64_t ordinal) {
+  for (;;) {
+    std::uint64_t oldest = 0;
+    {
+      os::MutexLock lock(append_mutex_);
+      if (older_.empty() || older_.begin()->first >= ordinal) return {};
+      oldest = older_.begin()->first;
+    }
+    TUSKV_RETURN_IF_ERROR(file_system_->remove_file(options_.directory + "/" + segment_name(oldest)));
+    os::MutexLock lock(append_mutex_);
+    const auto removed = older_.find(oldest);
+    log_bytes_.fetch_sub(removed->second, std::memory_order_relaxed);
+    older_.erase(removed);
+  }
+}
+
+std::uint64_t Log::segment_count() const {
+  os::MutexLock lock(append_mutex_);
+  return older_.size() + (current_ != nullptr ? 1 : 0);
+}
+
+void Log::add_recovered_segment(std::uint64_t ordinal, std::uint64_t bytes) {
+  os::MutexLock lock(append_mutex_);
+  if (older_.emplace(ordinal, bytes).second) log_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+Status Log::close() {
+  os::MutexLock lock(close_mutex_);
+  if (close_done_) return close_result_.clone();
+  close_done_ = true;
+  close_result_ = close_once();
+  stop_thread();
+  // Only when the end of the log is known: otherwise there may be a seal on the disk that needs its successor.
+  if (close_result_.ok() && file_system_ != nullptr) close_result_ = supply_.discard();
+  return close_result_.clone();
+}
+
+Status Log::close_once() {
+  {
+    os::MutexLock lock(append_mutex_);
+    closed_ = true;
+  }
+  if (file_system_ == nullptr) return {};
+  if (sync_.failed()) return health().with_outcome(Outcome::unknown);
+  TUSKV_RETURN_IF_ERROR(clean_tail());
+  // First the records, then their close: it says that all of them are synced.
+  TUSKV_RETURN_IF_ERROR(sync_.wait(last_sequence(), INT64_MAX));
+  return close_last_segment();
+}
+
+/// A file that ends with its close record proves that everything in the log was synced, since it is cut only after that
+/// sync: recovery relies on it. So the cut itself needs no sync: without it the next opening looks more closely.
+Status Log::close_last_segment() {
+  return sync_.exclusively([this]() -> Status {
+    os::MutexLock lock(append_mutex_);
+    if (current_ == nullptr) return {};
+    const std::shared_ptr<Segment> last = current_;
+    TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::close));
+    ended_.clear();
+    TUSKV_RETURN_IF_ERROR(sync_.sync_file(*last->file));
+    if (last->header.size_bytes == 0) return {};
+    return last->file->truncate(last->end_bytes);
+  });
+}
+
+}  // namespace tuskv::embedded

@@ -1,0 +1,34 @@
+// A counter that threads wait on until it moves. Waking is one system call whatever the number of waiters, and none of
+// them has to take a lock afterwards, as they would with a condition variable.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+namespace tuskv::os {
+
+/// On the steady clock: a step of the wall clock must not stretch a wait.
+using Deadline = std::chrono::steady_clock::time_point;
+
+Deadline deadline_in(std::int64_t milliseconds);
+
+/// Thread-safe. Read value(), look at what the counter stands for, then wait(): an advance in between is not missed.
+class WaitWord final {
+ public:
+  WaitWord() = default;
+  WaitWord(const WaitWord&) = delete;
+  WaitWord& operator=(const WaitWord&) = delete;
+
+  std::uint32_t value() const { return word_.load(std::memory_order_acquire); }
+  /// Returns once the counter is not `seen` any more, or for no reason; false when the deadline has passed.
+  bool wait(std::uint32_t seen, Deadline deadline) const;
+  void wait(std::uint32_t seen) const;
+  /// Moves the counter and wakes everyone.
+  void advance();
+
+ private:
+  std::atomic<std::uint32_t> word_ = 0;
+};
+
+}  // namespace tuskv::os
