@@ -78,19 +78,17 @@ class Log final : private SyncSource {
   Status health() const { return sync_.health(); }
 
   /// Ends the present segment with a seal and starts the next, whose ordinal it returns: records from the call on are
-  /// in that and later ones. The same one again when it holds no record yet; it may not exist until the next append.
-  /// Call while no append can happen. Does not sync.
+  /// in that and later ones. The same one again when it holds no record yet. Call while no append can happen. Does not
+  /// sync.
   Result<std::uint64_t> roll() TUSKV_EXCLUDES(append_mutex_);
   /// Makes the next segment now, so that a roll that follows soon does not wait for the disk.
   Status prepare_roll() TUSKV_EXCLUDES(append_mutex_);
   /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can
   /// happen.
   Result<std::uint64_t> start_recording() TUSKV_EXCLUDES(append_mutex_);
-  /// Closes the present segment and goes back to handing out sequences; wait_synced then syncs what was recorded. Call
-  /// while no append can happen.
-  Status stop_recording() TUSKV_EXCLUDES(append_mutex_);
-  /// That of the segment after the present one.
-  std::uint64_t next_ordinal() const { return supply_.next_ordinal(); }
+  /// Closes the present segment and goes back to handing out sequences; wait_synced then syncs what was recorded.
+  /// Returns the ordinal behind the last one recorded. Call while no append can happen.
+  Result<std::uint64_t> stop_recording() TUSKV_EXCLUDES(append_mutex_);
 
   /// Removes segments with a lower ordinal, ascending. The present one is never removed.
   Status remove_segments_before(std::uint64_t ordinal) TUSKV_EXCLUDES(append_mutex_);
@@ -125,7 +123,6 @@ class Log final : private SyncSource {
   Status make_room(const RecordBuffer& record) TUSKV_REQUIRES(append_mutex_);
   Status next_segment() TUSKV_REQUIRES(append_mutex_);
   Status end_segment(RecordKind kind) TUSKV_REQUIRES(append_mutex_);
-  Result<std::uint64_t> roll_locked() TUSKV_REQUIRES(append_mutex_);
   Status close_once() TUSKV_REQUIRES(close_mutex_) TUSKV_EXCLUDES(append_mutex_);
   Status close_last_segment() TUSKV_EXCLUDES(append_mutex_);
 

@@ -59,13 +59,8 @@ Status Log::end_segment(RecordKind kind) {
 Result<std::uint64_t> Log::roll() {
   TUSKV_RETURN_IF_ERROR(clean_tail());
   os::MutexLock lock(append_mutex_);
-  return roll_locked();
-}
-
-Result<std::uint64_t> Log::roll_locked() {
   TUSKV_RETURN_IF_ERROR(check_writable());
-  if (current_ == nullptr) return supply_.next_ordinal();
-  if (offset_ == kSegmentHeaderBytes) return current_->header.ordinal;
+  if (current_ != nullptr && offset_ == kSegmentHeaderBytes) return current_->header.ordinal;
   TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
   TUSKV_RETURN_IF_ERROR(next_segment());
   return current_->header.ordinal;
@@ -74,7 +69,7 @@ Result<std::uint64_t> Log::roll_locked() {
 Status Log::prepare_roll() {
   {
     os::MutexLock lock(append_mutex_);
-    if (current_ == nullptr || offset_ == kSegmentHeaderBytes) return {};
+    if (current_ != nullptr && offset_ == kSegmentHeaderBytes) return {};
   }
   return supply_.prepare(0);
 }
@@ -88,13 +83,13 @@ Result<std::uint64_t> Log::start_recording() {
   return current_->header.ordinal;
 }
 
-Status Log::stop_recording() {
+Result<std::uint64_t> Log::stop_recording() {
   TUSKV_RETURN_IF_ERROR(clean_tail());
   os::MutexLock lock(append_mutex_);
   TUSKV_RETURN_IF_ERROR(check_writable());
   if (current_ != nullptr) TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::close));
   recording_.store(false, std::memory_order_release);
-  return {};
+  return supply_.next_ordinal();
 }
 
 Status Log::remove_segments_before(std::uint64_t ordinal) {

@@ -61,8 +61,8 @@ struct LogRange {
   std::uint64_t last_ordinal = 0;    ///< known to exist, all lower ones complete and synced; below first_ordinal: none
   std::uint64_t first_sequence = 1;  ///< of the first record
   std::uint64_t durable_sequence = 0;  ///< every record up to it is known to have been synced
-  /// The delta of a snapshot: exactly the segments up to last_ordinal, each of them whole. Later ones are not looked
-  /// at.
+  /// The delta of a snapshot: exactly the segments up to last_ordinal, with every record up to durable_sequence. Later
+  /// segments are not looked at.
   bool is_delta = false;
 };
 

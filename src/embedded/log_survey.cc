@@ -138,6 +138,9 @@ Status Survey::take_changes(const SegmentReader& reader, std::uint64_t offset, c
 /// The segment has no valid end. The reader stands at what is no record.
 Status Survey::judge_end(SegmentReader& reader) {
   const std::uint64_t torn_at = reader.offset();
+  if (range_.is_delta && reader.header().ordinal == range_.last_ordinal && expected() > range_.durable_sequence) {
+    return {};  // its end need not have been synced when the snapshot was published; all its records were
+  }
   if (range_.is_delta)
     return log_damage(reader.path(), torn_at, "a snapshot's log is whole, but no valid record is here");
   if (reader.file_bytes() < reader.header().size_bytes) {

@@ -23,7 +23,6 @@ TEST(Log, WritesNothingUntilTheFirstRecord) {
   {
     Log log(disk.get(), log_options());
     EXPECT_TRUE(log.wait_synced(0, kLongMs).ok());
-    EXPECT_EQ(log.roll().value(), 1);
     EXPECT_TRUE(log.close().ok());
   }
   EXPECT_EQ(disk->operation_count(), before) << disk->trace();
@@ -136,6 +135,14 @@ TEST(Log, RollSealsAndStartsTheNext) {
   EXPECT_EQ(list_segments(*disk, kLogDirectory).value(), (std::vector<std::uint64_t>{2}));
 }
 
+TEST(Log, RollMakesTheFirstSegmentToo) {
+  auto disk = log_disk();
+  Log log(disk.get(), log_options());
+  EXPECT_EQ(log.roll().value(), 1);
+  EXPECT_EQ(list_segments(*disk, kLogDirectory).value(), (std::vector<std::uint64_t>{1}));
+  EXPECT_EQ(log.roll().value(), 1);
+}
+
 TEST(Log, ASealedSegmentGivesUnusedSpaceBack) {
   auto disk = log_disk();
   LogOptions options = log_options();
@@ -166,9 +173,8 @@ TEST(Log, UnloggedRecordsWhileAsked) {
   EXPECT_EQ(log.start_recording().value(), 1);
   EXPECT_TRUE(log.recording());
   for (int i = 0; i < 300; ++i) ASSERT_EQ(append_put(log, "k" + std::to_string(i)).value(), i + 3);
-  const std::uint64_t end = log.next_ordinal();
+  const std::uint64_t end = log.stop_recording().value();
   EXPECT_GT(end, 2);
-  ASSERT_TRUE(log.stop_recording().ok());
   EXPECT_FALSE(log.recording());
   EXPECT_EQ(log.next_sequence(), 303);
   ASSERT_TRUE(log.wait_synced(302, kLongMs).ok());
@@ -176,6 +182,7 @@ TEST(Log, UnloggedRecordsWhileAsked) {
   LogRange range = log_range();
   range.last_ordinal = end - 1;
   range.first_sequence = 3;
+  range.durable_sequence = 302;
   range.is_delta = true;
   Result<LogSurvey> found = survey_log(*after, range);
   ASSERT_TRUE(found.ok()) << found.failure().message;
