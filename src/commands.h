@@ -48,7 +48,7 @@ struct Seen {
   std::int64_t expires_us = 0;  ///< 0: does not expire
   std::int64_t created_us = 0;
   std::int64_t updated_us = 0;
-  std::string value = {};  ///< when asked for, or when a condition `equals` did not hold
+  std::string value = {};  ///< when asked for, or when a condition `equals` or `version` did not hold
 };
 
 struct Read {

@@ -32,6 +32,12 @@ inline constexpr std::size_t kGlobBytesMax = 1024;
 inline constexpr int kUpdateAttempts = 64;
 inline constexpr int kTransactionAttempts = 64;
 inline constexpr int kSavepointDepthMax = 64;
+/// Longest pause before the second retry of a conflicting transaction or update; doubled by each further one.
+inline constexpr std::int64_t kRetryPauseUsFirst = 20;
+inline constexpr std::int64_t kRetryPauseUsMax = 10'000;
+inline constexpr std::size_t kSweepBatchMax = 100'000;
+/// Deadlines of a view, and the pause of a sweeper.
+inline constexpr std::int64_t kTimeoutMsMax = 86'400'000;  // 1 day
 
 /// Entries of a shard copied for a snapshot under one hold of its map lock.
 inline constexpr std::size_t kDumpEntriesPerHold = 256;

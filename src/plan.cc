@@ -6,6 +6,8 @@
 #include <system_error>
 #include <variant>
 
+#include "key_text.h"
+
 namespace tuskv {
 namespace {
 
@@ -35,9 +37,9 @@ bool holds(const Condition& condition, const EntryState& state) {
   return false;
 }
 
-/// What the caller of a failed comparison is shown: the value that was compared.
+/// What the caller of a failed comparison is shown: the value that was there.
 bool shows_mismatch(const Condition& condition, bool held) {
-  return !held && condition.kind == Condition::Kind::equals;
+  return !held && (condition.kind == Condition::Kind::equals || condition.kind == Condition::Kind::version);
 }
 
 /// The instant in `expires_us`, or false: it has passed.
@@ -116,24 +118,6 @@ void plan_touch(const EntryState& state, Touch& touch, std::int64_t now_us, Plan
     change.created_us = state.created_us;
     change.updated_us = now_us > state.created_us ? now_us : state.created_us;
   }
-}
-
-/// The key as people may read it: without its namespace, control bytes as \xNN, long ones cut.
-std::string quoted_key(std::string_view stored_key) {
-  constexpr std::size_t kShownBytesMax = 64;
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string_view key = stored_key.substr(stored_key.find('\0') + 1);  // npos + 1 is 0: no namespace, no NUL
-  const bool cut = key.size() > kShownBytesMax;
-  std::string quoted = "\"";
-  for (const char byte : key.substr(0, kShownBytesMax)) {
-    const auto code = static_cast<unsigned char>(byte);
-    if (code < 0x20 || code >= 0x7f || byte == '"' || byte == '\\') {
-      quoted += {'\\', 'x', kDigits[code >> 4], kDigits[code & 15]};
-    } else {
-      quoted += byte;
-    }
-  }
-  return quoted += cut ? "...\"" : "\"";
 }
 
 Status plan_add(const EntryState& state, Add& add, std::int64_t now_us, PlannedChange& change) {

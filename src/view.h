@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine.h"
+#include "os/fork_guard.h"
 
 namespace tuskv {
 
@@ -23,7 +24,8 @@ class Session;
 class View {
  public:
   std::shared_ptr<Engine> engine = {};
-  /// The engine, or the transaction. Not owned when it is a session: that outlives the callback its handles are for.
+  std::shared_ptr<const os::ForkGuard> fork_guard = {};
+  /// The engine, or the session. Owned by one of its neighbours.
   Executor* executor = nullptr;
   std::shared_ptr<Session> session = {};      ///< null outside transactions
   std::string prefix = std::string(1, '\0');  ///< namespace and NUL: what a stored key starts with
@@ -31,6 +33,7 @@ class View {
   std::optional<std::int64_t> default_ttl_ms = {};
   ArgumentLimits limits = {};
   EngineSweeperOptions sweeper = {};
+  bool expiry_disabled = false;  ///< TtlMode::disabled
 };
 
 }  // namespace tuskv

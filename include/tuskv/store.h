@@ -59,9 +59,10 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
   /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after kUpdateAttempts.
   template <class F>
-  requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>> std::optional<std::string> update(
-      Bytes key, F&& change)
-  const { return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change)); }
+    requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
+  std::optional<std::string> update(Bytes key, F&& change) const {
+    return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change));
+  }
 
   /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen
   /// exactly once; `limit` is the page size. The range owns copies of what it was given.
@@ -71,6 +72,7 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   using Operations::Operations;
 
  private:
+  friend class EntryRange;
   std::optional<std::string> update_erased(Bytes key,
                                            FunctionRef<Change(std::optional<std::string_view>)> change) const;
 };
@@ -98,7 +100,6 @@ class TUSKV_API EntryRange {
     EntryRange* range_ = nullptr;
   };
 
-  EntryRange(const KeyValue& source, const ScanOptions& options);
   EntryRange(EntryRange&&) noexcept;
   EntryRange& operator=(EntryRange&&) noexcept;
   ~EntryRange();
@@ -108,6 +109,9 @@ class TUSKV_API EntryRange {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  friend class KeyValue;
+  EntryRange(std::shared_ptr<const View> view, const ScanOptions& options);
+
   void advance();
   void read_page();
 
@@ -118,6 +122,7 @@ class TUSKV_API EntryRange {
   ScanOptions options_;
   Page page_;
   std::size_t position_ = 0;
+  bool started_ = false;
   bool done_ = false;
 };
 

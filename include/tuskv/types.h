@@ -71,8 +71,7 @@ struct Ttl {
   }
 };
 
-/// What compare_and_swap and compare_and_erase found. `current` is the value that was actually compared when it did not
-/// match.
+/// What compare_and_swap and compare_and_erase found. `current` is, for a mismatch, the value that was there instead.
 struct CompareResult {
   enum class Status { success, mismatch, not_found };
   Status status = Status::not_found;

@@ -1,0 +1,50 @@
+#include "engine_owner.h"
+
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "operation.h"
+
+namespace tuskv {
+namespace {
+
+class EngineOwner final {
+ public:
+  EngineOwner(EngineParts parts, std::shared_ptr<const os::ForkGuard> fork_guard)
+      : parts_(std::make_unique<EngineParts>(std::move(parts))), fork_guard_(std::move(fork_guard)) {}
+  EngineOwner(const EngineOwner&) = delete;
+  EngineOwner& operator=(const EngineOwner&) = delete;
+  ~EngineOwner() {
+    if (fork_guard_->in_child()) {
+      static_cast<void>(parts_.release());
+    } else if (in_completion()) {
+      destroy_elsewhere();
+    }
+  }
+
+  Engine* engine() const { return parts_->engine.get(); }
+
+ private:
+  void destroy_elsewhere() {
+    EngineParts* const parts = parts_.release();
+    try {
+      std::thread([parts] { std::unique_ptr<EngineParts>(parts).reset(); }).detach();
+    } catch (const std::system_error&) {
+      // No thread to be had: the engine lives until the process ends, which a store survives as it does a crash.
+    }
+  }
+
+  std::unique_ptr<EngineParts> parts_;
+  std::shared_ptr<const os::ForkGuard> fork_guard_;
+};
+
+}  // namespace
+
+std::shared_ptr<Engine> share_engine(EngineParts parts, std::shared_ptr<const os::ForkGuard> fork_guard) {
+  auto owner = std::make_shared<EngineOwner>(std::move(parts), std::move(fork_guard));
+  Engine* const engine = owner->engine();
+  return {std::move(owner), engine};
+}
+
+}  // namespace tuskv

@@ -1,0 +1,152 @@
+// What only blocking handles offer, on stores and in transactions alike: loops over commands.
+#include <utility>
+
+#include "backoff.h"
+#include "checks.h"
+#include "named_limits.h"
+#include "os/deadline.h"
+#include "run.h"
+#include "throw.h"
+#include "tuskv/store.h"
+
+namespace tuskv {
+namespace {
+
+/// The entry an update works on.
+struct Present {
+  bool found = false;
+  std::uint64_t version = 0;
+  std::string value = {};
+};
+
+Present read_present(const View& view, std::string_view key) {
+  Present present;
+  Command command(Read{.key = key, .into = &present.value});
+  execute(view, std::span(&command, 1));
+  const Seen& seen = std::get<Read>(command).seen;
+  present.found = seen.found;
+  present.version = seen.version;
+  return present;
+}
+
+/// Applied only when the entry is still what the function was given.
+Condition unchanged(const Present& present) {
+  if (!present.found) return {.kind = Condition::Kind::absent};
+  return {.kind = Condition::Kind::version, .version = present.version};
+}
+
+template <class C>
+bool apply(const View& view, C&& conditional) {
+  Command command(std::forward<C>(conditional));
+  execute(view, std::span(&command, 1));
+  return std::get<C>(command).applied;
+}
+
+Expiry update_expiry(const View& view, const Change& change, const Present& present) {
+  // An entry the update creates has no expiry to keep.
+  const Expiry unspecified = present.found ? Expiry{.kind = Expiry::Kind::keep} : default_expiry(view);
+  const Expiry expiry = checked_expiry(change.options(), unspecified);
+  return expiry.kind == Expiry::Kind::keep ? unspecified : expiry;
+}
+
+bool has_passed(const View& view, const Expiry& expiry) {
+  return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us();
+}
+
+/// One attempt; false when another write came in between. `result` is the final value.
+bool try_update(const View& view, std::string_view key, FunctionRef<Change(std::optional<std::string_view>)> function,
+                std::optional<std::string>& result) {
+  Present present = read_present(view, key);
+  const Change change = function(present.found ? std::optional<std::string_view>(present.value) : std::nullopt);
+  switch (change.kind()) {
+    case Change::Kind::keep:
+      if (present.found) result = std::move(present.value);
+      return true;
+    case Change::Kind::erase: return !present.found || apply(view, Erase{.key = key, .condition = unchanged(present)});
+    case Change::Kind::set: break;
+  }
+  check_value(view, change.value());
+  const Expiry expiry = update_expiry(view, change, present);
+  if (!apply(view, Put{.key = key, .value = change.value(), .condition = unchanged(present), .expiry = expiry})) {
+    return false;
+  }
+  if (!has_passed(view, expiry)) result = change.value();
+  return true;
+}
+
+}  // namespace
+
+inline namespace v0 {
+
+bool KeyValue::get_into(Bytes key, std::string& value) const {
+  const StoredKey stored(*view(), key);
+  Command command(Read{.key = stored.view(), .into = &value});
+  execute(*view(), std::span(&command, 1));
+  return std::get<Read>(command).seen.found;
+}
+
+std::optional<std::string> KeyValue::update_erased(Bytes key,
+                                                   FunctionRef<Change(std::optional<std::string_view>)> change) const {
+  const StoredKey stored(*view(), key);
+  const os::Deadline deadline(view()->timeout_ms);
+  Backoff backoff;
+  std::optional<std::string> result;
+  for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+    if (try_update(*view(), stored.view(), change, result)) return result;
+    if (!backoff.pause(deadline)) {
+      throw_refused(Code::Timeout, "the deadline passed while other writes kept changing the key of an update");
+    }
+  }
+  throw_refused(Code::Conflict, "other writes kept changing the key of an update");
+}
+
+EntryRange KeyValue::entries(const ScanOptions& options) const { return EntryRange(view(), options); }
+
+// ---- EntryRange
+
+EntryRange::EntryRange(std::shared_ptr<const View> view, const ScanOptions& options)
+    : view_(std::move(view)),
+      prefix_(options.prefix.view()),
+      glob_(options.glob.view()),
+      after_(options.after.view()),
+      options_(options) {
+  // The caller's bytes end with the call; each page lends the copies.
+  options_.prefix = {};
+  options_.glob = {};
+  options_.after = {};
+}
+
+EntryRange::EntryRange(EntryRange&&) noexcept = default;
+EntryRange& EntryRange::operator=(EntryRange&&) noexcept = default;
+EntryRange::~EntryRange() = default;
+
+EntryRange::Iterator EntryRange::begin() {
+  read_page();
+  return Iterator(this);
+}
+
+void EntryRange::advance() {
+  if (++position_ == page_.entries.size()) read_page();
+}
+
+/// Reads on until a page has an entry or there are none left.
+void EntryRange::read_page() {
+  position_ = 0;
+  page_.entries.clear();
+  while (page_.entries.empty() && !done_) {
+    if (started_ && after_.empty()) {
+      done_ = true;
+      return;
+    }
+    started_ = true;
+    ScanOptions options = options_;
+    options.prefix = prefix_;
+    options.glob = glob_;
+    options.after = after_;
+    page_ = KeyValue(view_).scan(options);
+    after_ = std::move(page_.next);
+  }
+}
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,131 @@
+// A transaction on any engine. Nothing is locked while user code runs: what was read is remembered by the engine's own
+// marks (Engine::read), what is written is kept in an overlay that later reads, scans and counts of the transaction
+// see, and commit hands both to the engine, which checks and applies them at one instant.
+//
+// Keyed commands are planned by the same pure function as in an engine, against the overlay where it knows the key and
+// against what the engine reads otherwise. A plain put needs to know nothing of the entry, so it makes the transaction
+// depend on nothing.
+//
+// Once anything failed with Conflict the transaction is doomed: every later call fails, and so does commit, even when
+// user code swallowed the error.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "commands.h"
+#include "engine.h"
+#include "os/mutex.h"
+#include "plan.h"
+#include "status.h"
+#include "tuskv/function_ref.h"
+
+namespace tuskv {
+
+struct SessionOptions {
+  std::int64_t timeout_ms = 5000;
+  bool expiry_disabled = false;
+};
+
+/// Thread-safe, as every handle.
+class Session final : public Executor {
+ public:
+  /// The engine outlives the session.
+  Session(Engine& engine, const SessionOptions& options) : engine_(engine), options_(options) {}
+
+  void execute(std::span<Unit> units) override TUSKV_EXCLUDES(mutex_);
+
+  /// Marks a point to come back to; points nest and end in reverse order.
+  Status begin_savepoint() TUSKV_EXCLUDES(mutex_);
+  /// Keeps what was written since the last point.
+  void release_savepoint() TUSKV_EXCLUDES(mutex_);
+  /// Undoes what was written since the last point. What was read stays read: user code may have acted on it.
+  void roll_back_savepoint() TUSKV_EXCLUDES(mutex_);
+
+  /// Applies everything, or nothing (Conflict: run it again).
+  Status commit() TUSKV_EXCLUDES(mutex_);
+  /// Whether what was read still holds: an error that user code made of a state that never was must not get out.
+  Status validate() TUSKV_EXCLUDES(mutex_);
+  /// Every later call fails with Closed.
+  void end() TUSKV_EXCLUDES(mutex_);
+
+ private:
+  /// What the transaction has made of one key.
+  struct OwnEntry {
+    enum class Kind : std::uint8_t { put, erase, touch };
+    Kind kind = Kind::put;
+    bool restarts_created = false;  ///< put behind an own erase
+    std::uint64_t version = 0;      ///< provisional; for compare-and-swap by version within the transaction
+    std::int64_t expires_us = 0;
+    std::int64_t created_us = 0;
+    std::int64_t updated_us = 0;
+    std::string value = {};
+  };
+  using Overlay = std::map<std::string, OwnEntry, std::less<>>;
+
+  /// An entry as the engine has it.
+  struct Fetched {
+    Seen seen = {};
+    std::string value = {};
+  };
+  using FetchedEntries = std::map<std::string_view, Fetched>;
+
+  struct Undo {
+    std::string key;
+    std::optional<OwnEntry> before;
+  };
+
+  Status run(Unit& unit) TUSKV_REQUIRES(mutex_);
+  Status check_usable() const TUSKV_REQUIRES(mutex_);
+  /// Engine::read, keeping each key once in the read set and noticing conflicts.
+  Status read_from_engine(std::span<Command> commands) TUSKV_REQUIRES(mutex_);
+
+  Status run_keyed(Unit& unit) TUSKV_REQUIRES(mutex_);
+  /// The entry a command needs and the overlay does not know.
+  std::optional<Want> needed_from_engine(const Command& command) const TUSKV_REQUIRES(mutex_);
+  Status fetch(const Unit& unit, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
+  Status run_command(Command& command, const FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
+  EntryState state_of(std::string_view key, const FetchedEntries& fetched, std::int64_t now_us) const
+      TUSKV_REQUIRES(mutex_);
+  void apply(std::string_view key, const EntryState& before, const PlannedChange& change) TUSKV_REQUIRES(mutex_);
+  void write(std::string_view key, OwnEntry entry) TUSKV_REQUIRES(mutex_);
+  void roll_back_to(std::size_t mark) TUSKV_REQUIRES(mutex_);
+
+  Status run_scan(Scan& scan) TUSKV_REQUIRES(mutex_);
+  /// Own entries in the part of the range that `page` covers, in its order.
+  std::vector<Overlay::const_iterator> own_in_page(const Scan& page) const TUSKV_REQUIRES(mutex_);
+  void merge_own(Scan& page) TUSKV_REQUIRES(mutex_);
+  /// What the transaction sees of an own entry; `stored` is the engine's, null when the page has none.
+  std::optional<Entry> own_entry(const Scan& page, Overlay::const_iterator own, Entry* stored,
+                                 std::int64_t now_us) const TUSKV_REQUIRES(mutex_);
+  Status run_count(Count& count) TUSKV_REQUIRES(mutex_);
+  Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
+  /// Calls `visit` with the stored key of every live entry that matches.
+  Status visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
+                    FunctionRef<void(const std::string& key)> visit) TUSKV_REQUIRES(mutex_);
+
+  /// The time own entries are judged by.
+  std::int64_t liveness_us(std::int64_t now_us) const { return options_.expiry_disabled ? INT64_MIN : now_us; }
+
+  Engine& engine_;
+  const SessionOptions options_;
+  os::Mutex mutex_;
+  OptimisticTransaction transaction_ TUSKV_GUARDED_BY(mutex_);
+  std::unordered_set<std::string> keys_read_ TUSKV_GUARDED_BY(mutex_);
+  Overlay overlay_ TUSKV_GUARDED_BY(mutex_);
+  std::size_t overlay_bytes_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::vector<Undo> journal_ TUSKV_GUARDED_BY(mutex_);
+  std::vector<std::size_t> savepoints_ TUSKV_GUARDED_BY(mutex_);
+  std::uint64_t writes_ TUSKV_GUARDED_BY(mutex_) = 0;
+  bool doomed_ TUSKV_GUARDED_BY(mutex_) = false;
+  bool ended_ TUSKV_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tuskv

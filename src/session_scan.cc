@@ -1,0 +1,146 @@
+// Scans inside a transaction: a page of the engine's entries, merged with what the transaction has written in the part
+// of the range that the page covers.
+#include <algorithm>
+#include <utility>
+
+#include "glob.h"
+#include "named_limits.h"
+#include "session.h"
+
+namespace tuskv {
+namespace {
+
+bool matches(const Filter& filter, std::string_view key) {
+  return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key);
+}
+
+TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
+
+/// What stored keys of the range start with and reply keys lack.
+std::string_view cut_off(const Scan& page) { return page.range.from.substr(0, page.key_offset); }
+
+}  // namespace
+
+Status Session::run_scan(Scan& scan) {
+  Command command(std::in_place_type<Scan>, scan);
+  TUSKV_RETURN_IF_ERROR(read_from_engine(std::span(&command, 1)));
+  scan = std::get<Scan>(std::move(command));
+  if (!overlay_.empty()) merge_own(scan);
+  return {};
+}
+
+std::vector<Session::Overlay::const_iterator> Session::own_in_page(const Scan& page) const {
+  const auto [from, to] = page.range;
+  std::vector<Overlay::const_iterator> own;
+  if (!page.reverse) {
+    const bool resumes = !page.after.empty() && page.after >= from;
+    for (auto it = resumes ? overlay_.upper_bound(page.after) : overlay_.lower_bound(from); it != overlay_.end();
+         ++it) {
+      if ((!to.empty() && it->first >= to) || (!page.next.empty() && it->first > page.next)) break;
+      own.push_back(it);
+    }
+    return own;
+  }
+  const bool resumes = !page.after.empty() && (to.empty() || page.after < to);
+  const std::string_view upper = resumes ? page.after : to;
+  for (auto it = upper.empty() ? overlay_.end() : overlay_.lower_bound(upper); it != overlay_.begin();) {
+    --it;
+    if (it->first < from || (!page.next.empty() && it->first < page.next)) break;
+    own.push_back(it);
+  }
+  return own;
+}
+
+std::optional<Entry> Session::own_entry(const Scan& page, Overlay::const_iterator own, Entry* stored,
+                                        std::int64_t now_us) const {
+  const OwnEntry& written = own->second;
+  const std::string_view key = std::string_view(own->first).substr(page.key_offset);
+  if (written.kind == OwnEntry::Kind::erase) return std::nullopt;
+  if (written.kind == OwnEntry::Kind::touch && stored == nullptr) return std::nullopt;
+  if (!page.include_expired && !is_live(written.expires_us, liveness_us(now_us))) return std::nullopt;
+  if (!matches(page.filter, key)) return std::nullopt;
+  Entry entry;
+  if (stored != nullptr) entry.value = std::move(stored->value);
+  entry.key = key;
+  if (page.want == Want::value && written.kind == OwnEntry::Kind::put) entry.value = written.value;
+  if (page.want == Want::nothing) return entry;
+  entry.version = Version{written.version};
+  if (written.expires_us != 0) entry.expires_at = time_point(written.expires_us);
+  entry.created_at = time_point(written.created_us);
+  entry.updated_at = time_point(written.updated_us);
+  return entry;
+}
+
+void Session::merge_own(Scan& page) {
+  const std::vector<Overlay::const_iterator> own = own_in_page(page);
+  if (own.empty()) return;
+  const std::int64_t now_us = engine_.now_us();
+  const std::string_view prefix = cut_off(page);
+  std::vector<Entry> merged;
+  std::string last;
+  std::size_t next_own = 0;
+  std::size_t next_stored = 0;
+  while (next_own < own.size() || next_stored < page.entries.size()) {
+    if (merged.size() == page.limit) {
+      page.next = std::move(last);
+      break;
+    }
+    Entry* stored = next_stored < page.entries.size() ? &page.entries[next_stored] : nullptr;
+    int order = 1;  // above zero: the stored entry comes first
+    if (next_own < own.size()) {
+      const std::string_view own_key = std::string_view(own[next_own]->first).substr(page.key_offset);
+      order = stored == nullptr ? -1 : own_key.compare(stored->key) * (page.reverse ? -1 : 1);
+    }
+    if (order > 0) {
+      last = std::string(prefix) + stored->key;
+      merged.push_back(std::move(*stored));
+      ++next_stored;
+      continue;
+    }
+    std::optional<Entry> entry = own_entry(page, own[next_own], order == 0 ? stored : nullptr, now_us);
+    last = own[next_own]->first;
+    if (entry) merged.push_back(*std::move(entry));
+    ++next_own;
+    if (order == 0) ++next_stored;
+  }
+  page.entries = std::move(merged);
+}
+
+Status Session::visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
+                           FunctionRef<void(const std::string& key)> visit) {
+  std::string cursor;
+  do {
+    Scan page{.range = range,
+              .after = cursor,
+              .filter = filter,
+              .limit = kScanLimitMax,
+              .key_offset = key_offset,
+              .want = Want::nothing};
+    TUSKV_RETURN_IF_ERROR(run_scan(page));
+    const std::string prefix(cut_off(page));
+    for (const Entry& entry : page.entries) visit(prefix + entry.key);
+    cursor = std::move(page.next);
+  } while (!cursor.empty());
+  return {};
+}
+
+Status Session::run_count(Count& count) {
+  count.count = 0;
+  return visit_keys(count.range, count.filter, count.key_offset, [&](const std::string&) { ++count.count; });
+}
+
+Status Session::run_erase_range(EraseRange& erase) {
+  std::vector<std::string> keys;
+  TUSKV_RETURN_IF_ERROR(visit_keys(erase.range, {}, 0, [&](const std::string& key) { keys.push_back(key); }));
+  if (overlay_.size() + keys.size() > kBatchCommandsMax) {
+    return Status(Code::TooLarge, "a transaction that writes more than " + std::to_string(kBatchCommandsMax) + " keys");
+  }
+  for (const std::string& key : keys) {
+    apply(key, {.found = true}, {.kind = PlannedChange::Kind::erase});
+  }
+  erase.erased = keys.size();
+  if (savepoints_.empty()) journal_.clear();
+  return {};
+}
+
+}  // namespace tuskv

@@ -1,0 +1,115 @@
+#include "tuskv/store.h"
+
+#include <utility>
+
+#include "checks.h"
+#include "run.h"
+#include "stored_range.h"
+#include "throw.h"
+
+namespace tuskv {
+namespace {
+
+std::shared_ptr<const View> view_of_namespace(const View& view, Bytes name, const NamespaceOptions& options) {
+  auto nested = std::make_shared<View>(view);
+  nested->prefix = checked_namespace_prefix(view, name.view());
+  if (options.ttl) nested->default_ttl_ms = checked_ttl_ms(*options.ttl, "ttl");
+  return nested;
+}
+
+/// The stored key of the first entry from `from` on; empty when there is none.
+std::string first_stored_key(const View& view, const std::string& from) {
+  std::string cursor;
+  do {
+    Command command(Scan{.range = {.from = from}, .after = cursor, .limit = 1, .want = Want::nothing});
+    execute(view, std::span(&command, 1));
+    Scan& scan = std::get<Scan>(command);
+    if (!scan.entries.empty()) return std::move(scan.entries.front().key);
+    cursor = std::move(scan.next);
+  } while (!cursor.empty());
+  return {};
+}
+
+/// The engine, for calls that are not commands.
+Engine& engine_for_call(const View& view) {
+  throw_if_refused(view);
+  return *view.engine;
+}
+
+}  // namespace
+
+inline namespace v0 {
+
+Store::Store(std::shared_ptr<const View> view) : KeyValue(std::move(view)) {}
+Store::Store(const Store&) = default;
+Store::Store(Store&&) noexcept = default;
+Store& Store::operator=(const Store&) = default;
+Store& Store::operator=(Store&&) noexcept = default;
+Store::~Store() = default;
+
+Store Store::with_namespace(Bytes name, const NamespaceOptions& options) const {
+  return Store(view_of_namespace(*view(), name, options));
+}
+
+Store Store::with_timeout(Duration timeout) const {
+  auto changed = std::make_shared<View>(*view());
+  changed->timeout_ms = checked_timeout_ms(timeout, "the timeout");
+  return Store(std::move(changed));
+}
+
+AsyncStore Store::async() const { return AsyncStore(view()); }
+
+std::vector<std::string> Store::namespaces() const {
+  std::vector<std::string> names;
+  // Behind the root namespace and those of our own.
+  std::string from(1, static_cast<char>(kReservedNamespaceByte + 1));
+  for (;;) {
+    const std::string found = first_stored_key(*view(), from);
+    if (found.empty()) return names;
+    std::string prefix = found.substr(0, found.find('\0') + 1);
+    from = behind_prefix(prefix);
+    prefix.pop_back();
+    names.push_back(std::move(prefix));
+  }
+}
+
+std::uint64_t Store::cleanup_expired(std::uint64_t limit) const {
+  return value_or_throw(engine_for_call(*view()).remove_expired(limit));
+}
+
+void Store::start_sweeper(const SweeperOptions& options) const {
+  EngineSweeperOptions settings = view()->sweeper;
+  if (options.interval) settings.interval_ms = checked_timeout_ms(*options.interval, "the interval");
+  if (options.batch) {
+    if (*options.batch < 1 || *options.batch > kSweepBatchMax) {
+      throw_refused(Code::InvalidArgument, "a batch must be 1 to " + std::to_string(kSweepBatchMax));
+    }
+    settings.batch = *options.batch;
+  }
+  throw_if_failed(engine_for_call(*view()).set_sweeper(settings));
+}
+
+void Store::stop_sweeper() const { throw_if_failed(engine_for_call(*view()).set_sweeper(std::nullopt)); }
+
+Stats Store::stats() const { return value_or_throw(engine_for_call(*view()).stats()); }
+
+void Store::sync() const { throw_if_failed(engine_for_call(*view()).sync(view()->timeout_ms)); }
+
+SnapshotInfo Store::snapshot() const { return value_or_throw(engine_for_call(*view()).snapshot()); }
+
+std::vector<SnapshotInfo> Store::snapshots() const { return value_or_throw(engine_for_call(*view()).snapshots()); }
+
+std::size_t Store::prune_snapshots(std::size_t keep) const {
+  return value_or_throw(engine_for_call(*view()).prune_snapshots(keep));
+}
+
+void Store::close() const { throw_if_failed(engine_for_call(*view()).close()); }
+
+AsyncStore::AsyncStore(std::shared_ptr<const View> view) : Operations(std::move(view)) {}
+
+AsyncStore AsyncStore::with_namespace(Bytes name, const NamespaceOptions& options) const {
+  return AsyncStore(view_of_namespace(*view(), name, options));
+}
+
+}  // namespace v0
+}  // namespace tuskv
