@@ -40,6 +40,7 @@ struct Event {
 struct Options {
   /// Every call ends by then. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
+  /// For `file:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;
   TtlMode ttl_mode = TtlMode::background;
   /// Pause between rounds of the sweeper. 1 ms to 1 day.

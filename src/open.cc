@@ -1,0 +1,72 @@
+// The only file that names every engine.
+#include "open.h"
+
+#include <utility>
+
+#include "embedded/embedded_engine.h"
+#include "engine_owner.h"
+#include "option_table.h"
+#include "store_access.h"
+#include "throw.h"
+#include "url.h"
+
+namespace tuskv {
+namespace {
+
+Status apply_parameters(const StoreUrl& url, Options& options) {
+  for (const auto& [name, value] : url.parameters) {
+    const OptionRow* row = find_option(name);
+    if (row == nullptr) {
+      constexpr std::size_t kShownBytesMax = 64;
+      return Status(Code::Config, "there is no option \"" + name.substr(0, kShownBytesMax) + "\": did you mean \"" +
+                                      std::string(nearest_option(name)) + "\"?");
+    }
+    if (row->file_only && url.scheme == StoreUrl::Scheme::memory) {
+      return Status(Code::Config, "option \"" + name + "\" is for file: stores only");
+    }
+    TUSKV_RETURN_IF_ERROR(set_option(*row, value, options));
+  }
+  return check_options(options);
+}
+
+Store make_store(EngineParts parts, const Options& options) {
+  auto view = std::make_shared<View>();
+  view->fork_guard = std::make_shared<os::ForkGuard>();
+  view->engine = share_engine(std::move(parts), view->fork_guard);
+  view->executor = view->engine.get();
+  view->timeout_ms = options.timeout.milliseconds();
+  view->limits = {.key_bytes_max = options.max_key_bytes, .value_bytes_max = options.max_value_bytes};
+  view->sweeper = {.interval_ms = options.sweep_interval.milliseconds(), .batch = options.sweep_batch};
+  view->expiry_disabled = options.ttl_mode == TtlMode::disabled;
+  return StoreAccess::make(std::move(view));
+}
+
+}  // namespace
+
+Store open_store(Bytes url, const Options& options, const Surroundings& surroundings) {
+  const StoreUrl parsed = value_or_throw(parse_url(url.view()));
+  if (parsed.scheme == StoreUrl::Scheme::postgresql) {
+    throw_refused(Code::Unsupported, "this build has no PostgreSQL engine");
+  }
+  Options checked = options;
+  throw_if_failed(apply_parameters(parsed, checked));
+  EngineParts parts;
+  if (surroundings.file_system == nullptr) parts.file_system = os::make_posix_file_system();
+  if (surroundings.clock == nullptr) parts.clock = std::make_unique<os::SystemClock>();
+  os::FileSystem& file_system = parts.file_system ? *parts.file_system : *surroundings.file_system;
+  const os::Clock& clock = parts.clock ? *parts.clock : *surroundings.clock;
+  parts.engine = value_or_throw(
+      embedded::EmbeddedEngine::open({.directory = parsed.directory, .options = checked}, file_system, clock));
+  return make_store(std::move(parts), checked);
+}
+
+Store store_on(std::unique_ptr<Engine> engine, const Options& options) {
+  return make_store({.engine = std::move(engine)}, options);
+}
+
+inline namespace v0 {
+
+Store Store::open(Bytes url, const Options& options) { return open_store(url, options, {}); }
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,23 @@
+// From a URL to a store.
+#pragma once
+
+#include "engine.h"
+#include "os/clock.h"
+#include "os/file_system.h"
+#include "tuskv/store.h"
+
+namespace tuskv {
+
+/// What a store finds around it, for tests to replace. Null: the system's. What is given outlives the store.
+struct Surroundings {
+  os::FileSystem* file_system = nullptr;
+  const os::Clock* clock = nullptr;
+};
+
+/// As Store::open.
+Store open_store(Bytes url, const Options& options, const Surroundings& surroundings);
+
+/// A store on an engine of the caller's; the options say how arguments are checked, and must be valid.
+Store store_on(std::unique_ptr<Engine> engine, const Options& options);
+
+}  // namespace tuskv

@@ -1,0 +1,287 @@
+#include "option_table.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <numeric>
+#include <vector>
+
+#include "named_limits.h"
+#include "tuskv/maintenance.h"
+
+namespace tuskv {
+namespace {
+
+constexpr std::int64_t kMinute = 60'000;
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kDay = 24 * kHour;
+constexpr std::int64_t kKiB = 1024;
+constexpr std::int64_t kTiB = kKiB * kKiB * kKiB * kKiB;
+
+constexpr std::array<OptionRow, 14> kRows = {{
+    {.name = "timeout",
+     .kind = OptionKind::duration,
+     .field = &Options::timeout,
+     .min = 1,
+     .max = kTimeoutMsMax,
+     .help = "Every call ends by then."},
+    {.name = "durability",
+     .kind = OptionKind::durability,
+     .field = &Options::durability,
+     .file_only = true,
+     .help = "When a write is answered: once synced (durable), once written (relaxed), at once (unlogged)."},
+    {.name = "ttl_mode",
+     .kind = OptionKind::ttl_mode,
+     .field = &Options::ttl_mode,
+     .help = "Who removes expired entries: a sweeper, the reads that meet them, cleanup_expired only, or nobody."},
+    {.name = "sweep_interval",
+     .kind = OptionKind::duration,
+     .field = &Options::sweep_interval,
+     .min = 1,
+     .max = kTimeoutMsMax,
+     .help = "Pause between rounds of the sweeper."},
+    {.name = "sweep_batch",
+     .kind = OptionKind::count,
+     .field = &Options::sweep_batch,
+     .min = 1,
+     .max = kSweepBatchMax,
+     .help = "Entries removed at most under one lock."},
+    {.name = "max_key_bytes",
+     .kind = OptionKind::bytes,
+     .field = &Options::max_key_bytes,
+     .min = 1,
+     .max = kStoredKeyBytesMax,
+     .help = "Longest key."},
+    {.name = "max_value_bytes",
+     .kind = OptionKind::bytes,
+     .field = &Options::max_value_bytes,
+     .min = 1,
+     .max = kValueBytesCeiling,
+     .help = "Largest value."},
+    {.name = "create",
+     .kind = OptionKind::boolean,
+     .field = &Options::create,
+     .file_only = true,
+     .help = "Whether a directory that does not exist is made."},
+    {.name = "sync_interval",
+     .kind = OptionKind::duration,
+     .field = &Options::sync_interval,
+     .file_only = true,
+     .min = 1,
+     .max = kHour,
+     .help = "relaxed: longest time written bytes stay unsynced."},
+    {.name = "snapshot_interval",
+     .kind = OptionKind::duration,
+     .field = &Options::snapshot_interval,
+     .file_only = true,
+     .min = 100,
+     .max = 7 * kDay,
+     .help = "unlogged: pause between snapshots while something changes."},
+    {.name = "snapshot_log_percent",
+     .kind = OptionKind::count,
+     .field = &Options::snapshot_log_percent,
+     .file_only = true,
+     .min = 10,
+     .max = 10'000,
+     .help = "A snapshot is written when the log reaches this percentage of the live data."},
+    {.name = "snapshot_log_bytes_min",
+     .kind = OptionKind::bytes,
+     .field = &Options::snapshot_log_bytes_min,
+     .file_only = true,
+     .min = 64 * kKiB,
+     .max = kTiB,
+     .help = "No snapshot because of the log before it has this size."},
+    {.name = "keep_snapshots",
+     .kind = OptionKind::count,
+     .field = &Options::keep_snapshots,
+     .file_only = true,
+     .min = 0,
+     .max = 1000,
+     .help = "Older snapshots kept beside the newest one."},
+    {.name = "snapshot_threads",
+     .kind = OptionKind::count,
+     .field = &Options::snapshot_threads,
+     .file_only = true,
+     .min = 1,
+     .max = 64,
+     .help = "Threads that write and read snapshots."},
+}};
+
+struct UnitName {
+  std::string_view name;
+  std::int64_t factor;
+};
+
+// Largest first: texts are written with the largest that divides.
+constexpr std::array<UnitName, 5> kDurationUnits = {
+    {{"d", kDay}, {"h", kHour}, {"m", kMinute}, {"s", 1000}, {"ms", 1}}};
+constexpr std::array<UnitName, 5> kByteUnits = {
+    {{"TiB", kTiB}, {"GiB", kKiB* kKiB* kKiB}, {"MiB", kKiB* kKiB}, {"KiB", kKiB}, {"B", 1}}};
+constexpr std::array<UnitName, 1> kNoUnits = {{{"", 1}}};
+
+std::span<const UnitName> units_of(OptionKind kind) {
+  if (kind == OptionKind::duration) return kDurationUnits;
+  if (kind == OptionKind::bytes) return kByteUnits;
+  return kNoUnits;
+}
+
+constexpr std::array<std::string_view, 3> kDurabilityNames = {"durable", "relaxed", "unlogged"};
+constexpr std::array<std::string_view, 4> kTtlModeNames = {"background", "on_read", "manual", "disabled"};
+
+std::span<const std::string_view> names_of(OptionKind kind) {
+  static constexpr std::array<std::string_view, 2> kBooleanNames = {"false", "true"};
+  switch (kind) {
+    case OptionKind::boolean: return kBooleanNames;
+    case OptionKind::durability: return kDurabilityNames;
+    case OptionKind::ttl_mode: return kTtlModeNames;
+    default: return {};
+  }
+}
+
+std::string quantity_text(OptionKind kind, std::int64_t value) {
+  const std::span<const UnitName> units = units_of(kind);
+  const auto fits = [value](const UnitName& unit) { return value != 0 && value % unit.factor == 0; };
+  const auto unit = std::find_if(units.begin(), units.end(), fits);
+  const UnitName& used = unit == units.end() ? units.back() : *unit;
+  return std::to_string(value / used.factor) + std::string(used.name);
+}
+
+/// The field as a number: a quantity, or the position of its name.
+std::int64_t get_number(const OptionRow& row, const Options& options) {
+  return std::visit(
+      [&](auto field) -> std::int64_t {
+        const auto& value = options.*field;
+        if constexpr (requires { value.milliseconds(); }) {
+          return value.milliseconds();
+        } else {
+          constexpr auto kLargest = static_cast<std::uint64_t>(INT64_MAX);
+          return static_cast<std::int64_t>(std::min(static_cast<std::uint64_t>(value), kLargest));
+        }
+      },
+      row.field);
+}
+
+void set_number(const OptionRow& row, std::int64_t number, Options& options) {
+  std::visit(
+      [&](auto field) {
+        auto& value = options.*field;
+        if constexpr (requires { value.milliseconds(); }) {
+          value = std::chrono::milliseconds(number);
+        } else {
+          value = static_cast<std::remove_reference_t<decltype(value)>>(number);
+        }
+      },
+      row.field);
+}
+
+Status wrong(const OptionRow& row) {
+  return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + option_form(row));
+}
+
+bool parse_quantity(OptionKind kind, std::string_view text, std::int64_t& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || text.front() == '-') return false;
+  const std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (const UnitName& unit : units_of(kind)) {
+    if (unit.name == suffix) return !__builtin_mul_overflow(value, unit.factor, &value);
+  }
+  return false;
+}
+
+/// Insertions, deletions and replacements that turn one word into the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::span<const OptionRow> option_table() { return kRows; }
+
+const OptionRow* find_option(std::string_view name) {
+  const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const OptionRow& row) { return row.name == name; });
+  return found == kRows.end() ? nullptr : &*found;
+}
+
+std::string_view nearest_option(std::string_view name) {
+  constexpr std::size_t kComparedBytesMax = 64;
+  const std::string_view compared = name.substr(0, kComparedBytesMax);
+  const auto nearest = std::min_element(kRows.begin(), kRows.end(), [&](const OptionRow& a, const OptionRow& b) {
+    return edit_distance(a.name, compared) < edit_distance(b.name, compared);
+  });
+  return nearest->name;
+}
+
+Status set_option(const OptionRow& row, std::string_view text, Options& options) {
+  std::int64_t number = 0;
+  const std::span<const std::string_view> names = names_of(row.kind);
+  if (names.empty()) {
+    if (text.empty() || !parse_quantity(row.kind, text, number) || number < row.min || number > row.max) {
+      return wrong(row);
+    }
+  } else {
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found == names.end()) return wrong(row);
+    number = found - names.begin();
+  }
+  set_number(row, number, options);
+  return {};
+}
+
+Status check_options(const Options& options) {
+  for (const OptionRow& row : kRows) {
+    const std::int64_t number = get_number(row, options);
+    const auto names = static_cast<std::int64_t>(names_of(row.kind).size());
+    const bool fits = names != 0 ? number >= 0 && number < names : number >= row.min && number <= row.max;
+    if (!fits) return wrong(row);
+  }
+  return {};
+}
+
+std::string option_form(const OptionRow& row) {
+  const std::span<const std::string_view> names = names_of(row.kind);
+  if (names.empty()) {
+    const char* what = row.kind == OptionKind::count ? "" : " (with its unit)";
+    return quantity_text(row.kind, row.min) + " to " + quantity_text(row.kind, row.max) + what;
+  }
+  std::string form(names.front());
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    form += i + 1 == names.size() ? " or " : ", ";
+    form += names[i];
+  }
+  return form;
+}
+
+std::string option_text(const OptionRow& row, const Options& options) {
+  const std::span<const std::string_view> names = names_of(row.kind);
+  const std::int64_t number = get_number(row, options);
+  return names.empty() ? quantity_text(row.kind, number) : std::string(names[static_cast<std::size_t>(number)]);
+}
+
+inline namespace v0 {
+
+std::vector<OptionHelp> option_help() {
+  std::vector<OptionHelp> rows;
+  for (const OptionRow& row : kRows) {
+    std::string help(row.help);
+    if (row.file_only) help += " For file: only.";
+    rows.push_back({.name = std::string(row.name),
+                    .form = option_form(row),
+                    .default_value = option_text(row, {}),
+                    .help = std::move(help)});
+  }
+  return rows;
+}
+
+}  // namespace v0
+}  // namespace tuskv
