@@ -1,6 +1,7 @@
 // Opening a directory, in this order:
 //
-//   1. read the manifest
+//   1. read the manifest, and sync the directory: what a process that died has renamed may not be durable yet, and step 5
+//      must not remove what an older manifest would need
 //   2. unless the log ends as an orderly close leaves it: sync every segment and drop what is cached of it. An earlier
 //      failed writeback leaves pages that look clean and are not on the disk; only now do reads tell what is.
 //   3. survey the snapshot's delta and the log (log_survey.cc): all of it is verified before anything is changed
@@ -140,6 +141,7 @@ Result<Recovered> Recovery::run() {
   Result<Manifest> read = read_manifest(file_system_, options_.directory);
   if (!read.ok()) return std::move(read).status();
   result_.manifest = std::move(read).value();
+  if (options_.may_write) TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(options_.directory));
   keyspace_.set_hash_seed(manifest().hash_seed);
   result_.clock_high_us = std::max(manifest().clock_high_us, manifest().snapshot.taken_at_us);
 
