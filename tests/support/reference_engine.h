@@ -1,0 +1,95 @@
+// The plainest engine that keeps the promises of src/engine.h: an ordered map under one mutex. Tests of what lies above
+// the engines run on it, and tests of an engine compare with it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "engine.h"
+#include "os/clock.h"
+#include "os/mutex.h"
+#include "plan.h"
+
+namespace tuskv::test {
+
+class ReferenceEngine final : public Engine {
+ public:
+  struct Settings {
+    bool expiry_disabled = false;
+    /// Submitted units are run by a thread of the engine's own, which its destructor joins.
+    bool has_worker = false;
+  };
+  /// The clock outlives the engine.
+  ReferenceEngine(const os::Clock& clock, const Settings& settings);
+  explicit ReferenceEngine(const os::Clock& clock) : ReferenceEngine(clock, Settings()) {}
+  ~ReferenceEngine() override;
+
+  void execute(std::span<Unit> units) override;
+  void submit(Submission& submission) override;
+  Status read(OptimisticTransaction& transaction, Unit& unit) override;
+  Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
+  std::int64_t now_us() override { return clock_.now_us(); }
+  Result<std::uint64_t> remove_expired(std::uint64_t limit) override;
+  Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
+  Result<Stats> stats() override;
+  Status sync(std::int64_t timeout_ms) override;
+  Result<SnapshotInfo> snapshot() override;
+  Result<std::vector<SnapshotInfo>> snapshots() override;
+  Result<std::size_t> prune_snapshots(std::size_t keep) override;
+  Status close() override;
+
+  // For tests.
+
+  /// Writes past every handle, as another client would. Keys of the root namespace.
+  void put(std::string_view key, std::string_view value);
+  void erase(std::string_view key);
+  /// While held, the worker takes nothing up.
+  void hold_worker(bool held);
+  std::size_t commit_count() const;
+  std::size_t execute_count() const;
+
+ private:
+  struct Stored {
+    std::string value;
+    std::uint64_t version = 0;
+    std::int64_t expires_us = 0;
+    std::int64_t created_us = 0;
+    std::int64_t updated_us = 0;
+  };
+  using Entries = std::map<std::string, Stored, std::less<>>;
+
+  std::int64_t liveness_us() const { return settings_.expiry_disabled ? INT64_MIN : clock_.now_us(); }
+  bool in_range(const Range& range, std::string_view key) const;
+  Status run(Unit& unit) TUSKV_REQUIRES(mutex_);
+  Status run_keyed(Command& command) TUSKV_REQUIRES(mutex_);
+  void run_scan(Scan& scan) TUSKV_REQUIRES(mutex_);
+  std::uint64_t run_count(const Count& count) TUSKV_REQUIRES(mutex_);
+  std::uint64_t run_erase_range(const Range& range) TUSKV_REQUIRES(mutex_);
+  EntryState state_of(std::string_view key) const TUSKV_REQUIRES(mutex_);
+  void apply(std::string_view key, const PlannedChange& change) TUSKV_REQUIRES(mutex_);
+  std::uint64_t fingerprint(std::string_view from, std::string_view to, std::uint64_t& examined) const
+      TUSKV_REQUIRES(mutex_);
+  bool reads_hold(const OptimisticTransaction& transaction) const TUSKV_REQUIRES(mutex_);
+  void work();
+
+  const os::Clock& clock_;
+  const Settings settings_;
+  mutable os::Mutex mutex_;
+  os::CondVar changed_;
+  Entries entries_ TUSKV_GUARDED_BY(mutex_);
+  std::uint64_t version_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::size_t commits_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::size_t executes_ TUSKV_GUARDED_BY(mutex_) = 0;
+  bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
+  bool held_ TUSKV_GUARDED_BY(mutex_) = false;
+  bool stopping_ TUSKV_GUARDED_BY(mutex_) = false;
+  std::deque<Submission*> queue_ TUSKV_GUARDED_BY(mutex_);
+  std::thread worker_;
+};
+
+}  // namespace tuskv::test
