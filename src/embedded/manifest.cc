@@ -102,9 +102,9 @@ class Words {
     value = number != 0;
   }
   void take_id(StoreId& id) {
+    skip(" ");
     for (const std::size_t half : {std::size_t{0}, id.size() / 2}) {
-      const std::string digits(rest_.substr(half == 0 ? 1 : 0, kHexDigits));
-      if (half == 0) skip(" ");
+      const std::string digits(rest_.substr(0, kHexDigits));
       skip(digits);
       std::uint64_t value = 0;
       const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
@@ -119,7 +119,9 @@ class Words {
 };
 
 bool parse(std::string_view text, Manifest& manifest) {
-  Words words(text.substr(text.find('\n')));
+  const std::size_t title_end = text.find('\n');
+  if (title_end == std::string_view::npos) return false;
+  Words words(text.substr(title_end));
   SnapshotManifest& snapshot = manifest.snapshot;
   words.skip("\nstore");
   words.take_id(manifest.store_id);
