@@ -1,6 +1,7 @@
 // Opening a directory, in this order:
 //
-//   1. read the manifest, and sync the directory: what a process that died has renamed may not be durable yet, and step 5
+//   1. read the manifest, and sync the directory: what a process that died has renamed may not be durable yet, and step
+//   5
 //      must not remove what an older manifest would need
 //   2. unless the log ends as an orderly close leaves it: sync every segment and drop what is cached of it. An earlier
 //      failed writeback leaves pages that look clean and are not on the disk; only now do reads tell what is.
