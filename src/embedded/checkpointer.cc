@@ -154,6 +154,7 @@ Status Checkpointer::write_folder(Run& run) {
 }
 
 Status Checkpointer::begin_delta(Run& run) {
+  if (logged_) TUSKV_RETURN_IF_ERROR(log_.prepare_roll());  // so that no writer waits for a file to be made
   keyspace_.lock_all_writers();
   Result<std::uint64_t> first = logged_ ? log_.roll() : log_.start_recording();
   run.made.snapshot.start_sequence = log_.last_sequence();
@@ -176,6 +177,8 @@ Status Checkpointer::dump(Run& run) {
 }
 
 Status Checkpointer::end_delta(Run& run) {
+  Status prepared = logged_ ? log_.prepare_roll() : Status();
+  if (!prepared.ok()) return prepared;
   keyspace_.lock_all_writers();
   Result<std::uint64_t> next = logged_ ? log_.roll() : log_.stop_recording();
   run.made.snapshot.end_sequence = log_.last_sequence();
@@ -195,8 +198,11 @@ Status Checkpointer::publish(const Run& run) {
   Manifest next = run.made;
   next.is_snapshot_folder = false;
   next.logged = logged_;
-  if (logged_) next.last_log_ordinal = next.first_log_ordinal;  // rolling has made it
-  return replace_manifest(next);
+  // Once the log has a segment, rolling makes the next one; before that, on_first_segment will tell of it.
+  if (has_own_segment_) next.last_log_ordinal = next.first_log_ordinal;
+  TUSKV_RETURN_IF_ERROR(replace_manifest(next));
+  has_segments_ = has_own_segment_;
+  return {};
 }
 
 Status Checkpointer::remove_superseded(const Run& run) {
@@ -204,7 +210,8 @@ Status Checkpointer::remove_superseded(const Run& run) {
   const auto note = [&first_failure](Status status) {
     if (first_failure.ok()) first_failure = std::move(status);
   };
-  Result<std::size_t> removed = remove_older(options_.keep_snapshots);
+  Result<std::size_t> removed =
+      remove_older_snapshots(file_system_, options_.directory, manifest(), options_.keep_snapshots);
   if (!removed.ok()) note(std::move(removed).status());
   if (run.before.is_snapshot_folder) note(remove_own_snapshot_files(run.before));
   note(refresh_list());
@@ -226,47 +233,16 @@ Status Checkpointer::remove_own_snapshot_files(const Manifest& before) {
 
 Result<std::size_t> Checkpointer::prune(std::size_t keep) {
   os::MutexLock running(run_mutex_);
-  Result<std::size_t> removed = remove_older(keep);
+  Result<std::size_t> removed = remove_older_snapshots(file_system_, options_.directory, manifest(), keep);
   TUSKV_RETURN_IF_ERROR(refresh_list());
   return removed;
 }
 
-/// A folder that another program has open as a store of its own stays for now.
-Result<std::size_t> Checkpointer::remove_older(std::size_t keep) {
-  const std::uint64_t newest = manifest().snapshot.ordinal;
-  if (newest == 0) return std::size_t{0};
-  Result<std::vector<Manifest>> older = list_snapshot_folders(file_system_, options_.directory, newest - 1);
-  if (!older.ok()) return std::move(older).status();
-  std::size_t removed = 0;
-  for (std::size_t i = 0; i + keep < older.value().size(); ++i) {
-    const std::string folder = path_of(snapshot_folder_name(older.value()[i].snapshot.ordinal));
-    Result<std::unique_ptr<os::DirectoryLock>> lock = file_system_.lock(folder);
-    if (!lock.ok() && lock.failure().code == Code::Busy) continue;  // a full disk may refuse a lock, not a removal
-    TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, folder));
-    ++removed;
-  }
-  return removed;
-}
-
 Status Checkpointer::refresh_list() {
-  const Manifest known = manifest();
-  std::vector<SnapshotInfo> list;
-  if (known.snapshot.ordinal != 0) {
-    Result<std::vector<Manifest>> older =
-        list_snapshot_folders(file_system_, options_.directory, known.snapshot.ordinal - 1);
-    if (!older.ok()) return std::move(older).status();
-    for (const Manifest& kept : older.value()) {
-      const std::string folder = path_of(snapshot_folder_name(kept.snapshot.ordinal));
-      Result<SnapshotInfo> info = snapshot_info(file_system_, folder, kept.snapshot);
-      if (info.ok()) list.push_back(info.value());
-    }
-    Result<SnapshotInfo> newest =
-        snapshot_info(file_system_, snapshot_location(options_.directory, known), known.snapshot);
-    if (!newest.ok()) return std::move(newest).status();
-    list.push_back(newest.value());
-  }
+  Result<std::vector<SnapshotInfo>> list = snapshot_infos(file_system_, options_.directory, manifest());
+  if (!list.ok()) return std::move(list).status();
   os::MutexLock lock(list_mutex_);
-  list_ = std::move(list);
+  list_ = std::move(list).value();
   return {};
 }
 
@@ -291,6 +267,7 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
   next.clock_high_us = std::max(next.clock_high_us, now_us());
   TUSKV_RETURN_IF_ERROR(replace_manifest(next));
   has_segments_ = true;
+  has_own_segment_ = true;
   return {};
 }
 

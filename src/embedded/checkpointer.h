@@ -80,7 +80,6 @@ class Checkpointer final {
   struct Run;
 
   // Opening and closing.
-  Status find_home() TUSKV_REQUIRES(run_mutex_);
   Status remove_leftovers() TUSKV_REQUIRES(run_mutex_);
   Status mark_unlogged() TUSKV_REQUIRES(run_mutex_);
   void end_thread();
@@ -96,7 +95,6 @@ class Checkpointer final {
   Status publish(const Run& run) TUSKV_REQUIRES(run_mutex_);
   Status remove_superseded(const Run& run) TUSKV_REQUIRES(run_mutex_);
   Status remove_own_snapshot_files(const Manifest& before) TUSKV_REQUIRES(run_mutex_);
-  Result<std::size_t> remove_older(std::size_t keep) TUSKV_REQUIRES(run_mutex_);
   Status refresh_list() TUSKV_REQUIRES(run_mutex_);
   std::string path_of(const std::string& name) const { return options_.directory + "/" + name; }
 
@@ -128,7 +126,8 @@ class Checkpointer final {
   /// Behind the log's mutex: the log calls on_first_segment.
   mutable os::Mutex manifest_mutex_;
   Manifest manifest_ TUSKV_GUARDED_BY(manifest_mutex_);
-  bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);
+  bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);             ///< that the manifest names
+  bool has_own_segment_ TUSKV_GUARDED_BY(manifest_mutex_) = false;  ///< made since this opening
   /// A replacement failed half-way: the file is this manifest or the one that was to replace it.
   bool manifest_uncertain_ TUSKV_GUARDED_BY(manifest_mutex_) = false;
 

@@ -16,20 +16,6 @@ constexpr std::string_view kPartPrefix = "part-";
 /// Segments of this size are not counted against kLogSegmentsMax: the log of a large store has many.
 constexpr std::uint64_t kLargeSegmentBytes = std::uint64_t{32} << 20;
 
-/// The ordinal of a snapshot folder, finished or not; 0 for any other name.
-std::uint64_t folder_ordinal(std::string_view name) {
-  const std::string_view suffix = kTemporarySuffix;
-  if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
-  return parse_snapshot_folder_name(name);
-}
-
-std::string parent_of(const std::string& directory) {
-  const std::size_t end = directory.find_last_not_of('/');
-  const std::size_t slash = directory.rfind('/', end);
-  if (end == std::string::npos || slash == 0) return "/";
-  return slash == std::string::npos ? "." : directory.substr(0, slash);
-}
-
 }  // namespace
 
 // ---- opening and closing
@@ -37,7 +23,11 @@ std::string parent_of(const std::string& directory) {
 Status Checkpointer::start() {
   {
     os::MutexLock running(run_mutex_);
-    TUSKV_RETURN_IF_ERROR(find_home());
+    if (manifest().is_snapshot_folder) {
+      Result<bool> is_kept = is_kept_snapshot(file_system_, options_.directory);
+      if (!is_kept.ok()) return std::move(is_kept).status();
+      is_kept_snapshot_ = is_kept.value();
+    }
     Status removed = remove_leftovers();
     if (!removed.ok()) report(Event::Kind::snapshot_failed, "leftovers stay: " + removed.failure().message);
     TUSKV_RETURN_IF_ERROR(refresh_list());
@@ -49,18 +39,6 @@ Status Checkpointer::start() {
     return {Code::Io, std::string("cannot start the thread that takes snapshots: ") + refused.what()};
   }
   look_at_log();
-  return {};
-}
-
-/// Whether the directory is a kept snapshot of the store around it.
-Status Checkpointer::find_home() {
-  if (!manifest().is_snapshot_folder) return {};
-  // Both: the name may be a symbolic link, and the last component may be "." or "..".
-  for (const std::string& around : {parent_of(options_.directory), options_.directory + "/.."}) {
-    Result<os::FileKind> kind = file_system_.kind(around + "/" + kManifestName);
-    if (!kind.ok()) return std::move(kind).status();
-    if (kind.value() != os::FileKind::missing) is_kept_snapshot_ = true;
-  }
   return {};
 }
 

@@ -23,7 +23,15 @@
 namespace tuskv::embedded {
 namespace {
 
+constexpr std::size_t kStandingSnapshotThreads = 2;
 constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
+
+std::string parent_of(const std::string& directory) {
+  const std::size_t end = directory.find_last_not_of('/');
+  const std::size_t slash = directory.rfind('/', end);
+  if (end == std::string::npos || slash == 0) return "";
+  return slash == std::string::npos ? "." : directory.substr(0, slash);
+}
 
 struct DumpContext {
   PartWriter& writer;
@@ -168,12 +176,16 @@ std::string snapshot_location(const std::string& directory, const Manifest& mani
   return directory + "/" + snapshot_folder_name(manifest.snapshot.ordinal);
 }
 
+Status link_or_copy(os::FileSystem& file_system, const std::string& from, const std::string& to) {
+  if (file_system.link(from, to).ok()) return {};
+  return copy_file(file_system, from, to);
+}
+
 Status link_segments(os::FileSystem& file_system, const std::string& from, const std::string& to, std::uint64_t first,
                      std::uint64_t count) {
   for (std::uint64_t ordinal = first; ordinal < first + count; ++ordinal) {
     const std::string name = "/" + segment_name(ordinal);
-    if (file_system.link(from + name, to + name).ok()) continue;
-    TUSKV_RETURN_IF_ERROR(copy_file(file_system, from + name, to + name));
+    TUSKV_RETURN_IF_ERROR(link_or_copy(file_system, from + name, to + name));
   }
   return {};
 }
@@ -229,6 +241,92 @@ Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::strin
     info.size_bytes += size.value();
   }
   return info;
+}
+
+Result<bool> is_kept_snapshot(os::FileSystem& file_system, const std::string& directory) {
+  // Both: the name may be a symbolic link, and its last component may be "." or "..".
+  for (const std::string& around : {parent_of(directory), directory + "/.."}) {
+    Result<os::FileKind> kind = file_system.kind(around + "/" + kManifestName);
+    if (!kind.ok()) return std::move(kind).status();
+    if (kind.value() == os::FileKind::missing) continue;
+    Result<Manifest> manifest = read_manifest(file_system, directory);
+    // One that cannot be read may be a snapshot's.
+    return manifest.ok() ? manifest.value().is_snapshot_folder : true;
+  }
+  return false;
+}
+
+std::uint64_t folder_ordinal(std::string_view name) {
+  const std::string_view suffix = kTemporarySuffix;
+  if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+  return parse_snapshot_folder_name(name);
+}
+
+Result<std::uint64_t> highest_folder_ordinal(os::FileSystem& file_system, const std::string& directory) {
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(directory);
+  if (!entries.ok()) return std::move(entries).status();
+  std::uint64_t highest = 0;
+  for (const os::DirectoryEntry& entry : entries.value()) highest = std::max(highest, folder_ordinal(entry.name));
+  return highest;
+}
+
+Result<std::vector<SnapshotInfo>> snapshot_infos(os::FileSystem& file_system, const std::string& directory,
+                                                 const Manifest& manifest) {
+  std::vector<SnapshotInfo> infos;
+  if (manifest.snapshot.ordinal == 0) return infos;
+  Result<std::vector<Manifest>> older = list_snapshot_folders(file_system, directory, manifest.snapshot.ordinal - 1);
+  if (!older.ok()) return std::move(older).status();
+  for (const Manifest& kept : older.value()) {
+    const std::string folder = directory + "/" + snapshot_folder_name(kept.snapshot.ordinal);
+    Result<SnapshotInfo> info = snapshot_info(file_system, folder, kept.snapshot);
+    if (info.ok()) infos.push_back(info.value());  // one without its delta is damaged: a check says so
+  }
+  Result<SnapshotInfo> newest = snapshot_info(file_system, snapshot_location(directory, manifest), manifest.snapshot);
+  if (!newest.ok()) return std::move(newest).status();
+  infos.push_back(newest.value());
+  return infos;
+}
+
+Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std::string& directory,
+                                         const Keyspace& keyspace, const Manifest& store,
+                                         const SnapshotManifest& snapshot) {
+  const std::string folder = directory + "/" + snapshot_folder_name(snapshot.ordinal);
+  const std::string temporary = folder + kTemporarySuffix;
+  Manifest made{.store_id = store.store_id, .hash_seed = store.hash_seed, .snapshot = snapshot};
+  made.is_snapshot_folder = true;
+  made.first_log_ordinal = store.first_log_ordinal;
+  made.last_log_ordinal = store.first_log_ordinal - 1;
+  made.first_log_sequence = snapshot.end_sequence + 1;
+  made.durable_sequence = snapshot.end_sequence;
+  made.clock_high_us = store.clock_high_us;
+  TUSKV_RETURN_IF_ERROR(file_system.make_directory(temporary));
+  PartHeader header = part_header(made, 0);
+  header.part_count = keyspace.shard_count();
+  Result<std::vector<PartInfo>> parts =
+      write_parts(file_system, temporary, header, keyspace, kKeepExpired, kStandingSnapshotThreads);
+  if (!parts.ok()) return std::move(parts).status();
+  made.snapshot.parts = std::move(parts).value();
+  TUSKV_RETURN_IF_ERROR(write_manifest(file_system, temporary, made));
+  TUSKV_RETURN_IF_ERROR(verify_snapshot(file_system, temporary, made));
+  TUSKV_RETURN_IF_ERROR(file_system.rename(temporary, folder));
+  TUSKV_RETURN_IF_ERROR(file_system.sync_directory(directory));
+  return made;
+}
+
+Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
+                                           const Manifest& manifest, std::size_t keep) {
+  if (manifest.snapshot.ordinal == 0) return std::size_t{0};
+  Result<std::vector<Manifest>> older = list_snapshot_folders(file_system, directory, manifest.snapshot.ordinal - 1);
+  if (!older.ok()) return std::move(older).status();
+  std::size_t removed = 0;
+  for (std::size_t i = 0; i + keep < older.value().size(); ++i) {
+    const std::string folder = directory + "/" + snapshot_folder_name(older.value()[i].snapshot.ordinal);
+    Result<std::unique_ptr<os::DirectoryLock>> lock = file_system.lock(folder);
+    if (!lock.ok() && lock.failure().code == Code::Busy) continue;  // a full disk may refuse a lock, not a removal
+    TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system, folder));
+    ++removed;
+  }
+  return removed;
 }
 
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder) {

@@ -37,7 +37,9 @@ PartHeader part_header(const Manifest& manifest, std::size_t index);
 /// Where parts and delta of the manifest's snapshot lie: the directory itself when it is a snapshot's own folder.
 std::string snapshot_location(const std::string& directory, const Manifest& manifest);
 
-/// A second name for log segments [first, first + count), or copies where the file system has no links.
+/// A second name for a file, or a copy, synced, where the file system has no links.
+Status link_or_copy(os::FileSystem& file_system, const std::string& from, const std::string& to);
+/// The same for log segments [first, first + count).
 Status link_segments(os::FileSystem& file_system, const std::string& from, const std::string& to, std::uint64_t first,
                      std::uint64_t count);
 
@@ -48,9 +50,29 @@ Status verify_snapshot(os::FileSystem& file_system, const std::string& folder, c
 /// among them, nor are those that cannot be opened as a snapshot.
 Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory,
                                                     std::uint64_t newest);
+/// Whether the directory is a snapshot's folder inside a store: then its files belong to that store.
+Result<bool> is_kept_snapshot(os::FileSystem& file_system, const std::string& directory);
+/// The ordinal of a snapshot folder, finished or not; 0 for any other name.
+std::uint64_t folder_ordinal(std::string_view name);
+/// The highest ordinal of any folder in `directory`, finished or not; 0 when there is none.
+Result<std::uint64_t> highest_folder_ordinal(os::FileSystem& file_system, const std::string& directory);
 /// What users see of a snapshot; `folder` is where its files lie.
 Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::string& folder,
                                    const SnapshotManifest& snapshot);
+/// The same of all that the store has, ascending; the last is the manifest's own.
+Result<std::vector<SnapshotInfo>> snapshot_infos(os::FileSystem& file_system, const std::string& directory,
+                                                 const Manifest& manifest);
+
+/// Writes a keyspace that nobody changes as folder snapshot-<ordinal>, durable but not published; expired entries stay
+/// in. Store, hash seed and clock are taken from `store`. Returns the folder's manifest.
+Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std::string& directory,
+                                         const Keyspace& keyspace, const Manifest& store,
+                                         const SnapshotManifest& snapshot);
+
+/// Removes the oldest folders until `keep` remain beside the manifest's own snapshot; returns how many. A folder that
+/// another program has open as a store stays.
+Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
+                                           const Manifest& manifest, std::size_t keep);
 /// Removes a folder with all its files, its manifest first, so that a crash leaves a leftover and never half a
 /// snapshot.
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder);

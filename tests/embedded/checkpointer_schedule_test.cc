@@ -1,0 +1,240 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "embedded/checkpointer.h"
+#include "embedded/maintenance.h"
+#include "embedded/test_store.h"
+#include "named_limits.h"
+#include "os/mutex.h"
+#include "support/simulated_file_system.h"
+
+namespace tuskv::embedded {
+namespace {
+
+using test::CrashMode;
+using test::ManualClock;
+using test::Operation;
+using test::SimulatedFileSystem;
+
+constexpr std::uint64_t kKiB = 1024;
+
+TestStoreOptions options_of(Durability durability) {
+  TestStoreOptions options;
+  options.checkpointer.durability = durability;
+  options.checkpointer.log_bytes_min = 64 * kKiB;
+  options.checkpointer.threads = 1;
+  options.checkpointer.interval_ms = 7LL * 24 * 3600 * 1000;
+  return options;
+}
+
+std::unique_ptr<TestStore> open(os::FileSystem& disk, const TestStoreOptions& options, const ManualClock& clock) {
+  auto store = TestStore::open(disk, options, clock);
+  EXPECT_TRUE(store.ok()) << store.failure().message;
+  return store.ok() ? std::move(store).value() : nullptr;
+}
+
+State state_in(os::FileSystem& disk, const std::string& directory) {
+  auto loaded = load_store(disk, directory);
+  EXPECT_TRUE(loaded.ok()) << loaded.failure().message;
+  return loaded.ok() ? TestStore::contents_of(*loaded.value().keyspace) : State{};
+}
+
+struct LogFiles {
+  std::uint64_t count = 0;
+  std::uint64_t size_bytes = 0;
+};
+
+LogFiles log_files(const SimulatedFileSystem& disk) {
+  LogFiles files;
+  for (const auto& [path, content] : disk.contents()) {
+    if (!path.starts_with("d/log-")) continue;
+    ++files.count;
+    files.size_bytes += content.size();
+  }
+  return files;
+}
+
+class Events final {
+ public:
+  void attach(CheckpointerOptions& options) {
+    options.event_context = this;
+    options.on_event = [](void* context, const Event& event) { static_cast<Events*>(context)->add(event.kind); };
+  }
+  /// Gives up after a minute: what never comes must fail a test, not hang it.
+  bool wait_for(Event::Kind kind, std::ptrdiff_t times) {
+    os::MutexLock lock(mutex_);
+    while (std::count(kinds_.begin(), kinds_.end(), kind) < times) {
+      if (!changed_.wait_for(mutex_, std::chrono::minutes(1))) return false;
+    }
+    return true;
+  }
+
+ private:
+  void add(Event::Kind kind) {
+    os::MutexLock lock(mutex_);
+    kinds_.push_back(kind);
+    changed_.notify_all();
+  }
+  os::Mutex mutex_;
+  os::CondVar changed_;
+  std::vector<Event::Kind> kinds_ TUSKV_GUARDED_BY(mutex_);
+};
+
+// K12: a program that opens, writes a little and closes, again and again.
+TEST(CheckpointerSchedule, K12TheLogStaysBoundedOverManyShortRuns) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  for (int run = 0; run < 100; ++run) {
+    auto store = open(disk, options_of(Durability::durable), clock);
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(store->put({{"key" + std::to_string(i), std::string(2000, 'v')}}).ok());
+    ASSERT_TRUE(store->close().ok());
+    EXPECT_LE(log_files(disk).size_bytes, (64 + 16 + 64) * kKiB) << "run " << run;  // limit, one run, one segment
+  }
+}
+
+// The same with next to nothing written: segments are bounded too.
+TEST(CheckpointerSchedule, K12SegmentsStayBoundedOverManyTinyRuns) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  std::uint64_t most = 0;
+  for (std::uint64_t run = 0; run < 2 * kLogSegmentsMax; ++run) {
+    auto store = open(disk, options_of(Durability::durable), clock);
+    ASSERT_TRUE(store->put({{"key", "v"}}).ok());
+    ASSERT_TRUE(store->close().ok());
+    most = std::max(most, log_files(disk).count);
+  }
+  EXPECT_LE(most, kLogSegmentsMax + 2);
+  EXPECT_GE(most, kLogSegmentsMax / 2) << "a snapshot a run would be as wrong as none";
+}
+
+TEST(CheckpointerSchedule, TheLimitGrowsWithTheLiveData) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  TestStoreOptions options = options_of(Durability::durable);
+  options.starts = false;  // decided at closing alone
+  options.checkpointer.log_percent = 200;
+  auto store = open(disk, options, clock);
+  // 300 KiB of live data: 200 % of it is above the least size, and above what the log has.
+  for (int i = 0; i < 300; ++i) ASSERT_TRUE(store->put({{"key" + std::to_string(i), std::string(kKiB, 'v')}}).ok());
+  ASSERT_TRUE(store->close().ok());
+  EXPECT_TRUE(store->checkpointer().snapshots().empty());
+  store = open(disk, options, clock);
+  for (int i = 0; i < 350; ++i) ASSERT_TRUE(store->put({{"key0", std::string(kKiB, 'w')}}).ok());
+  ASSERT_TRUE(store->close().ok());
+  EXPECT_EQ(store->checkpointer().snapshots().size(), 1U);
+}
+
+TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  Events events;
+  TestStoreOptions options = options_of(Durability::relaxed);
+  events.attach(options.checkpointer);
+  auto store = open(disk, options, clock);
+  for (int round = 1; round <= 3; ++round) {
+    for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
+    ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, round));
+  }
+  ASSERT_TRUE(store->close().ok());
+}
+
+TEST(CheckpointerSchedule, UnloggedIsWrittenOnItsInterval) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  Events events;
+  TestStoreOptions options = options_of(Durability::unlogged);
+  options.checkpointer.interval_ms = 1;
+  events.attach(options.checkpointer);
+  auto store = open(disk, options, clock);
+  for (int round = 1; round <= 3; ++round) {
+    ASSERT_TRUE(store->put({{"key", std::to_string(round)}}).ok());
+    ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, round));
+  }
+  auto after = disk.crash_image(CrashMode::lose_unsynced, 1);
+  EXPECT_EQ(state_in(*after, "/d"), (State{{"key", "3"}}));
+  ASSERT_TRUE(store->close().ok());
+}
+
+TEST(CheckpointerSchedule, UnloggedSaysSoWhenItCannotKeepItsDataAtClosing) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  auto store = open(disk, options_of(Durability::unlogged), clock);
+  ASSERT_TRUE(store->put({{"key", "v"}}).ok());
+  disk.inject({.operation = Operation::rename, .for_ever = true, .error = ENOSPC});
+  const Status closed = store->close();
+  ASSERT_FALSE(closed.ok());
+  EXPECT_EQ(closed.failure().code, Code::NoSpace);
+}
+
+// A logged store loses nothing when the snapshot that closing would like to take fails.
+TEST(CheckpointerSchedule, LoggedClosesWithoutTheSnapshotThatIsDue) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  TestStoreOptions options = options_of(Durability::durable);
+  options.starts = false;
+  auto store = open(disk, options, clock);
+  for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
+  disk.inject({.operation = Operation::make_directory, .for_ever = true});
+  EXPECT_TRUE(store->close().ok());
+  EXPECT_EQ(store->checkpointer().failure_count(), 1U);
+  EXPECT_EQ(state_in(disk, "/d").size(), 1U);
+}
+
+// 4.4 rule 7: reported, tried again, and never in the way of writes.
+TEST(CheckpointerSchedule, AFailureIsReportedAndTriedAgain) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  Events events;
+  TestStoreOptions options = options_of(Durability::relaxed);
+  events.attach(options.checkpointer);
+  auto store = open(disk, options, clock);
+  disk.inject({.operation = Operation::make_directory});
+  for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
+  ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_failed, 1));
+  ASSERT_TRUE(store->put({{"key", "later"}}).ok());
+  ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, 1));
+  EXPECT_EQ(store->checkpointer().failure_count(), 1U);
+  ASSERT_TRUE(store->close().ok());
+}
+
+// E13: the disk is full, then it is not.
+TEST(CheckpointerSchedule, AFullDiskCostsASnapshotAndNothingElse) {
+  for (const Durability durability : {Durability::durable, Durability::unlogged}) {
+    SimulatedFileSystem disk;
+    const ManualClock clock;
+    TestStoreOptions options = options_of(durability);
+    options.starts = durability == Durability::unlogged;
+    auto store = open(disk, options, clock);
+    State state;
+    for (int i = 0; i < 200; ++i) state["key" + std::to_string(i)] = std::string(kKiB, 'v');
+    ASSERT_TRUE(store->put(state).ok());
+    ASSERT_TRUE(store->checkpointer().snapshot().ok());
+    ASSERT_TRUE(store->put({{"key0", "second"}}).ok());
+    state["key0"] = "second";
+    const std::uint64_t capacity = std::uint64_t{1} << 40U;
+    disk.set_capacity(disk.free_bytes("/d").ok() ? capacity - disk.free_bytes("/d").value() + 100 * kKiB : 0);
+    for (int i = 0; i < 3; ++i) {
+      auto taken = store->checkpointer().snapshot();
+      ASSERT_FALSE(taken.ok());
+      EXPECT_EQ(taken.failure().code, Code::NoSpace) << taken.failure().message;
+      ASSERT_TRUE(store->put({{"key1", std::to_string(i)}}).ok()) << "writes go on";
+      state["key1"] = std::to_string(i);
+    }
+    EXPECT_EQ(store->checkpointer().failure_count(), 3U);
+    for (const auto& [path, content] : disk.contents()) EXPECT_EQ(path.find(".tmp/"), std::string::npos) << path;
+    EXPECT_TRUE(store->checkpointer().prune(0).ok()) << "space can be made";
+    disk.set_capacity(capacity);
+    EXPECT_TRUE(store->checkpointer().snapshot().ok());
+    ASSERT_TRUE(store->close().ok());
+    EXPECT_EQ(state_in(disk, "/d"), state);
+  }
+}
+
+}  // namespace
+}  // namespace tuskv::embedded
