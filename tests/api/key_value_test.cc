@@ -1,0 +1,192 @@
+// update, entries, get_into and views: the loops over commands.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <ranges>
+
+#include "api/reference_store.h"
+#include "named_limits.h"
+
+namespace tuskv::test {
+namespace {
+
+using namespace std::chrono_literals;
+using OptionalView = std::optional<std::string_view>;
+
+static_assert(std::input_iterator<EntryRange::Iterator>);
+static_assert(std::ranges::input_range<EntryRange>);
+
+TEST(Update, SetsErasesAndKeeps) {
+  ReferenceStore store;
+  EXPECT_EQ(store->update("k", [](OptionalView present) { return Change(present ? "wrong" : "1"); }), "1");
+  EXPECT_EQ(store->update("k", [](OptionalView present) { return std::string(*present) + "2"; }), "12");
+  EXPECT_EQ(store->update("k", [](OptionalView) { return Change::keep(); }), "12");
+  EXPECT_EQ(store->update("k", [](OptionalView) { return std::nullopt; }), std::nullopt);
+  EXPECT_FALSE(store->exists("k"));
+  EXPECT_EQ(store->update("k", [](OptionalView) { return std::nullopt; }), std::nullopt);
+  EXPECT_EQ(store->update("k", [](OptionalView) { return Change::keep(); }), std::nullopt);
+}
+
+TEST(Update, KeepsTheExpiryUnlessToldOtherwise) {
+  ReferenceStore store;
+  store->set("k", "1", {.ttl = 10s});
+  store->update("k", [](OptionalView) { return "2"; });
+  EXPECT_EQ(store->ttl("k").left, 10s);
+  store->update("k", [](OptionalView) { return Change("3", {.ttl = 5s}); });
+  EXPECT_EQ(store->ttl("k").left, 5s);
+  store->update("k", [](OptionalView) { return Change("3", SetOptions()); });
+  EXPECT_EQ(store->ttl("k").left, 5s);
+  store->update("k", [](OptionalView) { return Change("4", {.persistent = true}); });
+  EXPECT_EQ(store->ttl("k").state, Ttl::State::persistent);
+  EXPECT_EQ(store->update("k", [](OptionalView) { return Change("5", {.expires_at = std::chrono::sys_seconds(1s)}); }),
+            std::nullopt);
+  EXPECT_FALSE(store->exists("k"));
+}
+
+TEST(Update, RunsAgainWhenAnotherWriteCameInBetween) {
+  ReferenceStore store;
+  store->set("k", "1");
+  int calls = 0;
+  EXPECT_EQ(store->update("k",
+                          [&](OptionalView present) {
+                            if (++calls == 1) store.engine->put("k", "10");
+                            if (calls == 2) store.engine->erase("k");
+                            return std::string(present.value_or("none")) + "+";
+                          }),
+            "none+");
+  EXPECT_EQ(calls, 3);
+  calls = 0;
+  const auto contended = [&](OptionalView) {
+    store.engine->put("k", std::to_string(++calls));
+    return "mine";
+  };
+  EXPECT_EQ(code_of([&] { store->update("k", contended); }), Code::Conflict);
+  EXPECT_EQ(calls, kUpdateAttempts);
+  EXPECT_EQ(code_of([&] { store->with_timeout(2ms).update("k", contended); }), Code::Timeout);
+}
+
+TEST(Update, AnExceptionLeavesTheEntryAlone) {
+  ReferenceStore store;
+  store->set("k", "1");
+  EXPECT_THROW(store->update("k", [](OptionalView) -> Change { throw std::domain_error("no"); }), std::domain_error);
+  EXPECT_EQ(store->get("k"), "1");
+}
+
+TEST(Entries, GivesEveryEntryOnceInOrder) {
+  ReferenceStore store;
+  std::map<std::string, std::string> expected;
+  for (int i = 0; i < 250; ++i) expected["k" + std::to_string(i)] = std::to_string(i);
+  store->set_many(expected);
+  store->set("other", "x");
+  for (const std::size_t limit : {1u, 7u, 250u, 1000u}) {
+    std::map<std::string, std::string> seen;
+    std::string last;
+    for (const Entry& entry : store->entries({.prefix = std::string("k"), .limit = limit})) {
+      EXPECT_LT(last, entry.key);
+      last = entry.key;
+      seen.emplace(entry.key, entry.value);
+    }
+    EXPECT_EQ(seen, expected);
+  }
+  std::vector<std::string> reversed;
+  for (const Entry& entry : store->entries({.glob = "k24?", .limit = 3, .reverse = true}))
+    reversed.push_back(entry.key);
+  EXPECT_EQ(reversed.size(), 10u);
+  EXPECT_TRUE(std::is_sorted(reversed.begin(), reversed.end(), std::greater<>()));
+}
+
+TEST(Entries, NoneIsAnEmptyRange) {
+  ReferenceStore store;
+  for (const Entry& entry : store->entries()) ADD_FAILURE() << entry.key;
+  for (const Entry& entry : Store(*store.store).with_namespace("gone").entries()) ADD_FAILURE() << entry.key;
+}
+
+TEST(GetInto, ReusesTheString) {
+  ReferenceStore store;
+  store->set("k", "value");
+  std::string value(1000, 'x');
+  const char* const memory = value.data();
+  EXPECT_TRUE(store->get_into("k", value));
+  EXPECT_EQ(value, "value");
+  EXPECT_EQ(value.data(), memory);
+  EXPECT_FALSE(store->get_into("absent", value));
+  EXPECT_EQ(value, "");
+}
+
+TEST(Views, ADefaultTtl) {
+  ReferenceStore store;
+  const Store sessions = store->with_namespace("sessions", {.ttl = 10s});
+  const auto left = [&](Bytes key) { return sessions.ttl(key).left; };
+  sessions.set("a", "1");
+  EXPECT_EQ(left("a"), 10s);
+  sessions.set("a", "1", {.ttl = 3s});
+  EXPECT_EQ(left("a"), 3s);
+  sessions.set("a", "1", {.keep_ttl = true});
+  EXPECT_EQ(left("a"), 3s);
+  sessions.set("a", "1", {.persistent = true});
+  EXPECT_EQ(sessions.ttl("a").state, Ttl::State::persistent);
+  sessions.update("a", [](OptionalView) { return "2"; });
+  EXPECT_EQ(sessions.ttl("a").state, Ttl::State::persistent);
+  sessions.update("b", [](OptionalView) { return "2"; });
+  EXPECT_EQ(left("b"), 10s);
+  sessions.increment("n");
+  EXPECT_EQ(left("n"), 10s);
+  sessions.increment("m", 1, {.ttl_if_created = 2s});
+  EXPECT_EQ(left("m"), 2s);
+  sessions.set_many({{.key = "p", .value = ""}, {.key = "q", .value = "", .ttl = 1s}});
+  EXPECT_EQ(left("p"), 10s);
+  EXPECT_EQ(left("q"), 1s);
+  sessions.compare_and_swap("c", std::nullopt, "1");
+  EXPECT_EQ(left("c"), 10s);
+  EXPECT_EQ(sessions.with_namespace("deeper").with_timeout(1s).get_and_set("d", "1"), std::nullopt);
+  EXPECT_EQ(sessions.with_namespace("deeper").ttl("d").left, 10s);
+  store->set("root", "1");
+  EXPECT_EQ(store->ttl("root").state, Ttl::State::persistent);
+}
+
+TEST(Views, NamespacesAreListed) {
+  ReferenceStore store;
+  EXPECT_TRUE(store->namespaces().empty());
+  store->set("root", "1");
+  for (const char* name : {"b", "a", "a/x", "\x02", "\xff\xff", "ab"}) {
+    for (const char* key : {"k1", "k2", "\xff"}) store->with_namespace(name).set(key, "1");
+  }
+  const std::vector<std::string> expected = {"\x02", "a", "a/x", "ab", "b", "\xff\xff"};
+  EXPECT_EQ(store->namespaces(), expected);
+  EXPECT_EQ(store->with_namespace("a").namespaces(), expected) << "of the whole store";
+  store->with_namespace("gone").set("k", "1", {.ttl = 1s});
+  store.clock.advance_ms(1000);
+  EXPECT_EQ(store->namespaces(), expected) << "expired entries do not count";
+}
+
+TEST(Batches, OfAKeyGivenTwiceTheLastWins) {
+  ReferenceStore store;
+  store->set_many({{.key = "k", .value = "1"}, {.key = "k", .value = "2"}});
+  EXPECT_EQ(store->get("k"), "2");
+  EXPECT_TRUE(
+      store->set_many_if_absent({{.key = "n", .value = "1"}, {.key = "m", .value = "x"}, {.key = "n", .value = "2"}}));
+  EXPECT_EQ(store->get("n"), "2");
+  EXPECT_FALSE(store->set_many_if_absent({{.key = "new", .value = "1"}, {.key = "n", .value = "3"}}));
+  EXPECT_FALSE(store->exists("new"));
+  EXPECT_EQ(store->erase_many({"n", "absent", "n"}), 1u);
+  EXPECT_EQ(store->exists_many({"k", "k", "absent"}), 2u);
+}
+
+TEST(Closing, ClosesEveryCopyAndView) {
+  ReferenceStore store;
+  const Store copy = *store.store;
+  const Store tenant = store->with_namespace("t");
+  copy.close();
+  copy.close();
+  EXPECT_EQ(code_of([&] { store->get("k"); }), Code::Closed);
+  EXPECT_EQ(code_of([&] { tenant.set("k", "1"); }), Code::Closed);
+  EXPECT_EQ(code_of([&] { tenant.async().get("k").wait(); }), Code::Closed);
+  EXPECT_EQ(code_of([&] { store->stats(); }), Code::Closed);
+  EXPECT_EQ(code_of([&] { store->cleanup_expired(); }), Code::Closed);
+}
+
+}  // namespace
+}  // namespace tuskv::test

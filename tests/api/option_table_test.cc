@@ -1,0 +1,174 @@
+#include "option_table.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "api/reference_store.h"
+#include "tuskv/maintenance.h"
+
+namespace tuskv::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string set(std::string_view name, std::string_view text, Options& options) {
+  const Status status = set_option(*find_option(name), text, options);
+  return status.ok() ? "" : status.failure().message;
+}
+
+TEST(OptionTable, SetsEveryKindOfField) {
+  Options options;
+  EXPECT_EQ(set("timeout", "2s", options), "");
+  EXPECT_EQ(set("durability", "unlogged", options), "");
+  EXPECT_EQ(set("ttl_mode", "on_read", options), "");
+  EXPECT_EQ(set("max_value_bytes", "64MiB", options), "");
+  EXPECT_EQ(set("create", "false", options), "");
+  EXPECT_EQ(set("keep_snapshots", "0", options), "");
+  EXPECT_EQ(options.timeout.milliseconds(), 2000);
+  EXPECT_EQ(options.durability, Durability::unlogged);
+  EXPECT_EQ(options.ttl_mode, TtlMode::on_read);
+  EXPECT_EQ(options.max_value_bytes, std::size_t{64} << 20);
+  EXPECT_FALSE(options.create);
+  EXPECT_EQ(options.keep_snapshots, 0u);
+}
+
+TEST(OptionTable, UnitsAndFormsAreRequired) {
+  Options options;
+  for (const auto& [name, text] :
+       std::vector<std::pair<const char*, const char*>>{{"timeout", "5"},
+                                                        {"timeout", "s"},
+                                                        {"timeout", ""},
+                                                        {"timeout", "-5s"},
+                                                        {"timeout", "+5s"},
+                                                        {"timeout", "5 s"},
+                                                        {"timeout", "5S"},
+                                                        {"timeout", "0.5s"},
+                                                        {"timeout", "0ms"},
+                                                        {"timeout", "2d"},
+                                                        {"timeout", "5MiB"},
+                                                        {"timeout", "5s "},
+                                                        {"max_key_bytes", "1024"},
+                                                        {"max_key_bytes", "0B"},
+                                                        {"max_key_bytes", "3KiB"},
+                                                        {"max_value_bytes", "1kb"},
+                                                        {"max_value_bytes", "9223372036854775807TiB"},
+                                                        {"max_value_bytes", "99999999999999999999B"},
+                                                        {"sweep_batch", "10B"},
+                                                        {"sweep_batch", "0"},
+                                                        {"create", "1"},
+                                                        {"create", "TRUE"},
+                                                        {"durability", "Durable"},
+                                                        {"durability", ""},
+                                                        {"ttl_mode", "lazy"}}) {
+    EXPECT_NE(set(name, text, options), "") << name << "=" << text;
+  }
+  EXPECT_TRUE(check_options(options).ok());
+  EXPECT_EQ(options.timeout.milliseconds(), Options().timeout.milliseconds());
+}
+
+TEST(OptionTable, ErrorsNameTheOptionAndTheRule) {
+  Options options;
+  EXPECT_EQ(set("timeout", "5", options), "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(set("sweep_batch", "0", options), "option \"sweep_batch\" must be 1 to 100000");
+  EXPECT_EQ(set("create", "yes", options), "option \"create\" must be false or true");
+  EXPECT_EQ(set("ttl_mode", "x", options), "option \"ttl_mode\" must be background, on_read, manual or disabled");
+}
+
+// Each row's bounds are accepted as text and as a field, and one beyond them is refused as both.
+TEST(OptionTable, BoundsHoldForTextAndFields) {
+  for (const OptionRow& row : option_table()) {
+    if (row.max == 0) continue;
+    const char* unit = row.kind == OptionKind::duration ? "ms" : row.kind == OptionKind::bytes ? "B" : "";
+    for (const std::int64_t value : {row.min - 1, row.min, row.max, row.max + 1}) {
+      const bool fits = value >= row.min && value <= row.max;
+      Options options;
+      EXPECT_EQ(set_option(row, std::to_string(value) + unit, options).ok(), fits) << row.name << " " << value;
+      if (const auto* duration = std::get_if<Duration Options::*>(&row.field)) {
+        options.** duration = std::chrono::milliseconds(value);
+      } else if (value >= 0) {
+        options.*std::get<std::size_t Options::*>(row.field) = static_cast<std::size_t>(value);
+      } else {
+        continue;
+      }
+      EXPECT_EQ(check_options(options).ok(), fits) << row.name << " " << value;
+    }
+  }
+}
+
+TEST(OptionTable, AnEnumerationOutOfRangeIsRefused) {
+  Options options;
+  options.durability = static_cast<Durability>(3);
+  EXPECT_EQ(check_options(options).failure().message, "option \"durability\" must be durable, relaxed or unlogged");
+}
+
+TEST(OptionTable, NamesTheNearest) {
+  EXPECT_EQ(nearest_option("duribility"), "durability");
+  EXPECT_EQ(nearest_option("time_out"), "timeout");
+  EXPECT_EQ(nearest_option("keep_snapshot"), "keep_snapshots");
+  EXPECT_FALSE(nearest_option("").empty());
+}
+
+// The help shows what the table accepts: every default is within its own rule.
+TEST(OptionTable, HelpIsTheTable) {
+  const std::vector<OptionHelp> help = option_help();
+  ASSERT_EQ(help.size(), option_table().size());
+  std::set<std::string> names;
+  Options options;
+  for (const OptionHelp& row : help) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_FALSE(row.help.empty());
+    EXPECT_EQ(set(row.name, row.default_value, options), "") << row.name << "=" << row.default_value;
+    EXPECT_EQ(option_text(*find_option(row.name), {}), row.default_value);
+  }
+  EXPECT_EQ(help.front().name, "timeout");
+  EXPECT_EQ(help.front().default_value, "5s");
+  EXPECT_EQ(option_text(*find_option("max_value_bytes"), {}), "100MiB");
+}
+
+// ---- opening
+
+std::string open_error(Bytes url, const Options& options = {}) {
+  return message_of([&] { Store::open(url, options); });
+}
+
+TEST(Open, AppliesWhatTheUrlSays) {
+  const Store store = Store::open("memory:?max_key_bytes=3B&max_value_bytes=2B");
+  store.set("abc", "12");
+  EXPECT_EQ(message_of([&] { store.set("abcd", ""); }), "a key of 4 bytes is over the limit of 3 (max_key_bytes)");
+  EXPECT_EQ(code_of([&] { store.set("a", "123"); }), Code::TooLarge);
+}
+
+TEST(Open, TheUrlBeatsTheOptions) {
+  const Options options{.max_key_bytes = 5};
+  const Store store = Store::open("memory:?max_key_bytes=3B", options);
+  EXPECT_EQ(code_of([&] { store.set("abcd", ""); }), Code::InvalidKey);
+  EXPECT_EQ(code_of([&] { Store::open("memory:", options).set("abcdef", ""); }), Code::InvalidKey);
+}
+
+TEST(Open, RefusesWhatDoesNotFit) {
+  EXPECT_EQ(open_error("memory:?duribility=x"), "there is no option \"duribility\": did you mean \"durability\"?");
+  EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: stores only");
+  EXPECT_EQ(open_error("memory:?durability=durable"), "option \"durability\" is for file: stores only");
+  EXPECT_EQ(open_error("memory:?timeout=0ms"), "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(open_error("memory:", {.timeout = 0ms}), "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(open_error("memory:", {.timeout = std::chrono::hours::max()}),
+            "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(open_error("./data"), "the URL has no scheme: did you mean file:./data?");
+  EXPECT_EQ(code_of([] { Store::open("memory:?x=1"); }), Code::Config);
+  EXPECT_EQ(code_of([] { Store::open("postgresql://localhost/db?timeout=x"); }), Code::Unsupported);
+  EXPECT_EQ(code_of([] { Store::open(static_cast<const char*>(nullptr)); }), Code::InvalidArgument);
+}
+
+TEST(Open, TakesAClock) {
+  ManualClock clock;
+  const Store store = open_store("memory:?ttl_mode=manual", {}, {.clock = &clock});
+  store.set("k", "1", {.ttl = 1s});
+  clock.advance_ms(999);
+  EXPECT_TRUE(store.exists("k"));
+  clock.advance_ms(1);
+  EXPECT_FALSE(store.exists("k"));
+}
+
+}  // namespace
+}  // namespace tuskv::test
