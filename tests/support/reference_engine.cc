@@ -33,6 +33,7 @@ ReferenceEngine::~ReferenceEngine() {
     changed_.notify_all();
   }
   if (worker_.joinable()) worker_.join();
+  if (settings_.destroyed != nullptr) settings_.destroyed->store(true);
 }
 
 // ---- units

@@ -2,6 +2,7 @@
 // the engines run on it, and tests of an engine compare with it.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <optional>
@@ -23,6 +24,8 @@ class ReferenceEngine final : public Engine {
     bool expiry_disabled = false;
     /// Submitted units are run by a thread of the engine's own, which its destructor joins.
     bool has_worker = false;
+    /// Set when the engine has been destroyed.
+    std::atomic<bool>* destroyed = nullptr;
   };
   /// The clock outlives the engine.
   ReferenceEngine(const os::Clock& clock, const Settings& settings);
