@@ -37,6 +37,9 @@ namespace tuskv::embedded {
 struct EngineOptions {
   std::string directory = {};  ///< empty: memory only
   Options options = {};        ///< already checked
+  /// Tests make them small, so that a few writes fill a segment.
+  std::uint64_t log_segment_bytes_min = LogOptions{}.segment_bytes_min;
+  std::uint64_t log_segment_bytes_max = LogOptions{}.segment_bytes_max;
 };
 
 class EmbeddedEngine final : public Engine {
@@ -105,6 +108,8 @@ class EmbeddedEngine final : public Engine {
 
   const std::string directory_;
   const Options options_;
+  const std::uint64_t log_segment_bytes_min_;
+  const std::uint64_t log_segment_bytes_max_;
   os::FileSystem& file_system_;
   MonotoneClock clock_;
   Keyspace keyspace_;

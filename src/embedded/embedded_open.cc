@@ -22,13 +22,6 @@ StoreId random_store_id() {
   return id;
 }
 
-std::string parent_of(const std::string& directory) {
-  const std::size_t end = directory.find_last_not_of('/');
-  const std::size_t slash = directory.rfind('/', end);
-  if (end == std::string::npos || slash == 0) return "/";
-  return slash == std::string::npos ? "." : directory.substr(0, slash);
-}
-
 /// Whether the directory holds a store. One that holds anything else than our own leftovers, and no manifest, is
 /// somebody else's.
 Result<bool> holds_store(os::FileSystem& file_system, const std::string& directory) {
@@ -54,6 +47,8 @@ EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileS
                                const os::Clock& clock)
     : directory_(options.directory),
       options_(options.options),
+      log_segment_bytes_min_(options.log_segment_bytes_min),
+      log_segment_bytes_max_(options.log_segment_bytes_max),
       file_system_(file_system),
       clock_(clock),
       keyspace_(default_shard_count(), random_number()),
@@ -105,6 +100,9 @@ Status EmbeddedEngine::open_directory() {
   Result<bool> exists = holds_store(file_system_, directory_);
   if (!exists.ok()) return std::move(exists).status();
   if (!exists.value()) {
+    // Also when the directory was there: its maker may have died before syncing its name. Not by the path's own parent,
+    // which differs for a symbolic link.
+    TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(directory_ + "/.."));
     Manifest manifest{.store_id = random_store_id(), .hash_seed = random_number()};
     manifest.logged = options_.durability != Durability::unlogged;
     TUSKV_RETURN_IF_ERROR(write_manifest(file_system_, directory_, manifest));
@@ -123,8 +121,7 @@ Status EmbeddedEngine::prepare_directory() {
     }
     case os::FileKind::missing:
       if (!options_.create) return Status(Code::Config, directory_ + " does not exist, and the option create is false");
-      TUSKV_RETURN_IF_ERROR(file_system_.make_directory(directory_));
-      return file_system_.sync_directory(parent_of(directory_));
+      return file_system_.make_directory(directory_);
     default: return Status(Code::Config, directory_ + " is not a directory");
   }
 }
@@ -145,6 +142,8 @@ Status EmbeddedEngine::start_recovered() {
                                                          .store_id = recovered.manifest.store_id,
                                                          .durability = options_.durability,
                                                          .sync_interval_ms = options_.sync_interval.milliseconds(),
+                                                         .segment_bytes_min = log_segment_bytes_min_,
+                                                         .segment_bytes_max = log_segment_bytes_max_,
                                                          .next_ordinal = recovered.next_log_ordinal,
                                                          .last_sequence = recovered.last_sequence,
                                                          .on_first_segment = first_segment,
