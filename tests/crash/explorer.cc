@@ -1,0 +1,190 @@
+#include "crash/explorer.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "support/random.h"
+
+namespace tuskv::test {
+namespace {
+
+bool loses_power(CrashMode mode) { return mode != CrashMode::process; }
+
+bool left_to_chance(CrashMode mode) {
+  return mode != CrashMode::process && mode != CrashMode::lose_unsynced && mode != CrashMode::keep_all;
+}
+
+std::uint64_t derived_seed(std::uint64_t seed, std::uint64_t number) { return Random(seed ^ (number << 20U)).next(); }
+
+}  // namespace
+
+CrashExplorer::CrashExplorer(const embedded::EngineOptions& engine_options, const History& history,
+                             const ManualClock& clock, const ExplorerOptions& options)
+    : engine_options_(engine_options), history_(history), clock_(clock), options_(options) {}
+
+ExplorerCounts CrashExplorer::counts() const {
+  return {.states = states_, .nested = nested_, .rereads = rereads_, .follow_ups = follow_ups_};
+}
+
+CrashExplorer::Expected CrashExplorer::expected_now() const {
+  return {.least_after_process_crash = history_.least_kept(false),
+          .least_after_power_loss = history_.least_kept(true),
+          .longest = history_.started()};
+}
+
+void CrashExplorer::explore(const SimulatedFileSystem& disk) {
+  for (const CrashMode mode : kCrashModes) {
+    for (int i = 0; i < (left_to_chance(mode) ? options_.images_per_random_mode : 1); ++i) explore(disk, mode);
+  }
+}
+
+void CrashExplorer::explore(const SimulatedFileSystem& disk, CrashMode mode) {
+  if (failed()) return;
+  // What must be there is asked before the image is taken, what may be there after it: other threads go on meanwhile.
+  Expected expected = expected_now();
+  Crash crash{.what = "during the workload",
+              .mode = mode,
+              .seed = derived_seed(options_.seed, ++explored_),
+              .power_lost = loses_power(mode)};
+  const auto image = disk.crash_image(mode, crash.seed);
+  expected.longest = history_.started();
+  crash.disk = image.get();
+  visit(crash, expected);
+  if (failed()) ADD_FAILURE() << "The workload's disk:\n" << disk.trace();
+}
+
+CrashExplorer::Crash CrashExplorer::next(const Crash& before, const SimulatedFileSystem& disk, std::string_view what,
+                                         CrashMode mode) const {
+  return {.before = &before,
+          .what = what,
+          .mode = mode,
+          .seed = derived_seed(before.seed, disk.operation_count() + 1),
+          .power_lost = before.power_lost || loses_power(mode),
+          .depth = before.depth};
+}
+
+/// Opens the image `crash.disk` and everything that follows from it.
+void CrashExplorer::visit(const Crash& crash, const Expected& expected) {
+  ++states_;
+  SimulatedFileSystem& image = *crash.disk;
+  Random random(crash.seed);
+  if (crash.depth < options_.nested_depth) crash_recovery(image, crash, expected);
+  Result<std::unique_ptr<Engine>> opened = embedded::EmbeddedEngine::open(engine_options_, image, clock_);
+  image.set_hook(nullptr);
+  if (!opened.ok()) return fail(crash, "cannot open: " + opened.failure().message);
+  const std::optional<Found> found = compare(*opened.value(), crash, expected);
+  if (!found) return;
+  if (random.chance(options_.reread_percent)) lose_power_after_reading(image, crash, *found);
+  if (random.chance(options_.follow_up_percent)) {
+    follow_up(std::move(opened).value(), image, crash, *found);
+  } else {
+    image.stop();  // so that its close costs nothing
+  }
+}
+
+void CrashExplorer::crash_recovery(SimulatedFileSystem& image, const Crash& crash, const Expected& expected) {
+  image.set_hook([this, &image, &crash, expected](Operation operation, const std::string&) {
+    if (failed() || !mutates(operation)) return;
+    Random random(derived_seed(crash.seed, image.operation_count() + 0x10000));
+    if (!random.chance(options_.nested_percent)) return;
+    ++nested_;
+    Crash again = next(crash, image, "during the recovery", kCrashModes[random.below(std::size(kCrashModes))]);
+    ++again.depth;
+    const auto copy = image.crash_image(again.mode, again.seed);
+    again.disk = copy.get();
+    visit(again, expected);
+    if (failed()) ADD_FAILURE() << "The disk of the recovery at depth " << crash.depth << ":\n" << image.trace();
+  });
+}
+
+std::optional<Found> CrashExplorer::compare(Engine& engine, const Crash& crash, const Expected& expected) {
+  Result<Found> read = read_everything(engine);
+  if (!read.ok()) {
+    fail(crash, "cannot read: " + read.failure().message);
+    return std::nullopt;
+  }
+  Found found = std::move(read).value();
+  if (expected.exact_digest) {
+    if (*expected.exact_digest == found.digest) return found;
+    fail(crash, "the store does not show what it has shown before, or what was acknowledged since");
+    return std::nullopt;
+  }
+  const Prefixes prefixes{
+      .shortest = crash.power_lost ? expected.least_after_power_loss : expected.least_after_process_crash,
+      .longest = expected.longest};
+  if (history_.find(prefixes, found.digest, clock_.now_us())) return found;
+  fail(crash, history_.explain(prefixes, found.entries, clock_.now_us()));
+  return std::nullopt;
+}
+
+/// What a store has shown stays, whatever happens next.
+void CrashExplorer::lose_power_after_reading(const SimulatedFileSystem& image, const Crash& crash, const Found& found) {
+  ++rereads_;
+  Crash again = next(crash, image, "after it was read", CrashMode::lose_unsynced);
+  again.depth = options_.nested_depth;
+  const auto copy = image.crash_image(again.mode, again.seed);
+  again.disk = copy.get();
+  visit(again, {.exact_digest = found.digest});
+}
+
+/// A reopened store must be as good as any other: write, crash, close, reopen.
+void CrashExplorer::follow_up(std::unique_ptr<Engine> engine, const SimulatedFileSystem& image, const Crash& crash,
+                              const Found& found) {
+  ++follow_ups_;
+  const std::uint64_t digest = write_more(*engine, crash, found);
+  if (failed()) return;
+  if (engine_options_.options.durability != Durability::unlogged) {
+    const bool durable = engine_options_.options.durability == Durability::durable;
+    Crash again = next(crash, image, "after more was written", durable ? CrashMode::lose_unsynced : CrashMode::process);
+    again.depth = options_.nested_depth;
+    const auto copy = image.crash_image(again.mode, again.seed);
+    again.disk = copy.get();
+    visit(again, {.exact_digest = digest});
+  }
+  Status closed = engine->close();
+  if (!closed.ok()) return fail(crash, "cannot close: " + closed.failure().message);
+  engine.reset();
+  Crash last = next(crash, image, "after a close", CrashMode::lose_unsynced);
+  last.depth = options_.nested_depth;
+  const auto copy = image.crash_image(last.mode, last.seed);
+  last.disk = copy.get();
+  visit(last, {.exact_digest = digest});
+}
+
+/// The digest of what must be there afterwards.
+std::uint64_t CrashExplorer::write_more(Engine& engine, const Crash& crash, const Found& found) {
+  std::vector<Step> steps = {{.kind = Step::Kind::set, .key = "probe", .value = "1"},
+                             {.kind = Step::Kind::batch, .items = {{.key = "probe", .value = "2"}, {"probe2", "2"}}}};
+  if (!found.entries.empty()) steps[1].items.push_back({.key = found.entries.begin()->first});
+  std::uint64_t digest_after = found.digest;
+  if (!found.entries.empty()) digest_after -= digest(found.entries.begin()->first, found.entries.begin()->second);
+  for (const char* key : {"probe", "probe2"}) {
+    const auto old = found.entries.find(key);
+    if (old != found.entries.end()) digest_after -= digest(key, old->second);
+    ModelEntry entry{.value = "2", .created_us = clock_.now_us(), .updated_us = clock_.now_us()};
+    if (old != found.entries.end()) entry.created_us = old->second.created_us;
+    digest_after += digest(key, entry);
+  }
+  for (const Step& step : steps) {
+    std::uint64_t version = 0;
+    Status status = perform(engine, step, &version);
+    if (!status.ok()) fail(crash, "cannot write: " + status.failure().message);
+    if (version != 0 && version <= found.newest_version) fail(crash, "a version is used twice");
+  }
+  return digest_after;
+}
+
+void CrashExplorer::fail(const Crash& crash, const std::string& why) {
+  if (failed_.exchange(true)) return;
+  std::string chain;
+  for (const Crash* link = &crash; link != nullptr; link = link->before) {
+    chain = "  " + std::string(to_string(link->mode)) + " " + std::string(link->what) + ", seed " +
+            std::to_string(link->seed) + "\n" + chain;
+  }
+  ADD_FAILURE() << "after these crashes (TUSKV_TEST_SEED repeats them; state " << states_ << "):\n"
+                << chain << why << "\nThe disk that was opened:\n"
+                << crash.disk->trace();
+}
+
+}  // namespace tuskv::test

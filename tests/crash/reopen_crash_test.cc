@@ -1,0 +1,97 @@
+// What a reopened store has shown stays (reliability E6), for the names in its directory: the process that made or
+// removed them may have died before it synced the directory, and then only the machine knows of them.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "crash/engine_client.h"
+#include "crash/runner.h"
+#include "crash/workload.h"
+
+namespace tuskv::test {
+namespace {
+
+class ReopenCrashTest : public testing::Test {
+ protected:
+  using DiskPointer = std::unique_ptr<SimulatedFileSystem>;
+
+  std::unique_ptr<Engine> open(SimulatedFileSystem& disk, Durability durability) {
+    auto opened = embedded::EmbeddedEngine::open(engine_options({}, durability), disk, clock_);
+    if (opened.ok()) return std::move(opened).value();
+    ADD_FAILURE() << opened.failure().message << "\n" << disk.trace();
+    return nullptr;
+  }
+
+  static void set(Engine& engine, const std::string& key, const std::string& value) {
+    const Status written = perform(engine, {.kind = Step::Kind::set, .key = key, .value = value});
+    EXPECT_TRUE(written.ok()) << written.failure().message;
+  }
+
+  /// Runs `work` on the disk again and again, the process dying at each operation in turn, and gives `check` what the
+  /// next process finds.
+  template <class Work, class Check>
+  void die_everywhere(const SimulatedFileSystem& disk, const Work& work, const Check& check) {
+    for (std::uint64_t nth = 1; !HasFailure(); ++nth) {
+      const DiskPointer tried = disk.crash_image(CrashMode::process, nth);
+      tried->stop_at({.operation = nth});
+      work(*tried);
+      if (!tried->stopped()) {
+        EXPECT_GT(nth, 3U);
+        return;
+      }
+      check(*tried->crash_image(CrashMode::process, nth));
+    }
+  }
+
+  ManualClock clock_;
+};
+
+TEST_F(ReopenCrashTest, AStoreWhoseMakerDiedKeepsItsFirstWrite) {
+  const SimulatedFileSystem empty;
+  die_everywhere(
+      empty,
+      [&](SimulatedFileSystem& disk) {
+        const auto opened = embedded::EmbeddedEngine::open(engine_options({}, Durability::durable), disk, clock_);
+      },
+      [&](SimulatedFileSystem& disk) {
+        const auto second = open(disk, Durability::durable);
+        ASSERT_NE(second, nullptr);
+        set(*second, "key", "kept");
+        const DiskPointer after = disk.crash(CrashMode::lose_unsynced, 1);
+        const auto third = open(*after, Durability::durable);
+        ASSERT_NE(third, nullptr);
+        EXPECT_EQ(read_one(*third, "key").value(), "kept");
+      });
+}
+
+/// The manifest that a dead process has put in place, synced or not, is the store from the moment it is read.
+TEST_F(ReopenCrashTest, ASnapshotThatWasSeenStays) {
+  SimulatedFileSystem disk;
+  {
+    const auto engine = open(disk, Durability::unlogged);
+    ASSERT_NE(engine, nullptr);
+    ASSERT_TRUE(engine->close().ok());
+  }
+  die_everywhere(
+      disk,
+      [&](SimulatedFileSystem& tried) {
+        const auto opened = embedded::EmbeddedEngine::open(engine_options({}, Durability::unlogged), tried, clock_);
+        if (!opened.ok()) return;
+        set(*opened.value(), "key", "in the snapshot");
+        [[maybe_unused]] const auto taken = opened.value()->snapshot();
+      },
+      [&](SimulatedFileSystem& found) {
+        const auto second = open(found, Durability::unlogged);
+        ASSERT_NE(second, nullptr);
+        const auto shown = read_one(*second, "key").value();
+        const DiskPointer after = found.crash(CrashMode::lose_unsynced, 1);
+        const auto third = open(*after, Durability::unlogged);
+        ASSERT_NE(third, nullptr);
+        EXPECT_EQ(read_one(*third, "key").value(), shown);
+      });
+}
+
+}  // namespace
+}  // namespace tuskv::test
