@@ -7,6 +7,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "tuskv/async.h"
@@ -35,13 +37,17 @@ struct TUSKV_API Asynchronous {
   using Value = OwnedBytes;
 };
 
+/// Bytes that stay while a list is gathered: an element of a container, or a view; not a string made for the moment.
+template <class T>
+concept LastingBytes =
+    std::convertible_to<T, std::string_view> && (std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>);
+
 /// A lent list of keys: from `{"a", "b"}`, a vector or span of strings or views, any container of them.
 template <class R>
 concept KeyRange = requires(const R& range) {
-  { *range.begin() } -> std::convertible_to<std::string_view>;
+  { *range.begin() } -> LastingBytes;
   range.end();
-}
-&&!BytesSource<R>;
+} && !BytesSource<R>;
 
 /// A lent list of entries: from a map or a vector of pairs of strings or views.
 template <class R>

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Mistakes that must be compile errors, each beside the right form: must_not_compile.sh INCLUDE_DIR COMPILER CASES_FILE
+#
+# The file holds cases of three lines and a blank one: `name`, the mistake, the right form. Each form is put into a
+# function with a `store`, an `async` and a `tx`; the right one must compile, and the mistake must not, which proves that
+# the mistake fails for what it says and not for a typing error.
+set -uo pipefail
+
+include_dir=$1
+compiler=$2
+cases_file=$3
+status=0
+count=0
+
+compile() {
+  "$compiler" -std=c++20 -Wall -Wextra -Werror -Wno-unused-variable -fsyntax-only -I"$include_dir" -x c++ - <<END
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+#include "tuskv/tuskv.h"
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+/// A range that makes each element when it is asked for.
+template <class T>
+struct Generated {
+  struct Iterator {
+    int position;
+    T operator*() const { return T("k"); }
+    Iterator& operator++() { ++position; return *this; }
+    bool operator==(const Iterator&) const = default;
+  };
+  Iterator begin() const { return {0}; }
+  Iterator end() const { return {1}; }
+};
+[[maybe_unused]] static void use([[maybe_unused]] const tuskv::Store& store,
+    [[maybe_unused]] const tuskv::AsyncStore& async, [[maybe_unused]] tuskv::Transaction& tx) {
+  $1
+}
+END
+}
+
+while read -r name; do
+  [[ -z $name || $name == \#* ]] && continue
+  read -r mistake
+  read -r right
+  count=$((count + 1))
+  if ! errors=$(compile "$right" 2>&1); then
+    printf '%s: the right form does not compile: %s\n%s\n' "$name" "$right" "$errors"
+    status=1
+  fi
+  if compile "$mistake" >/dev/null 2>&1; then
+    printf '%s: compiles: %s\n' "$name" "$mistake"
+    status=1
+  fi
+done <"$cases_file"
+
+echo "$count cases with $compiler"
+((count > 0)) || status=1
+exit "$status"
