@@ -2,8 +2,8 @@
 # Mistakes that must be compile errors, each beside the right form: must_not_compile.sh INCLUDE_DIR COMPILER CASES_FILE
 #
 # The file holds cases of three lines and a blank one: `name`, the mistake, the right form. Each form is put into a
-# function with a `store`, an `async` and a `tx`; the right one must compile, and the mistake must not, which proves that
-# the mistake fails for what it says and not for a typing error.
+# function with a `store`, an `async` and a `tx`; the right one must compile, and the mistake must not, which proves
+# that the mistake fails for what it says and not for a typing error.
 set -uo pipefail
 
 include_dir=$1
