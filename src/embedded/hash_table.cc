@@ -25,7 +25,10 @@ StoredEntry* HashTable::find(std::uint64_t hash, std::string_view key) const {
     if (slot == kEmpty) return nullptr;
     if (slot >> 48 != wanted) continue;
     StoredEntry* entry = pointer(slot);
-    if (entry != nullptr && entry->key() == key) return entry;
+    if (entry == nullptr) continue;
+    // It almost certainly is the one, and its value is wanted next: both come from memory at the same time.
+    entry->prefetch();
+    if (entry->key() == key) return entry;
   }
 }
 
