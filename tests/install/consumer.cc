@@ -1,10 +1,25 @@
 // The first program of a user, built against an installed tuskv.
-#include <tuskv/error.h>
+#include <tuskv/maintenance.h>
+#include <tuskv/tuskv.h>
 
 #include <cstdlib>
-#include <string_view>
+#include <iostream>
+#include <string>
 
 int main() {
-  const tuskv::Error error(tuskv::Code::NotFound, tuskv::Outcome::not_applied, "no such key");
-  return to_string(error.code()) == "NotFound" ? EXIT_SUCCESS : EXIT_FAILURE;
+  auto store = tuskv::Store::open("memory:");
+  store.set("user:1", "Alice");
+  const std::int64_t visits = store.increment("visits", 2);
+  const auto seen = store.transaction([](tuskv::Transaction& tx) { return tx.get("user:1"); });
+  std::size_t entries = 0;
+  for (const auto& entry : store.entries({})) entries += entry.key.empty() ? 0 : 1;
+  if (seen != "Alice" || visits != 2 || entries != 2) return EXIT_FAILURE;
+  store.close();
+  try {
+    store.set("user:2", "Bob");
+  } catch (const tuskv::Error& error) {
+    return error.code() == tuskv::Code::Closed ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+  std::cerr << "a closed store took a write\n";
+  return EXIT_FAILURE;
 }

@@ -52,6 +52,19 @@ with_add_subdirectory() {
   "$scratch/nested/consumer"
 }
 
+# Compiles the first program of the README as it stands there, and runs it twice on its own directory.
+with_readme_program() {
+  say "the program of the README"
+  local build=$scratch/readme
+  mkdir -p "$build"
+  awk '/^```cpp$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$source_dir/README.md" >"$build/readme.cc"
+  cmake -S "$consumer" -B "$build" "${quick[@]}" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_STANDARD=20 \
+    -DREADME_PROGRAM="$build/readme.cc" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  cmake --build "$build" --target readme >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  [[ $(cd "$build" && ./readme) == Alice* ]]
+  [[ $(cd "$build" && ./readme) == Alice* ]]
+}
+
 # What a user must not get: headers of ours outside tuskv/, symbols of ours outside the API.
 check_prefix() {
   [[ $(ls "$prefix/include") == tuskv ]]
@@ -74,6 +87,7 @@ case $variant in
       with_find_package "$compiler" 23
     done
     with_pkg_config --static
+    with_readme_program
     ;;
   shared)
     with_add_subdirectory -DBUILD_SHARED_LIBS=ON -DTUSKV_INSTALL=ON
