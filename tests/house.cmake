@@ -17,7 +17,7 @@ foreach(compiler IN LISTS compilers)
     set(name headers:${compiler_name}:${standard})
     add_test(NAME ${name}
       COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/headers.sh ${PROJECT_SOURCE_DIR}/include ${compiler} ${standard})
-    set_tests_properties(${name} PROPERTIES LABELS "house;slow")
+    set_tests_properties(${name} PROPERTIES LABELS "house;slow" TIMEOUT 900)
   endforeach()
 endforeach()
 
@@ -25,6 +25,6 @@ if(TUSKV_INSTALL AND NOT BUILD_SHARED_LIBS)
   foreach(variant static shared nested)
     add_test(NAME install:${variant} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/install/run.sh
       ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/tests/install ${variant})
-    set_tests_properties(install:${variant} PROPERTIES LABELS "house;slow" TIMEOUT 900)
+    set_tests_properties(install:${variant} PROPERTIES LABELS "house;slow" TIMEOUT 1800)
   endforeach()
 endif()

@@ -2,7 +2,7 @@
 # Proves that tuskv can be used from outside: run.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR VARIANT
 #   static  what BUILD_DIR has built, installed; by find_package with g++ and clang, C++20 and C++23, and by pkg-config
 #   shared  add_subdirectory as a shared library, then that installed; by find_package and by pkg-config
-#   nested  add_subdirectory as a static library
+#   nested  add_subdirectory as a static library, with the flags of BUILD_DIR, so that the compiler's cache has it
 set -euo pipefail
 
 source_dir=$1
@@ -41,6 +41,11 @@ with_pkg_config() {
   read -ra flags <<<"$(pkg-config "$@" --cflags --libs tuskv)"
   g++ -std=c++20 "$consumer/consumer.cc" -o "$scratch/with_pkg_config" "${flags[@]}"
   LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$scratch/with_pkg_config"
+}
+
+# The setting of BUILD_DIR, as an argument for another configuration.
+same() {
+  echo "-D$1=$(sed -n "s/^$1:[A-Z]*=//p" "$build_dir/CMakeCache.txt")"
 }
 
 # with_add_subdirectory CMAKE-ARGUMENTS…
@@ -98,7 +103,8 @@ case $variant in
     with_pkg_config
     ;;
   nested)
-    with_add_subdirectory
+    with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
+      "$(same CMAKE_CXX_COMPILER)"
     ! test -e "$scratch/nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
     ;;
   *)
