@@ -385,10 +385,26 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
 
 // ---- the rest
 
+/// The instant up to which the `limit` earliest of all dead entries have expired.
+std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
+  const std::int64_t now = clock_.now_us();
+  std::vector<std::int64_t> expired;
+  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
+    const Shard& shard = keyspace_.shard(i);
+    os::ReaderLock lock(shard.map);
+    shard.list_expired(now, limit, expired);
+  }
+  if (expired.size() <= limit) return now;
+  const auto last = expired.begin() + static_cast<std::ptrdiff_t>(limit - 1);
+  std::nth_element(expired.begin(), last, expired.end());
+  return *last;
+}
+
 Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   if (closed()) return closed_status();
   if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
   const std::uint64_t wanted = limit == 0 ? UINT64_MAX : limit;
+  const std::int64_t until = limit == 0 ? INT64_MAX : expiry_of_earliest(limit);
   std::uint64_t removed = 0;
   for (std::size_t i = 0; i < keyspace_.shard_count() && removed < wanted; ++i) {
     Shard& shard = keyspace_.shard(i);
@@ -397,7 +413,7 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit) TUSKV_
       // One batch a hold of the locks: foreground calls get their turn in between.
       shard.writer.lock();
       os::AdoptedLock lock(shard.writer);
-      const std::size_t swept = shard.remove_expired(clock_.now_us(), batch);
+      const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until), batch);
       removed += swept;
       if (swept < batch) break;
     }

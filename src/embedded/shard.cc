@@ -144,6 +144,12 @@ std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) {
   return removed;
 }
 
+void Shard::list_expired(std::int64_t now_us, std::size_t limit, std::vector<std::int64_t>& expires_us) const {
+  for (auto entry = expiry_.begin(); entry != expiry_.end() && entry->first <= now_us && limit > 0; ++entry, --limit) {
+    expires_us.push_back(entry->first);
+  }
+}
+
 bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) {
   StoredEntry* entry = table_as_writer().find(hash, key);
   if (entry == nullptr || entry->expires_us() == 0 || entry->expires_us() > now_us) return false;

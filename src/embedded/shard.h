@@ -109,6 +109,9 @@ class Shard final {
   bool remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) TUSKV_REQUIRES(writer)
       TUSKV_EXCLUDES(map);
   std::size_t count_expired(std::int64_t now_us) const TUSKV_REQUIRES_SHARED(map);
+  /// Appends the times of up to `limit` entries that are dead at `now_us`, earliest first.
+  void list_expired(std::int64_t now_us, std::size_t limit, std::vector<std::int64_t>& expires_us) const
+      TUSKV_REQUIRES_SHARED(map);
 
   // ---- load: before the shard is shared, by one thread, without locks
 
