@@ -143,12 +143,16 @@ TEST(Plan, ConditionsAreJudgedOnTheLiveEntry) {
   EXPECT_FALSE(applies({}, {.kind = Condition::Kind::version, .version = 0}));
 }
 
-TEST(Plan, SeenHoldsTheValueWhenAskedForOrWhenEqualsFailed) {
+TEST(Plan, SeenHoldsTheValueWhenAskedForOrWhenAComparisonFailed) {
   const tuskv::Condition other = {.kind = tuskv::Condition::Kind::equals, .bytes = "other"};
   Planned<Put> mismatch(live(), {.value = "v", .condition = other});
   EXPECT_FALSE(mismatch.reply().applied);
   EXPECT_EQ(mismatch.reply().seen.value, "old");
   EXPECT_EQ(mismatch.change.kind, Kind::none);
+  const tuskv::Condition stale = {.kind = tuskv::Condition::Kind::version, .version = 6};
+  EXPECT_EQ(Planned<Put>(live(), {.value = "v", .condition = stale}).reply().seen.value, "old");
+  const tuskv::Condition absent = {.kind = tuskv::Condition::Kind::absent};
+  EXPECT_EQ(Planned<Put>(live(), {.value = "v", .condition = absent}).reply().seen.value, "");
   EXPECT_EQ(Planned<Put>(live(), {.value = "v", .want_previous = true}).reply().seen.value, "old");
   EXPECT_EQ(Planned<Erase>(live(), {.condition = other}).reply().seen.value, "old");
   EXPECT_EQ(Planned<Erase>(live(), {.want_previous = true}).reply().seen.value, "old");

@@ -1,0 +1,60 @@
+// The backends of this build. Each keeps its own place and a clock that stands still until a test moves it.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "contract/contract.h"
+#include "open.h"
+#include "support/manual_clock.h"
+#include "support/temporary_directory.h"
+
+namespace tuskv::test {
+namespace {
+
+class EmbeddedBackend final : public Backend {
+ public:
+  EmbeddedBackend(bool in_memory, Durability durability) : in_memory_(in_memory), durability_(durability) {}
+
+  Store open(const Options& options) override {
+    Options with_durability = options;
+    with_durability.durability = durability_;
+    const std::string url = in_memory_ ? "memory:" : "file:" + directory_.path("store");
+    return open_store(url, with_durability, {.clock = &clock_});
+  }
+  void advance_ms(std::int64_t by_ms) override { clock_.advance_ms(by_ms); }
+  std::int64_t now_us() const override { return clock_.now_us(); }
+  Capabilities capabilities() const override {
+    return {.reopens = !in_memory_,
+            .has_snapshots = !in_memory_,
+            .clock_goes_back = true,
+            .is_one_process = !in_memory_,
+            .versions_compare = true};
+  }
+  std::string engine() const override { return in_memory_ ? "memory" : "file"; }
+  Durability durability() const override { return in_memory_ ? Durability::unlogged : durability_; }
+
+ private:
+  const bool in_memory_;
+  const Durability durability_;
+  TemporaryDirectory directory_;
+  ManualClock clock_;
+};
+
+template <bool in_memory, Durability durability>
+std::unique_ptr<Backend> make_embedded() {
+  return std::make_unique<EmbeddedBackend>(in_memory, durability);
+}
+
+}  // namespace
+
+const std::vector<BackendKind>& backend_kinds() {
+  static const std::vector<BackendKind> kinds = {
+      {"memory", &make_embedded<true, Durability::durable>},
+      {"file_durable", &make_embedded<false, Durability::durable>},
+      {"file_relaxed", &make_embedded<false, Durability::relaxed>},
+      {"file_unlogged", &make_embedded<false, Durability::unlogged>},
+  };
+  return kinds;
+}
+
+}  // namespace tuskv::test

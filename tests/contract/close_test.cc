@@ -1,0 +1,171 @@
+// The life of a store: open, close, what closed means.
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "contract/contract.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using testing::Optional;
+
+TUSKV_CONTRACT_SUITE(Closing);
+
+TEST_P(Closing, U11_G10_EveryCallAfterCloseThrowsClosed) {
+  const Store closed = store();
+  closed.set("k", "v");
+  const Store inside = closed.with_namespace("a");
+  closed.close();
+  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
+      {"get", [&] { closed.get("k"); }},
+      {"set", [&] { closed.set("k", "v"); }},
+      {"get_entry", [&] { closed.get_entry("k"); }},
+      {"get_many",
+       [&] {
+         closed.get_many({"k", "l"});
+       }},
+      {"set_many",
+       [&] {
+         closed.set_many({{"a", ""}, {"b", ""}});
+       }},
+      {"erase", [&] { closed.erase("k"); }},
+      {"erase_prefix", [&] { closed.erase_prefix("k"); }},
+      {"clear", [&] { closed.clear(); }},
+      {"increment", [&] { closed.increment("k"); }},
+      {"update", [&] { closed.update("k", [](auto) { return Change("v"); }); }},
+      {"expire", [&] { closed.expire("k", 1s); }},
+      {"scan", [&] { closed.scan(); }},
+      {"keys", [&] { closed.keys(); }},
+      {"count", [&] { closed.count(); }},
+      {"entries", [&] { closed.entries().begin(); }},
+      {"transaction", [&] { closed.transaction([](Transaction& tx) { tx.set("k", "v"); }); }},
+      {"namespaces", [&] { closed.namespaces(); }},
+      {"cleanup_expired", [&] { closed.cleanup_expired(); }},
+      {"start_sweeper", [&] { closed.start_sweeper(); }},
+      {"stop_sweeper", [&] { closed.stop_sweeper(); }},
+      {"stats", [&] { closed.stats(); }},
+      {"sync", [&] { closed.sync(); }},
+      {"snapshot", [&] { closed.snapshot(); }},
+      {"snapshots", [&] { closed.snapshots(); }},
+      {"prune_snapshots", [&] { closed.prune_snapshots(0); }},
+      {"a namespace", [&] { inside.get("k"); }},
+      {"another handle", [&] { store().get("k"); }},
+      {"asynchronous", [&] { closed.async().get("k").wait(); }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    expect_refused(call, Code::Closed, {"closed"});
+  }
+}
+
+TEST_P(Closing, U11_G10_CloseTwiceIsFineFromManyThreads) {
+  options.ttl_mode = TtlMode::background;
+  options.sweep_interval = 1ms;
+  const Store shared = store();
+  shared.set("k", "v");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&shared] {
+      shared.close();
+      shared.close();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  expect_refused([&] { return shared.get("k"); }, Code::Closed);
+}
+
+TEST_P(Closing, U10_CloseWhileOthersWorkEndsTheirCallsAndLosesNothingAnswered) {
+  const Store shared = store();
+  constexpr int kThreads = 4;
+  std::atomic<int> started = 0;
+  std::vector<int> answered(kThreads, -1);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const std::string prefix = "t" + std::to_string(t) + ":";
+      try {
+        for (int i = 0;; ++i) {
+          shared.set(prefix + std::to_string(i), "v");
+          answered[static_cast<std::size_t>(t)] = i;
+          if (i == 20) ++started;
+        }
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::Closed) << error.what();
+      }
+    });
+  }
+  while (started < kThreads) std::this_thread::yield();
+  shared.close();
+  for (std::thread& thread : threads) thread.join();
+  if (!backend().capabilities().reopens) return;
+  reopen();
+  for (int t = 0; t < kThreads; ++t) {
+    for (int i = 0; i <= answered[static_cast<std::size_t>(t)]; ++i) {
+      ASSERT_TRUE(store().exists("t" + std::to_string(t) + ":" + std::to_string(i))) << "lost after close";
+    }
+  }
+}
+
+TEST_P(Closing, TheLastHandleCloses) {
+  if (!backend().capabilities().reopens) GTEST_SKIP() << "this backend keeps nothing";
+  {
+    const Store first = backend().open(options);
+    first.set("k", "v");
+    const Store copy = first;
+  }
+  const Store second = backend().open(options);
+  EXPECT_THAT(second.get("k"), Optional(std::string("v")));
+}
+
+TEST_P(Closing, ASecondOpenIsBusyAndSaysWhoHoldsIt) {
+  if (!backend().capabilities().is_one_process) GTEST_SKIP() << "many may open this backend at once";
+  store().set("k", "v");
+  expect_refused([&] { return backend().open(options); }, Code::Busy, {std::to_string(::getpid())});
+  EXPECT_THAT(get("k"), Optional(std::string("v")));  // the first is unharmed
+  store().close();
+  EXPECT_THAT(reopen().get("k"), Optional(std::string("v")));
+}
+
+TEST_P(Closing, ReopenKeepsEverythingThatIsKnownOfAnEntry) {
+  if (!backend().capabilities().reopens) GTEST_SKIP() << "this backend keeps nothing";
+  store().set_many({{"plain", "1"}, {.key = "expiring", .value = "2", .ttl = 60s}});
+  store().with_namespace("ns").set("k", "3");
+  advance_ms(5);
+  store().increment("n", 7);
+  store().erase("plain");
+  store().set("plain", "4");
+  const auto entries = [&] {
+    std::vector<Entry> all = store().scan().entries;
+    for (const Entry& entry : store().with_namespace("ns").entries()) all.push_back(entry);
+    return all;
+  };
+  const std::vector<Entry> before = entries();
+  for (int i = 0; i < 3; ++i) {
+    reopen();
+    const std::vector<Entry> after = entries();
+    ASSERT_EQ(after.size(), before.size());
+    for (std::size_t j = 0; j < before.size(); ++j) {
+      EXPECT_EQ(after[j].key, before[j].key);
+      EXPECT_EQ(after[j].value, before[j].value);
+      EXPECT_EQ(after[j].version, before[j].version);
+      EXPECT_EQ(after[j].expires_at, before[j].expires_at);
+      EXPECT_EQ(after[j].created_at, before[j].created_at);
+      EXPECT_EQ(after[j].updated_at, before[j].updated_at);
+    }
+  }
+}
+
+TEST_P(Closing, U15_P11_TheStoreSaysWhichDurabilityItHas) {
+  EXPECT_EQ(store().stats().engine, backend().engine());
+  EXPECT_EQ(store().stats().durability, backend().durability());
+}
+
+}  // namespace
+}  // namespace tuskv::test

@@ -1,0 +1,91 @@
+// Counters: decimal text, 64 bits, strict, bounded.
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "contract/contract.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using testing::Optional;
+
+constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+
+TUSKV_CONTRACT_SUITE(Counter);
+
+TEST_P(Counter, CountsFromZeroAndIsPlainText) {
+  EXPECT_EQ(store().increment("n"), 1);
+  EXPECT_EQ(store().increment("n", 41), 42);
+  EXPECT_THAT(get("n"), Optional(std::string("42")));
+  EXPECT_EQ(store().decrement("n", 50), -8);
+  EXPECT_THAT(get("n"), Optional(std::string("-8")));
+  EXPECT_EQ(store().increment("n", 0), -8);
+  EXPECT_EQ(store().increment("zero", 0), 0);
+  EXPECT_THAT(get("zero"), Optional(std::string("0")));
+  EXPECT_EQ(reopen().increment("n"), -7);
+  store().set("text", "99");
+  EXPECT_EQ(store().increment("text"), 100);
+}
+
+TEST_P(Counter, Y8_NegativeStepsGoTheOtherWay) {
+  EXPECT_EQ(store().decrement("n", -5), 5);
+  EXPECT_EQ(store().increment("n", -7), -2);
+}
+
+TEST_P(Counter, TheEndsOfTheRange) {
+  EXPECT_EQ(store().increment("n", kMax), kMax);
+  expect_refused([&] { return store().increment("n"); }, Code::Overflow, {"n"});
+  EXPECT_THAT(get("n"), Optional(std::to_string(kMax)));
+  EXPECT_EQ(store().increment("n", kMin), -1);
+  EXPECT_EQ(store().decrement("n", kMin), kMax);  // exactly, though -kMin does not fit
+  EXPECT_EQ(store().increment("m", kMin), kMin);
+  EXPECT_THAT(get("m"), Optional(std::to_string(kMin)));
+  expect_refused([&] { return store().decrement("m"); }, Code::Overflow);
+  expect_refused([&] { return store().decrement("absent", kMin); }, Code::Overflow);
+  EXPECT_FALSE(store().exists("absent"));
+}
+
+TEST_P(Counter, Y7_WhatIsNoCanonicalIntegerIsRefusedAndUnchanged) {
+  for (const std::string text : {"", "abc", " 1", "1 ", "+1", "01", "-0", "1.0", "1e3", "9223372036854775808", "0x10",
+                                 "-", "1\n", "12345678901234567890"}) {
+    store().set("k", text, {.ttl = 100ms});
+    expect_refused([&] { return store().increment("k"); }, Code::NotAnInteger, {"k"});
+    expect_refused([&] { return store().decrement("k", 0); }, Code::NotAnInteger);
+    EXPECT_THAT(get("k"), Optional(text));
+    EXPECT_EQ(store().ttl("k").left, 100ms);
+  }
+}
+
+TEST_P(Counter, KeepsItsExpiryAndTakesOneWhenCreated) {
+  EXPECT_EQ(store().increment("n", 1, {.ttl_if_created = 100ms}), 1);
+  EXPECT_EQ(store().ttl("n").left, 100ms);
+  advance_ms(40);
+  EXPECT_EQ(store().increment("n", 1, {.ttl_if_created = 100ms}), 2);
+  EXPECT_EQ(store().ttl("n").left, 60ms);
+  EXPECT_EQ(store().increment("n"), 3);
+  EXPECT_EQ(store().ttl("n").left, 60ms);
+  advance_ms(60);
+  EXPECT_EQ(store().increment("n", 1, {.ttl_if_created = 30ms}), 1);
+  EXPECT_EQ(store().ttl("n").left, 30ms);
+  EXPECT_EQ(store().increment("m"), 1);
+  EXPECT_EQ(store().ttl("m").state, Ttl::State::persistent);
+}
+
+TEST_P(Counter, BoundsRefuseAndChangeNothing) {
+  const CounterOptions bounds = {.min = 0, .max = 10};
+  EXPECT_EQ(store().increment("n", 10, bounds), 10);
+  expect_refused([&] { return store().increment("n", 1, bounds); }, Code::Overflow, {"n", "10"});
+  expect_refused([&] { return store().decrement("n", 11, bounds); }, Code::Overflow, {"n", "0"});
+  EXPECT_THAT(get("n"), Optional(std::string("10")));
+  EXPECT_EQ(store().decrement("n", 10, bounds), 0);
+  expect_refused([&] { return store().decrement("absent", 1, bounds); }, Code::Overflow);
+  EXPECT_FALSE(store().exists("absent"));
+  expect_refused([&] { return store().increment("n", 1, {.min = 5, .max = 4}); }, Code::InvalidArgument,
+                 {"min", "max"});
+}
+
+}  // namespace
+}  // namespace tuskv::test

@@ -1,0 +1,51 @@
+// Clients that call a store at random on a few hot keys and write down what each call revealed and did, for the
+// linearizability checker.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "support/linearizability.h"
+#include "support/random.h"
+#include "tuskv/tuskv.h"
+
+namespace tuskv::test {
+
+/// One client of a history: not thread-safe, one for each thread.
+class HistoryClient final {
+ public:
+  /// `keys`: the hot keys, shared by all clients. Values this client writes are numbers nobody else writes.
+  HistoryClient(const Store& store, const std::vector<std::string>& keys, int client, std::uint64_t seed)
+      : store_(store), keys_(keys), random_(seed), next_value_((client + 1) * 1'000'000) {}
+
+  /// Calls on one key each.
+  void call_one_key();
+  /// Also batches and transactions over several keys.
+  void call_any();
+  const std::vector<Call>& calls() const { return calls_; }
+
+ private:
+  const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
+  std::string fresh_value() { return std::to_string(next_value_++); }
+  /// Times `act`, which fills in what the call revealed and did.
+  void record(const std::function<void(Call&)>& act);
+  void record_read(Call& call, const std::string& key);
+  void record_swap(Call& call, const std::string& key);
+  void record_counter(Call& call, const std::string& key);
+  void record_condition(Call& call, const std::string& key);
+  void record_exchange(Call& call, const std::string& key);
+  void record_batch(Call& call);
+  void record_transaction(Call& call);
+
+  const Store& store_;
+  const std::vector<std::string>& keys_;
+  Random random_;
+  std::int64_t next_value_;
+  std::vector<Call> calls_;
+  /// What this client last saw under a key: a likely guess for compare-and-swap.
+  std::optional<std::string> last_seen_;
+};
+
+}  // namespace tuskv::test
