@@ -277,6 +277,16 @@ TEST(Transaction, JudgesTheExpiryOfItsOwnWrites) {
 
 // ---- savepoints
 
+TEST(Transaction, ASetToAnInstantThatHasPassedErases) {
+  ReferenceStore store;
+  store->set("k", "old");
+  store->transaction([](Transaction& tx) {
+    tx.set("k", "new", {.expires_at = std::chrono::system_clock::time_point(1ms)});
+    EXPECT_FALSE(tx.exists("k"));
+  });
+  EXPECT_FALSE(store->exists("k"));
+}
+
 TEST(Savepoint, UndoesWhatItWroteAndNoMore) {
   ReferenceStore store;
   store->set_many({{.key = "a", .value = "0"}, {.key = "b", .value = "0"}, {.key = "c", .value = "0"}});
