@@ -8,6 +8,7 @@
 #include "option_table.h"
 #include "store_access.h"
 #include "throw.h"
+#include "tuskv/maintenance.h"
 #include "url.h"
 
 namespace tuskv {
@@ -67,6 +68,14 @@ Store store_on(std::unique_ptr<Engine> engine, const Options& options) {
 inline namespace v0 {
 
 Store Store::open(Bytes url, const Options& options) { return open_store(url, options, {}); }
+
+std::string directory_of(Bytes url) {
+  StoreUrl parsed = value_or_throw(parse_url(url.view()));
+  if (parsed.scheme != StoreUrl::Scheme::file) {
+    throw_refused(Code::Config, "this works on the directory of a file: store, and the URL is of another kind");
+  }
+  return std::move(parsed.directory);
+}
 
 }  // namespace v0
 }  // namespace tuskv

@@ -14,6 +14,9 @@
 namespace tuskv {
 inline namespace v0 {
 
+/// The directory that a `file:` URL names, decoded, without the options; Config for a URL of another kind.
+TUSKV_API std::string directory_of(Bytes url);
+
 /// One thing found wrong.
 struct Damage {
   std::string file = {};

@@ -1,0 +1,88 @@
+// copy: all namespaces of one store into another, expiry included. Entries that the target has and the source lacks
+// stay. Starting it again after an interruption is safe: writing an entry twice is writing it once.
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/batch_writer.h"
+#include "cli/interrupt.h"
+#include "cli/limits.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+struct Totals {
+  std::uint64_t entries = 0;
+  std::uint64_t namespaces = 0;
+};
+
+/// What tells one store from another, so far as the URL does: a directory in one spelling.
+std::string identity(const std::string& url) {
+  const std::string directory = directory_named(url);
+  if (directory == url) return url;
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, error), error);
+  std::string name = error ? directory : path.string();
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  return "file:" + name;
+}
+
+std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWriter& writer, Progress& progress) {
+  std::uint64_t copied = 0;
+  for (const Entry& entry : from.entries({.limit = kPageEntries})) {
+    stop_when_interrupted();
+    writer.add({.name_space = name, .key = entry.key, .value = entry.value, .expires_at = entry.expires_at});
+    ++copied;
+    progress.update(writer.written(), writer.written());
+  }
+  return copied;
+}
+
+Totals copy_store(const Store& from, const Store& to) {
+  Totals totals;
+  Progress progress("copied", from.stats().entries);
+  BatchWriter writer(to, kBatchEntries);
+  copy_entries(from, {}, writer, progress);
+  for (const std::string& name : from.namespaces()) {
+    if (copy_entries(from.with_namespace(name), name, writer, progress) > 0) ++totals.namespaces;
+  }
+  writer.flush();
+  totals.entries = writer.written();
+  return totals;
+}
+
+}  // namespace
+
+Action add_copy(Arguments& arguments) {
+  struct Options {
+    std::string from;
+    std::string to;
+  };
+  const auto options = std::make_shared<Options>();
+  arguments.word("FROM", options->from, "URL of the store to read");
+  arguments.word("TO", options->to, "URL of the store to write; its other entries stay");
+  return [options](Call& call) {
+    if (!call.settings.name_space.empty()) throw UsageError("copy copies every namespace: it takes no --namespace");
+    if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
+    Session from(options->from, call.settings.timeout);
+    Session to(options->to, call.settings.timeout);
+    const Totals totals = copy_store(from.store(Access::read), to.store(Access::write));
+    to.close();
+    from.close();
+    if (call.settings.json) {
+      call.output.json({{"copied", totals.entries}, {"namespaces", totals.namespaces}});
+    } else {
+      call.output.line("copied " + std::to_string(totals.entries) + " entries, " + std::to_string(totals.namespaces) +
+                       " namespaces");
+    }
+    return ExitCode::done;
+  };
+}
+
+}  // namespace tuskv::cli

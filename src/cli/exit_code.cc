@@ -1,0 +1,104 @@
+#include "cli/exit_code.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "cli/interrupt.h"
+#include "cli/output.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+ExitCode class_of(Code code) noexcept {
+  switch (code) {
+    case Code::NotFound: return ExitCode::no;
+    case Code::InvalidKey: return ExitCode::usage;
+    case Code::InvalidValue: return ExitCode::usage;
+    case Code::InvalidArgument: return ExitCode::usage;
+    case Code::TooLarge: return ExitCode::usage;
+    case Code::NotAnInteger: return ExitCode::refused;
+    case Code::Overflow: return ExitCode::refused;
+    case Code::Connection: return ExitCode::unavailable;
+    case Code::Timeout: return ExitCode::timeout;
+    case Code::Conflict: return ExitCode::conflict;
+    case Code::Busy: return ExitCode::unavailable;
+    case Code::Closed: return ExitCode::unavailable;
+    case Code::Cancelled: return ExitCode::unavailable;
+    case Code::StoreReset: return ExitCode::corruption;
+    case Code::Corruption: return ExitCode::corruption;
+    case Code::NoSpace: return ExitCode::storage;
+    case Code::Io: return ExitCode::storage;
+    case Code::Encryption: return ExitCode::refused;
+    case Code::Serialization: return ExitCode::refused;
+    case Code::Unsupported: return ExitCode::usage;
+    case Code::Config: return ExitCode::usage;
+    case Code::Internal: return ExitCode::internal;
+  }
+  return ExitCode::internal;
+}
+
+}  // namespace
+
+ExitCode exit_code(const Error& error) noexcept {
+  // Whatever went wrong, a caller must first know that the write may have happened.
+  if (error.outcome() == Outcome::unknown) return ExitCode::outcome_unknown;
+  return class_of(error.code());
+}
+
+std::string_view exit_code_help() noexcept {
+  return "Exit codes:\n"
+         "  0   done\n"
+         "  1   no: the key is missing or the condition is false\n"
+         "  2   wrong usage, URL, option or input\n"
+         "  3   unavailable: no connection, or another program has the store open\n"
+         "  4   the deadline passed and nothing was done\n"
+         "  5   the outcome of a write is unknown\n"
+         "  6   stored data is damaged or lost\n"
+         "  7   conflict: others kept changing what was read\n"
+         "  8   refused by the stored value: not an integer, or overflow\n"
+         "  9   disk full, input/output error, or the output could not be written\n"
+         "  70  a bug of tuskv\n"
+         "  128 and more: ended by a signal, its number added\n";
+}
+
+void complain(std::string_view message) {
+  std::string line = "tuskv: " + escaped_line(message) + "\n";
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // nowhere left to say it
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+int report_current_exception() {
+  const auto fail = [](std::string_view message, ExitCode code) {
+    complain(message);
+    return static_cast<int>(code);
+  };
+  try {
+    throw;
+  } catch (const Error& error) {
+    return fail(error.what(), exit_code(error));
+  } catch (const UsageError& error) {
+    return fail(error.what(), ExitCode::usage);
+  } catch (const OutputError& error) {
+    if (error.error() == EPIPE) return 128 + SIGPIPE;
+    return fail(error.what(), ExitCode::storage);
+  } catch (const Interrupted&) {
+    return 128 + interrupt_signal();
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory", ExitCode::storage);
+  } catch (const std::exception& error) {
+    return fail(std::string("internal error: ") + error.what(), ExitCode::internal);
+  } catch (...) {
+    return fail("internal error", ExitCode::internal);
+  }
+}
+
+}  // namespace tuskv::cli

@@ -1,0 +1,44 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+
+#include <atomic>
+
+#include "cli/exit_code.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+// The one global of the program: a signal handler can reach nothing else.
+std::atomic<int> received_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+void remember_signal(int signal) {
+  if (received_signal.exchange(signal) == 0) return;
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
+}
+
+}  // namespace
+
+void watch_interrupts() {
+  struct sigaction action = {};
+  action.sa_handler = remember_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = 0;  // no SA_RESTART: a read that waits for input must end
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() noexcept { return received_signal.load() != 0; }
+
+int interrupt_signal() noexcept { return received_signal.load(); }
+
+void forget_interrupt() noexcept { received_signal.store(0); }
+
+void stop_when_interrupted() {
+  if (interrupted()) throw Interrupted();
+}
+
+}  // namespace tuskv::cli

@@ -1,0 +1,179 @@
+// Verbs on the directory of a file: store. They work on a closed directory: a store that the shell has open is closed
+// first (the next verb opens it again), and one that another program has open is refused.
+#include "tuskv/maintenance.h"
+
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/output.h"
+#include "cli/time_text.h"
+#include "cli/verbs.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+/// DIRECTORY if given, otherwise that of --store.
+std::string closed_directory(Call& call, const std::optional<std::string>& given) {
+  call.session.close();
+  if (!given) return call.session.directory();
+  return directory_named(*given);
+}
+
+Json json_of_damage(const std::vector<Damage>& damage) {
+  Json list = Json::array();
+  for (const Damage& one : damage) {
+    list.push_back({{"file", json_of_bytes(one.file)}, {"offset", one.offset}, {"what", json_of_bytes(one.what)}});
+  }
+  return list;
+}
+
+void print_field(Call& call, std::string name, std::string_view value) {
+  name.resize(10, ' ');
+  call.output.text(name);
+  call.output.value(value, false);
+  call.output.text("\n");
+}
+
+void print_damage(Call& call, const std::vector<Damage>& damage) {
+  if (damage.empty()) print_field(call, "damage", "none");
+  for (const Damage& one : damage) {
+    print_field(call, "damage", one.file + ", offset " + std::to_string(one.offset) + ": " + one.what);
+  }
+}
+
+Json json_of_snapshot(const SnapshotInfo& snapshot) {
+  return {{"ordinal", snapshot.ordinal},
+          {"taken_at_ms", milliseconds(snapshot.taken_at)},
+          {"entries", snapshot.entries},
+          {"size_bytes", snapshot.size_bytes},
+          {"sequence", snapshot.sequence}};
+}
+
+void print_snapshots(Call& call, const std::vector<SnapshotInfo>& snapshots) {
+  for (const SnapshotInfo& snapshot : snapshots) {
+    call.output.line(std::to_string(snapshot.ordinal) + "\t" + to_text(snapshot.taken_at) + "\t" +
+                     std::to_string(snapshot.entries) + " entries\t" + size_text(snapshot.size_bytes));
+  }
+}
+
+ExitCode print_snapshot(Call& call, const SnapshotInfo& snapshot, const char* what) {
+  if (call.settings.json) {
+    call.output.json(json_of_snapshot(snapshot));
+  } else {
+    call.output.line(std::string(what) + std::to_string(snapshot.ordinal));
+  }
+  return ExitCode::done;
+}
+
+ExitCode list(Call& call) {
+  const auto snapshots = list_snapshots(closed_directory(call, std::nullopt));
+  if (!call.settings.json) {
+    print_snapshots(call, snapshots);
+    return ExitCode::done;
+  }
+  Json document = Json::array();
+  for (const SnapshotInfo& snapshot : snapshots) document.push_back(json_of_snapshot(snapshot));
+  call.output.json(document);
+  return ExitCode::done;
+}
+
+ExitCode prune(Call& call, std::uint64_t keep) {
+  const std::size_t removed = prune_snapshots(closed_directory(call, std::nullopt), keep);
+  if (call.settings.json) {
+    call.output.json({{"removed", removed}});
+  } else {
+    call.output.line(std::to_string(removed));
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+Action add_check(Arguments& arguments) {
+  const auto given = std::make_shared<std::optional<std::string>>();
+  arguments.word("DIRECTORY", *given, "The directory (default: that of --store). Exit code 6 on damage");
+  return [given](Call& call) {
+    const std::string directory = closed_directory(call, *given);
+    const CheckReport report = check(directory);
+    if (call.settings.json) {
+      call.output.json({{"directory", json_of_bytes(directory)},
+                        {"files", report.files},
+                        {"size_bytes", report.size_bytes},
+                        {"entries", report.entries},
+                        {"records", report.records},
+                        {"torn_bytes", report.torn_bytes},
+                        {"damage", json_of_damage(report.damage)}});
+    } else {
+      print_field(call, "directory", directory);
+      print_field(call, "files", std::to_string(report.files) + " (" + size_text(report.size_bytes) + ")");
+      print_field(call, "entries", std::to_string(report.entries));
+      print_field(call, "records", std::to_string(report.records));
+      if (report.torn_bytes > 0) {
+        print_field(call, "torn",
+                    std::to_string(report.torn_bytes) +
+                        " bytes of an unfinished last write: normal after a crash, cut off by the next open");
+      }
+      print_damage(call, report.damage);
+    }
+    return report.damage.empty() ? ExitCode::done : ExitCode::corruption;
+  };
+}
+
+Action add_repair(Arguments& arguments) {
+  const auto given = std::make_shared<std::optional<std::string>>();
+  arguments.word("DIRECTORY", *given, "The directory (default: that of --store)");
+  return [given](Call& call) {
+    const std::string directory = closed_directory(call, *given);
+    const RepairReport report = repair(directory);
+    if (call.settings.json) {
+      call.output.json({{"directory", json_of_bytes(directory)},
+                        {"changed", !report.backup.empty()},
+                        {"backup", json_of_bytes(report.backup)},
+                        {"entries_kept", report.entries_kept},
+                        {"records_dropped", report.records_dropped},
+                        {"damage", json_of_damage(report.damage)}});
+      return ExitCode::done;
+    }
+    print_field(call, "directory", directory);
+    print_damage(call, report.damage);
+    if (report.backup.empty()) {
+      print_field(call, "changed", "nothing");
+      return ExitCode::done;
+    }
+    print_field(call, "kept", std::to_string(report.entries_kept) + " entries");
+    print_field(call, "dropped", std::to_string(report.records_dropped) + " records");
+    print_field(call, "backup", report.backup);
+    return ExitCode::done;
+  };
+}
+
+Action add_snapshots(Arguments& arguments) {
+  struct Options {
+    std::string action = "list";
+    std::optional<std::string> number;
+  };
+  const auto options = std::make_shared<Options>();
+  const auto action = std::make_shared<std::optional<std::string>>();
+  arguments.word("ACTION", *action,
+                 "list (default), take, prune N (keep N older ones beside the newest) or restore ORDINAL; all but take "
+                 "work on a directory that no program has open");
+  arguments.word("N", options->number, "For prune and restore");
+  return [options, action](Call& call) {
+    const std::string name = action->value_or("list");
+    const bool numbered = name == "prune" || name == "restore";
+    const std::uint64_t number = parse_number(options->number.value_or("0")).value_or(UINT64_MAX);
+    if (numbered != options->number.has_value() || number == UINT64_MAX) {
+      throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
+    }
+    if (name == "list") return list(call);
+    if (name == "take") return print_snapshot(call, call.session.store(Access::read).snapshot(), "");
+    if (name == "prune") return prune(call, number);
+    if (name != "restore") throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
+    const SnapshotInfo before = restore_snapshot(closed_directory(call, std::nullopt), number);
+    return print_snapshot(call, before, "the state before is kept as snapshot ");
+  };
+}
+
+}  // namespace tuskv::cli

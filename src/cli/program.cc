@@ -1,0 +1,245 @@
+// The table of verbs, and the way from words to the one that was asked for.
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/arguments.h"
+#include "cli/interrupt.h"
+#include "cli/output.h"
+#include "cli/shield.h"
+#include "cli/verbs.h"
+#include "tuskv/maintenance.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+struct Verb {
+  const char* name;
+  const char* group;
+  const char* summary;
+  AddVerb add;
+};
+
+constexpr const char* kEntries = "Entries";
+constexpr const char* kMany = "Many entries";
+constexpr const char* kStore = "The store";
+constexpr const char* kOther = "Other";
+
+constexpr std::array kVerbs = {
+    Verb{"get", kEntries, "Print the value of a key", add_get},
+    Verb{"set", kEntries, "Set a key to a value", add_set},
+    Verb{"del", kEntries, "Remove keys, and print how many there were", add_del},
+    Verb{"exists", kEntries, "Print how many of the keys exist", add_exists},
+    Verb{"incr", kEntries, "Add to a counter, and print the sum", add_incr},
+    Verb{"decr", kEntries, "Subtract from a counter, and print the difference", add_decr},
+    Verb{"getset", kEntries, "Set a key, and print the value it had", add_getset},
+    Verb{"cas", kEntries, "Set a key if it has the expected value", add_cas},
+    Verb{"ttl", kEntries, "Print the seconds a key will live, -1 without expiry, -2 when missing", add_ttl},
+    Verb{"expire", kEntries, "Let a key live for a time from now", add_expire},
+    Verb{"persist", kEntries, "Remove the expiry of a key", add_persist},
+    Verb{"mget", kMany, "Print the values of several keys, a line each", add_mget},
+    Verb{"mset", kMany, "Set several keys at once", add_mset},
+    Verb{"scan", kMany, "Print entries in key order: key, tab, value", add_scan},
+    Verb{"count", kMany, "Print the number of keys", add_count},
+    Verb{"import", kMany, "Read entries from a file or standard input", add_import},
+    Verb{"export", kMany, "Write entries as NDJSON", add_export},
+    Verb{"copy", kMany, "Copy all entries from one store to another", add_copy},
+    Verb{"namespaces", kStore, "Print the names of the namespaces that hold entries", add_namespaces},
+    Verb{"stats", kStore, "Print what the store holds", add_stats},
+    Verb{"sweep", kStore, "Remove expired entries now", add_sweep},
+    Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots},
+    Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
+    Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
+    Verb{"shell", kOther, "Read verbs from the terminal or from standard input", add_shell},
+    Verb{"bench", kOther, "Measure the store with a simple load", add_bench},
+};
+
+std::string footer() {
+  std::string text =
+      "Options may stand before or after the verb. A word behind -- is data even if it starts with a dash.\n"
+      "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n\n"
+      "A store is memory: or file:DIRECTORY, with options behind a question mark, joined by &:\n";
+  for (const OptionHelp& option : option_help()) {
+    text += "  " + option.name + "=" + option.default_value + "\n      " + option.help + " " + option.form + ".\n";
+  }
+  return text + "\n" + std::string(exit_code_help());
+}
+
+void add_settings(CLI::App& app, Settings& settings, Place place) {
+  Arguments arguments(app);
+  if (place == Place::command_line) {
+    arguments.text("--store", settings.store, "URL",
+                   "The store to work on (default $TUSKV_STORE or file:./tuskv-data)");
+    arguments.duration("--timeout", settings.timeout, "Deadline of every call (default 5s)");
+  }
+  arguments.text("--namespace", settings.name_space, "NAME", "Work on the keys of this namespace");
+  arguments.flag("--json", settings.json, "Print JSON; bytes that are not UTF-8 as {\"base64\": \"...\"}");
+  arguments.flag("--raw", settings.raw, "Print control characters on a terminal too");
+}
+
+/// All verbs with their arguments, and the action of each.
+class Program final {
+ public:
+  Program(Settings& settings, Place place, const std::vector<std::string>& words)
+      : app_("A key-value store in a directory or in memory", place == Place::shell ? "" : "tuskv") {
+    app_.require_subcommand(0, 1);
+    app_.get_formatter()->column_width(26);
+    app_.get_formatter()->label("SUBCOMMAND", "VERB");
+    app_.footer(footer);
+    app_.add_flag("--version", version_, "Print the version");
+    add_settings(app_, settings, place);
+    add_verbs(place, words);
+    CLI::App* help = app_.add_subcommand("help", "Explain a verb")->group(kOther)->fallthrough();
+    Arguments(*help).word("VERB", help_topic_, "The verb");
+    help_ = help;
+    version_verb_ = app_.add_subcommand("version", "Print the version")->group(kOther)->fallthrough();
+  }
+
+  Action parse(const std::vector<std::string>& words) {
+    std::vector<std::string> reversed = shielded(words);
+    std::reverse(reversed.begin(), reversed.end());  // as the library wants it
+    try {
+      app_.parse(std::move(reversed));
+    } catch (const CLI::CallForHelp&) {
+      return print(parsed_verb() == nullptr ? program_help() : help_of(*parsed_verb()));
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(error.what());
+    }
+    return action();
+  }
+
+ private:
+  void add_verbs(Place place, const std::vector<std::string>& words) {
+    // Declaring all verbs takes longer than running one; a line of the shell begins with the one it wants.
+    const auto wanted = std::find_if(kVerbs.begin(), kVerbs.end(), [&](const Verb& verb) {
+      return place == Place::shell && !words.empty() && words.front() == verb.name;
+    });
+    for (const Verb& verb : kVerbs) {
+      if (place == Place::shell && verb.add == add_shell) continue;
+      if (wanted != kVerbs.end() && wanted->name != verb.name) continue;
+      CLI::App* app = app_.add_subcommand(verb.name, verb.summary)->group(verb.group)->fallthrough();
+      app->footer(std::string());
+      Arguments arguments(*app);
+      actions_.emplace_back(app, verb.add(arguments));
+    }
+  }
+
+  CLI::App* parsed_verb() {
+    const auto parsed = app_.get_subcommands();
+    return parsed.empty() ? nullptr : parsed.front();
+  }
+
+  std::string program_help() {
+    // App::help() would be that of the verb that was parsed.
+    return app_.get_formatter()->make_help(&app_, app_.get_name(), CLI::AppFormatMode::Normal);
+  }
+
+  std::string help_of(CLI::App& verb) {
+    std::string text = verb.help(app_.get_name());
+    if (!app_.get_name().empty())
+      text += "Options of every verb: --store --timeout --namespace --json --raw (tuskv --help)\n";
+    return text;
+  }
+
+  Action action() {
+    CLI::App* const verb = parsed_verb();
+    if (version_ || (verb != nullptr && verb == version_verb_)) return print_version;
+    if (verb == nullptr) throw UsageError("a verb is missing; see tuskv --help");
+    if (verb == help_) return help_action();
+    const auto found = std::find_if(actions_.begin(), actions_.end(), [&](auto& each) { return each.first == verb; });
+    return found->second;
+  }
+
+  Action help_action() {
+    if (!help_topic_) return print(program_help());
+    for (auto& [verb, action] : actions_) {
+      if (verb->get_name() == *help_topic_) return print(help_of(*verb));
+    }
+    throw UsageError("no verb \"" + *help_topic_ + "\"; see tuskv --help");
+  }
+
+  static Action print(std::string text) {
+    return [text = std::move(text)](Call& call) {
+      call.output.text(text);
+      return ExitCode::done;
+    };
+  }
+
+  static ExitCode print_version(Call& call) {
+    if (call.settings.json) {
+      call.output.json({{"version", TUSKV_VERSION}});
+    } else {
+      call.output.line("tuskv " TUSKV_VERSION);
+    }
+    return ExitCode::done;
+  }
+
+  CLI::App app_;
+  std::vector<std::pair<CLI::App*, Action>> actions_;
+  CLI::App* help_ = nullptr;
+  CLI::App* version_verb_ = nullptr;
+  std::optional<std::string> help_topic_;
+  bool version_ = false;
+};
+
+}  // namespace
+
+Store Call::store(Access access) const {
+  const Store root = session.store(access);
+  return settings.name_space.empty() ? root : root.with_namespace(settings.name_space);
+}
+
+void Call::require_standard_input() const {
+  if (caller == Caller::program) return;
+  throw UsageError("inside the shell, standard input is not at hand for a verb: name a file, or give the value");
+}
+
+ExitCode Call::answer(bool done) const {
+  if (settings.json) {
+    output.json({{"done", done}});
+  } else if (caller == Caller::person) {
+    output.line(done ? "OK" : "no");
+  }
+  return done ? ExitCode::done : ExitCode::no;
+}
+
+Invocation parse(const std::vector<std::string>& words, const Settings& defaults, Place place) {
+  const auto settings = std::make_shared<Settings>(defaults);
+  Program program(*settings, place, words);
+  Action action = program.parse(words);
+  return {.settings = settings, .action = std::move(action)};
+}
+
+int run(const Invocation& invocation, Session& session, Output& output, Caller caller) {
+  try {
+    const Settings& settings = *invocation.settings;
+    output.escape(!settings.raw);
+    Call call{.session = session, .settings = settings, .output = output, .caller = caller};
+    const ExitCode code = invocation.action(call);
+    output.flush();
+    return static_cast<int>(code);
+  } catch (...) {
+    const int code = report_current_exception();
+    try {
+      output.flush();  // what was found before the failure
+    } catch (const std::exception&) {
+      return code;
+    }
+    return code;
+  }
+}
+
+std::vector<std::string_view> verb_names() {
+  std::vector<std::string_view> names;
+  for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
+  names.emplace_back("help");
+  names.emplace_back("version");
+  return names;
+}
+
+}  // namespace tuskv::cli

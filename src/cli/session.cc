@@ -1,0 +1,51 @@
+#include "cli/session.h"
+
+#include <utility>
+
+#include "cli/exit_code.h"
+#include "tuskv/maintenance.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+void report_event(void*, const Event& event) {
+  // Recoveries and snapshots that went well are in `stats`.
+  const bool failed = event.kind == Event::Kind::snapshot_failed || event.kind == Event::Kind::sync_failed ||
+                      event.kind == Event::Kind::sweep_failed;
+  if (failed) complain("warning: " + std::string(event.message));
+}
+
+}  // namespace
+
+Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::move(url)), timeout_(timeout) {}
+
+Store Session::store(Access access) {
+  if (store_) return *store_;
+  Options options;
+  options.create = access == Access::write;
+  options.on_event = report_event;
+  if (timeout_) options.timeout = *timeout_;
+  Store store = Store::open(url_, options);
+  // The option loses against a timeout in the URL; the user's --timeout wins.
+  store_ = timeout_ ? store.with_timeout(*timeout_) : store;
+  return *store_;
+}
+
+std::string Session::directory() const { return directory_of(url_); }
+
+void Session::close() {
+  if (!store_) return;
+  const Store store = *std::exchange(store_, std::nullopt);
+  store.close();
+}
+
+std::string directory_named(const std::string& url_or_path) {
+  try {
+    return directory_of(url_or_path);
+  } catch (const Error&) {
+    return url_or_path;
+  }
+}
+
+}  // namespace tuskv::cli

@@ -1,0 +1,35 @@
+// The store a run of the program works on: opened when the first verb needs it, closed at the end with its errors seen.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tuskv/store.h"
+
+namespace tuskv::cli {
+
+/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report.
+enum class Access { read, write };
+
+class Session final {
+ public:
+  Session(std::string url, std::optional<Duration> timeout);
+
+  /// The store, opened at the first call.
+  Store store(Access access);
+  const std::string& url() const noexcept { return url_; }
+  /// The directory of a `file:` URL; a Config error for any other.
+  std::string directory() const;
+  /// Closes the store if it is open; the next call of store() opens it again.
+  void close();
+
+ private:
+  std::string url_;
+  std::optional<Duration> timeout_;
+  std::optional<Store> store_;
+};
+
+/// The directory of a `file:` URL, or the text as it is when it is no such URL.
+std::string directory_named(const std::string& url_or_path);
+
+}  // namespace tuskv::cli

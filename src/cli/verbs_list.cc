@@ -1,0 +1,156 @@
+// Verbs that list: entries, namespaces, what the store knows of itself.
+#include <algorithm>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/interrupt.h"
+#include "cli/limits.h"
+#include "cli/output.h"
+#include "cli/time_text.h"
+#include "cli/verbs.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+const char* name_of(Durability durability) {
+  switch (durability) {
+    case Durability::durable: return "durable";
+    case Durability::relaxed: return "relaxed";
+    case Durability::unlogged: return "unlogged";
+  }
+  return "durable";
+}
+
+Json json_of_stats(const Stats& stats) {
+  Json document = {{"engine", stats.engine},
+                   {"durability", name_of(stats.durability)},
+                   {"entries", stats.entries},
+                   {"expired", stats.expired},
+                   {"key_bytes", stats.key_bytes},
+                   {"value_bytes", stats.value_bytes},
+                   {"value_bytes_max", stats.value_bytes_max},
+                   {"memory_bytes", stats.memory_bytes},
+                   {"sequence", stats.sequence},
+                   {"synced_sequence", stats.synced_sequence},
+                   {"syncs", stats.syncs},
+                   {"log_bytes", stats.log_bytes},
+                   {"log_segments", stats.log_segments},
+                   {"snapshots", stats.snapshots},
+                   {"snapshot_failures", stats.snapshot_failures},
+                   {"newest_snapshot", nullptr},
+                   {"recovered_records", stats.recovered_records},
+                   {"recovered_torn_bytes", stats.recovered_torn_bytes},
+                   {"swept", stats.swept},
+                   {"conflicts", stats.conflicts}};
+  if (stats.newest_snapshot) document["newest_snapshot"] = stats.newest_snapshot->ordinal;
+  return document;
+}
+
+struct ScanArguments {
+  std::string prefix;
+  std::string glob;
+  std::string after;
+  std::optional<std::uint64_t> limit;
+  bool reverse = false;
+  bool keys_only = false;
+};
+
+void print_entry(Call& call, const Entry& entry, bool keys_only) {
+  if (call.settings.json) {
+    call.output.json(json_of_entry(entry, {}, !keys_only));
+    return;
+  }
+  call.output.value(entry.key, false);
+  if (!keys_only) {
+    call.output.text("\t");
+    call.output.value(entry.value, false);
+  }
+  call.output.text("\n");
+}
+
+}  // namespace
+
+Action add_scan(Arguments& arguments) {
+  const auto options = std::make_shared<ScanArguments>();
+  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
+  arguments.text("--glob", options->glob, "G",
+                 "Only keys that match: * any run, ? one byte, \\ takes the next literally");
+  arguments.text("--after", options->after, "K", "Start behind the key K (before it with --reverse)");
+  arguments.number("--limit", options->limit, 1, UINT64_MAX, "Print at most so many entries (default all)");
+  arguments.flag("--reverse", options->reverse, "From the last key to the first");
+  arguments.flag("--keys-only", options->keys_only, "Print keys without values");
+  return [options](Call& call) {
+    const Store store = call.store(Access::read);
+    const std::uint64_t limit = options->limit.value_or(UINT64_MAX);
+    std::uint64_t printed = 0;
+    const ScanOptions scan = {.prefix = options->prefix,
+                              .glob = options->glob,
+                              .after = options->after,
+                              .limit = static_cast<std::size_t>(std::min<std::uint64_t>(limit, kPageEntries)),
+                              .reverse = options->reverse,
+                              .keys_only = options->keys_only};
+    for (const Entry& entry : store.entries(scan)) {
+      stop_when_interrupted();
+      print_entry(call, entry, options->keys_only);
+      if (++printed == limit) break;
+    }
+    return ExitCode::done;
+  };
+}
+
+Action add_count(Arguments& arguments) {
+  const auto options = std::make_shared<ScanArguments>();
+  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
+  arguments.text("--glob", options->glob, "G",
+                 "Only keys that match: * any run, ? one byte, \\ takes the next literally");
+  return [options](Call& call) {
+    const std::uint64_t count = call.store(Access::read).count({.prefix = options->prefix, .glob = options->glob});
+    if (call.settings.json) {
+      call.output.json({{"count", count}});
+    } else {
+      call.output.line(std::to_string(count));
+    }
+    return ExitCode::done;
+  };
+}
+
+Action add_namespaces(Arguments&) {
+  return [](Call& call) {
+    const auto names = call.session.store(Access::read).namespaces();
+    Json document = Json::array();
+    for (const std::string& name : names) {
+      if (call.settings.json) {
+        document.push_back(json_of_bytes(name));
+      } else {
+        call.output.value(name, false);
+        call.output.text("\n");
+      }
+    }
+    if (call.settings.json) call.output.json(document);
+    return ExitCode::done;
+  };
+}
+
+Action add_stats(Arguments&) {
+  return [](Call& call) {
+    const Json document = json_of_stats(call.session.store(Access::read).stats());
+    if (call.settings.json) {
+      call.output.json(document);
+      return ExitCode::done;
+    }
+    for (const auto& [name, value] : document.items()) {
+      std::string line = name;
+      line.resize(22, ' ');
+      line += value.is_string() ? value.get<std::string>() : value.is_null() ? "none" : value.dump();
+      if (name.ends_with("_bytes") || name.ends_with("_bytes_max")) {
+        line += " (" + size_text(value.get<std::uint64_t>()) + ")";
+      }
+      call.output.line(line);
+    }
+    return ExitCode::done;
+  };
+}
+
+}  // namespace tuskv::cli
