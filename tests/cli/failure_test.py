@@ -1,0 +1,169 @@
+"""Exit codes, and what is said on stderr."""
+import os
+import resource
+import signal
+import subprocess
+import unittest
+
+from tool import BINARY, ToolTest
+
+
+class FailureTest(ToolTest):
+    def test_usage(self):
+        for words in ((), ("no-such-verb",), ("get",), ("get", "a", "b"), ("get", "a", "--no-such-option"), ("set", "k"),
+                      ("set", "k", "v", "-x"), ("set", "k", "v", "--ttl"), ("set", "k", "v", "--ttl", "1y"),
+                      ("set", "k", "v", "--ttl", "1s", "--keep-ttl"), ("set", "k", "v", "--nx", "--xx"),
+                      ("set", "k", "v", "--at", "tomorrow"), ("set", "k", "v", "--at", "2030-02-30T00:00:00Z"),
+                      ("set", "k", "v", "--at", "2030-01-01T00:00:00"), ("scan", "--limit", "0"), ("scan", "extra"),
+                      ("scan", "--limit", "-1"), ("count", "--limit", "3"), ("help", "no-such-verb"), ("bench", "fly"),
+                      ("snapshots", "prune"), ("snapshots", "prune", "x"), ("snapshots", "list", "3"),
+                      ("--timeout", "soon", "stats"), ("--store", "nonsense", "stats"), ("find", "x"),
+                      ("--store", "file:./d?no_such_option=1", "set", "k", "v"), ("--store", "memory:", "check")):
+            self.refusal(*words, code=2)
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_arguments_the_library_refuses(self):
+        self.refusal("set", "", "v", code=2)
+        self.refusal("set", "k" * 1025, "v", code=2)
+        self.refusal("set", "k", "v", "--ttl", "0", code=2)
+        self.refusal("set", "k", "12345", "--store", "file:./d?max_value_bytes=4", code=2)
+        self.refusal("set", "k", "v", "--namespace", "n" * 300, code=2)
+
+    def test_a_read_makes_no_store(self):
+        for words in (("get", "k"), ("scan",), ("stats",), ("export",), ("ttl", "k"), ("namespaces",), ("check",)):
+            self.refusal(*words, code=2)
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_a_store_that_is_open_elsewhere(self):
+        holder = self.start("import", "--acknowledge", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder.stdin.write(b'{"key":"k","value":"v"}\n')
+        holder.stdin.flush()
+        self.assertEqual(holder.stdout.readline(), b"1\n")
+        self.assertIn(str(holder.pid), self.refusal("get", "k", code=3))
+        self.refusal("check", code=3)
+        holder.communicate()
+        self.assertEqual(self.text("get", "k"), "v\n")
+
+    def test_messages_carry_no_control_characters(self):
+        self.assertIn("\\x1b", self.refusal("help", "\x1b[31m", code=2))
+        self.refusal("get", "a\nb", "c\nd", code=2)
+
+    def test_help(self):
+        text = self.text("--help")
+        for needed in ("get", "snapshots", "Exit codes:", "durability=", "TUSKV_STORE"):
+            self.assertIn(needed, text)
+        self.assertEqual(self.text("help"), text)
+        self.assertIn("--keep-ttl", self.text("set", "--help"))
+        self.assertEqual(self.text("help", "set"), self.text("set", "-h"))
+
+    def test_version(self):
+        self.assertRegex(self.text("version"), r"^tuskv \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.text("--version"), self.text("version"))
+        self.assertEqual(self.json("version")["version"], self.text("version").split()[1])
+
+    def test_a_reader_that_leaves_is_no_error(self):
+        self.tuskv("import", "--format", "tsv", stdin="".join(f"key{i}\t{'v' * 100}\n" for i in range(5000)))
+        process = self.start("scan", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.stderr.read(), b"")
+        process.stderr.close()
+        self.assertEqual(process.wait(), 128 + signal.SIGPIPE)
+
+    def test_stdout_that_cannot_be_written(self):
+        self.tuskv("set", "k", "v")
+        with open("/dev/full", "wb") as full:
+            process = self.start("get", "k", stdout=full, stderr=subprocess.PIPE)
+            self.assertIn(b"standard output", process.communicate()[1])
+            self.assertEqual(process.returncode, 9)
+        closed = subprocess.run(["bash", "-c", f'"{BINARY}" get k >&-'], cwd=self.directory, env=self.environment,
+                                stderr=subprocess.PIPE, check=False)
+        self.assertEqual(closed.returncode, 9, closed.stderr)
+
+    def test_closed_descriptors_do_not_reach_the_files_of_the_store(self):
+        self.tuskv("set", "k", "v")
+        for redirection in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            subprocess.run(["bash", "-c", f'"{BINARY}" mset a 1 b 2 {redirection}; "{BINARY}" get k {redirection}'],
+                           cwd=self.directory, env=self.environment, stderr=subprocess.DEVNULL, check=False)
+            self.tuskv("check")
+        self.assertEqual(self.text("mget", "a", "b", "k"), "1\n2\nv\n")
+
+    def test_a_file_size_limit_is_an_error_like_a_full_disk(self):
+        self.tuskv("set", "k", "v")
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        code, _, err = self.finish("set", "large", "-x", stdin=b"x" * (8 << 20), preexec_fn=limit)
+        self.assertEqual(code, 9, err)
+        self.assertEqual(self.text("get", "k"), "v\n")
+        self.tuskv("exists", "large", code=1)
+
+    def test_the_locale_changes_nothing(self):
+        self.tuskv("set", "n", "1")
+        for locale in ("C", "C.UTF-8", "de_DE.UTF-8", "tr_TR.UTF-8", "nonsense"):
+            self.environment["LC_ALL"] = locale
+            self.assertRegex(self.text("stats"), r"(?m)^entries +1$")
+            self.assertEqual(self.text("incr", "n", "1000"), self.text("get", "n"))
+
+
+class DamageTest(ToolTest):
+    def damage_a_snapshot_or_log(self):
+        """Turns bytes in the middle of the largest file."""
+        files = [os.path.join(folder, name) for folder, _, names in os.walk(self.path("tuskv-data")) for name in names]
+        largest = max(files, key=os.path.getsize)
+        with open(largest, "r+b") as file:
+            file.seek(2000)
+            content = file.read(64)
+            self.assertNotEqual(content.strip(b"\0"), b"", largest)
+            file.seek(2000)
+            file.write(bytes(byte ^ 0xFF for byte in content))
+
+    def fill(self):
+        self.tuskv("import", "--format", "tsv", "--batch", "1",
+                   stdin="".join(f"key{i}\t{'v' * 100}\n" for i in range(100)))
+
+    def test_check_of_a_sound_store(self):
+        self.fill()
+        self.assertRegex(self.text("check"), r"(?m)^damage +none$")
+        document = self.json("check")
+        self.assertEqual((document["entries"], document["damage"]), (100, []))
+        self.assertEqual(self.json("check", "./tuskv-data"), document)
+        self.assertEqual(self.json("repair")["changed"], False)
+
+    def test_damage_is_found_reported_and_repaired(self):
+        self.fill()
+        self.damage_a_snapshot_or_log()
+        self.refusal("get", "key1", code=6)
+        self.assertRegex(self.text("check", code=6), r"(?m)^damage +.+, offset \d+: ")
+        damage = self.json("check", code=6)["damage"]
+        self.assertTrue(damage and damage[0]["file"] and damage[0]["what"])
+        report = self.json("repair")
+        self.assertTrue(report["changed"] and os.path.isdir(os.path.join(self.directory, report["backup"])), report)
+        self.tuskv("check")
+        self.assertEqual(int(self.text("count")), report["entries_kept"])
+        self.assertGreater(report["entries_kept"], 50)
+
+
+class SnapshotTest(ToolTest):
+    def test_take_list_restore_and_prune(self):
+        self.tuskv("set", "k", "old", "--store", "file:./tuskv-data?keep_snapshots=10")
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?keep_snapshots=10"
+        taken = self.json("snapshots", "take")
+        self.assertEqual(taken["entries"], 1)
+        self.tuskv("set", "k", "new")
+        self.tuskv("snapshots", "take")
+        listed = self.json("snapshots")
+        self.assertIn(taken["ordinal"], [each["ordinal"] for each in listed])
+        self.assertEqual(len(self.lines("snapshots", "list")), len(listed))
+        self.tuskv("snapshots", "restore", str(taken["ordinal"]))
+        self.assertEqual(self.text("get", "k"), "old\n")
+        before = len(self.json("snapshots"))
+        removed = int(self.text("snapshots", "prune", "0"))
+        self.assertEqual((removed, len(self.json("snapshots"))), (before - 1, 1))
+        self.assertEqual(self.text("get", "k"), "old\n")
+        self.refusal("snapshots", "restore", "999999", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,83 @@
+"""Verbs that list, and those on the store as a whole."""
+import json
+import time
+import unittest
+
+from tool import ToolTest
+
+
+class ListTest(ToolTest):
+    def fill(self):
+        self.tuskv("mset", "a", "1", "b:1", "2", "b:2", "3", "b:10", "4", "c", "5")
+
+    def test_scan(self):
+        self.fill()
+        self.assertEqual(self.text("scan"), "a\t1\nb:1\t2\nb:10\t4\nb:2\t3\nc\t5\n")
+        self.assertEqual(self.text("scan", "--prefix", "b:"), "b:1\t2\nb:10\t4\nb:2\t3\n")
+        self.assertEqual(self.text("scan", "--glob", "b:?"), "b:1\t2\nb:2\t3\n")
+        self.assertEqual(self.text("scan", "--after", "b:10", "--keys-only"), "b:2\nc\n")
+        self.assertEqual(self.text("scan", "--limit", "2", "--keys-only"), "a\nb:1\n")
+        self.assertEqual(self.text("scan", "--reverse", "--keys-only", "--limit", "2"), "c\nb:2\n")
+        self.assertEqual(self.text("scan", "--reverse", "--after", "b:1", "--keys-only"), "a\n")
+        self.assertEqual(self.text("scan", "--prefix", "none"), "")
+
+    def test_scan_of_more_than_a_page(self):
+        lines = "".join(f"key{i:05}\tvalue {i}\n" for i in range(3000))
+        self.tuskv("import", "--format", "tsv", stdin=lines)
+        self.assertEqual(self.text("scan"), lines)
+        self.assertEqual(len(self.lines("scan", "--limit", "1234")), 1234)
+        self.assertEqual(self.lines("scan", "--keys-only", "--reverse"), [f"key{i:05}" for i in reversed(range(3000))])
+
+    def test_scan_json_is_one_document_a_line(self):
+        self.fill()
+        self.tuskv("set", b"\xff\x00".replace(b"\x00", b"\x01"), "z", "--at", "2099-01-01T00:00:00Z")
+        documents = [json.loads(line) for line in self.lines("scan", "--json")]
+        self.assertEqual(documents[0], {"key": "a", "value": "1"})
+        self.assertEqual(documents[-1], {"key": {"base64": "/wE="}, "value": "z", "expires_at_ms": 4070908800000})
+        self.assertEqual([json.loads(line) for line in self.lines("scan", "--json", "--keys-only", "--limit", "1")],
+                         [{"key": "a"}])
+
+    def test_values_pass_raw_into_a_pipe(self):
+        self.tuskv("set", "k", "-x", stdin=b"\x1b[31mred\x07\n")
+        self.assertEqual(self.tuskv("scan"), b"k\t\x1b[31mred\x07\n\n")
+
+    def test_count(self):
+        self.fill()
+        self.assertEqual(self.text("count"), "5\n")
+        self.assertEqual(self.text("count", "--prefix", "b:"), "3\n")
+        self.assertEqual(self.json("count", "--glob", "b:1*"), {"count": 2})
+
+    def test_namespaces(self):
+        self.tuskv("set", "k", "v")
+        self.tuskv("set", "k", "v", "--namespace", "two")
+        self.tuskv("set", "k", "v", "--namespace", "one")
+        self.assertEqual(self.lines("namespaces"), ["one", "two"])
+        self.assertEqual(self.json("namespaces"), ["one", "two"])
+
+    def test_stats(self):
+        self.fill()
+        document = self.json("stats")
+        self.assertEqual((document["engine"], document["durability"], document["entries"]), ("file", "durable", 5))
+        self.assertRegex(self.text("stats"), r"(?m)^entries +5$")
+
+    def test_sweep(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?ttl_mode=manual"
+        self.tuskv("mset", "a", "1", "b", "2", "--ttl", "1ms")
+        self.tuskv("set", "c", "3")
+        time.sleep(0.05)
+        self.assertEqual(self.text("count"), "1\n")
+        script = "stats --json\nsweep --limit 1\nsweep --json\nsweep\nstats --json\n"
+        before, *removed, after = self.lines("shell", stdin=script)
+        self.assertEqual(removed, ["1", '{"removed":1}', "0"])
+        self.assertEqual((json.loads(before)["expired"], json.loads(after)["expired"]), (2, 0))
+
+    def test_the_store_comes_from_the_option_or_the_environment(self):
+        self.tuskv("set", "k", "default")
+        self.environment["TUSKV_STORE"] = "file:./other"
+        self.tuskv("set", "k", "other")
+        self.assertEqual(self.text("get", "k", "--store", "file:./tuskv-data"), "default\n")
+        self.assertEqual(self.text("get", "k"), "other\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

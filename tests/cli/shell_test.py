@@ -1,0 +1,209 @@
+"""The shell as a script reads it, and the program at a real terminal."""
+import os
+import pty
+import select
+import signal
+import stat
+import time
+import unittest
+
+from tool import BINARY, TIMEOUT_S, ToolTest
+
+
+class ScriptTest(ToolTest):
+    def test_the_same_verbs(self):
+        script = "set a 1\nget a\nincr n 5\n\n# a comment\nmget a n\n  scan --keys-only  \n--json get missing\n"
+        self.assertEqual(self.text("shell", stdin=script),
+                         '1\n5\n1\n5\na\nn\n{"key":"missing","value":null}\n')
+
+    def test_quotes(self):
+        script = ('set a "two words"\nget a\nset b \'it"s\'\nget b\nset c "\\x41\\n\\"\\\\"\nget -n c\n'
+                  "set d a\\ b\nget d\nset e ''\nget e\n")
+        self.assertEqual(self.text("shell", stdin=script), 'two words\nit"s\nA\n"\\' + "a b\n\n")
+
+    def test_an_error_does_not_end_it_and_the_first_failure_is_its_exit_code(self):
+        script = "set t text\nget none\nincr t\nno-such-verb\nset 'open\nget t\n"
+        code, out, err = self.finish("shell", stdin=script)
+        self.assertEqual((code, out), (8, b"text\n"))
+        self.assertEqual(err.count(b"tuskv: "), 3)
+        self.tuskv("shell", stdin="set t x\nget none\nexit\nno-such-verb\n")
+
+    def test_the_namespace_of_the_shell(self):
+        self.tuskv("--namespace", "n", "shell", stdin="set a 1\nset b 2 --namespace m\n")
+        self.assertEqual(self.lines("namespaces"), ["m", "n"])
+
+    def test_what_makes_no_sense_in_it(self):
+        for line in ("shell", "set k -x", "import", "--store memory: get k", "--timeout 1s get k"):
+            code, _, err = self.finish("shell", stdin=line + "\n")
+            self.assertEqual((code, err.count(b"\n")), (2, 1), line)
+
+    def test_maintenance_between_other_verbs(self):
+        script = "set a 1\nsnapshots take\ncheck\nget a\nset a 2\nsnapshots\nget a\n"
+        self.assertRegex(self.text("shell", stdin=script), r"(?s)^\d+\n.*damage +none\n1\n.*\n2\n$")
+
+    def test_a_memory_store_lives_as_long_as_the_shell(self):
+        self.assertEqual(self.text("--store", "memory:", "shell", stdin="incr n\nincr n\n"), "1\n2\n")
+
+
+class Terminal:
+    """The program with a terminal of its own for stdin, stdout and stderr."""
+
+    def __init__(self, test, *words):
+        self.screen = b""
+        self.pid, self.descriptor = pty.fork()
+        if self.pid == 0:
+            os.chdir(test.directory)
+            os.execve(BINARY, [BINARY, *words], {**test.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"})
+        self.code = None
+
+    def expect(self, wanted):
+        """Reads until the screen holds `wanted`, and forgets what was before it."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while wanted not in self.screen:
+            if not select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise AssertionError(f"no {wanted!r} on the screen, but {self.screen!r}")
+            if not self.read():
+                raise AssertionError(f"ended without {wanted!r}; the screen holds {self.screen!r}")
+        before, _, self.screen = self.screen.partition(wanted)
+        return before
+
+    def read(self):
+        try:
+            data = os.read(self.descriptor, 65536)
+        except OSError:
+            data = b""
+        self.screen += data
+        return data
+
+    def type(self, text):
+        os.write(self.descriptor, text.encode())
+
+    def finish(self):
+        """The exit code, once it has ended by itself; the rest of the screen."""
+        while self.read():
+            pass
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.descriptor)
+        return self.code, self.screen
+
+
+class TerminalTest(ToolTest):
+    def at_terminal(self, *words):
+        code, screen = Terminal(self, *words).finish()
+        return code, screen.replace(b"\r\n", b"\n")
+
+    def test_control_characters_are_escaped(self):
+        self.tuskv("set", "k", "-x", stdin=b"\x1b[31mred\x07 \xc2\x9b1m \xff ok\xc3\xbc\n2")
+        self.assertEqual(self.at_terminal("get", "k"),
+                         (0, b"\\x1b[31mred\\x07 \\xc2\\x9b1m \\xff ok\xc3\xbc\n2\n"))
+        self.assertIn(b"\x1b[31mred", self.at_terminal("get", "k", "--raw")[1])
+        self.tuskv("set", "a\tb\n", "x")
+        self.assertIn(b"a\\tb\\n\tx\n", self.at_terminal("scan")[1])
+        self.assertNotIn(b"\x1b", self.at_terminal("get", "k", "--json")[1])
+
+    def test_a_missing_value_is_shown(self):
+        self.tuskv("set", "k", "v")
+        self.assertEqual(self.at_terminal("get", "none"), (1, b"(nil)\n"))
+        self.assertEqual(self.at_terminal("mget", "none", "k"), (1, b"(nil)\nv\n"))
+
+    def test_a_progress_bar_only_at_a_terminal(self):
+        self.write("entries", "".join(f"key{i}\t{'v' * 100}\n" for i in range(20_000)))
+        code, screen = self.at_terminal("import", "--format", "tsv", "entries")
+        self.assertEqual(code, 0)
+        self.assertRegex(screen, rb"imported \d+ entries \[#* *\] \d+%")
+        self.assertTrue(screen.endswith(b"20000\n"), screen[-100:])
+        self.assertRegex(self.at_terminal("copy", "file:./tuskv-data", "file:./b")[1], rb"copied \d+ entries \[")
+        self.assertEqual(self.text("copy", "file:./tuskv-data", "file:./c"), "copied 20000 entries, 0 namespaces\n")
+
+    def test_the_shell_at_a_terminal(self):
+        terminal = Terminal(self, "shell")
+        terminal.expect(b"tuskv> ")
+        terminal.type("set greeting hello\n")
+        terminal.expect(b"OK")
+        terminal.type("get missing\n")
+        terminal.expect(b"(nil)")
+        terminal.type("incr greeting\n")
+        terminal.expect(b"tuskv: ")
+        terminal.expect(b"tuskv> ")
+        terminal.type("get greeting\n")
+        terminal.expect(b"hello")
+        terminal.type("exit\n")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_completion_of_verbs_and_keys(self):
+        self.tuskv("mset", "user:alice", "1", "user:bob", "2", "odd key", "3")
+        terminal = Terminal(self, "shell")
+        terminal.expect(b"tuskv> ")
+        terminal.type("sna\t")
+        terminal.expect(b"snapshots ")
+        terminal.type("\x15ge")
+        terminal.type("\t")
+        terminal.expect(b"get")
+        terminal.type("\x15get us\t")
+        terminal.expect(b"user:")
+        terminal.type("\t")
+        terminal.expect(b"user:alice")
+        terminal.expect(b"user:bob")
+        terminal.type("b\t\n")
+        terminal.expect(b"\n2\r\n")
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_history_holds_no_values_and_is_its_owners_alone(self):
+        terminal = Terminal(self, "shell")
+        terminal.expect(b"tuskv> ")
+        for line in ("set token secret-1", "  mset token secret-2", "getset token secret-3", "cas token secret-3 secret-4",
+                     "--json set token secret-5", "get token"):
+            terminal.type(line + "\n")
+            terminal.expect(b"tuskv> ")
+        terminal.type("\x1b[A")
+        terminal.expect(b"get token")
+        terminal.type("\x15exit\n")
+        terminal.finish()
+        history = self.read(".tuskv_history")
+        self.assertIn(b"get", history)
+        self.assertNotIn(b"secret", history)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path(".tuskv_history")).st_mode), 0o600)
+        again = Terminal(self, "shell")
+        again.expect(b"tuskv> ")
+        again.type("\x1b[A\x1b[A")
+        again.expect(b"get token")
+        again.type("\x15exit\n")
+        again.finish()
+
+    def test_an_interrupt_drops_the_line_and_not_the_shell(self):
+        terminal = Terminal(self, "shell")
+        terminal.expect(b"tuskv> ")
+        terminal.type("del --all --yes\x03")
+        terminal.expect(b"tuskv> ")
+        terminal.type("incr n\n")
+        terminal.expect(b"\n1\r\n")
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_an_interrupt_ends_a_long_verb(self):
+        terminal = Terminal(self, "bench", "set", "--seconds", "60", "--keys", "10")
+        terminal.expect(b"workload")
+        terminal.type("\x03")
+        code, _ = terminal.finish()
+        self.assertEqual(code, 128 + signal.SIGINT)
+        self.assertEqual(self.text("namespaces"), "")
+
+
+class BenchTest(ToolTest):
+    def test_it_measures_and_leaves_nothing_behind(self):
+        self.tuskv("set", "mine", "stays")
+        options = ("bench", "--seconds", "1", "--keys", "100", "--threads", "2", "--value-size", "10")
+        text = self.lines(*options)
+        self.assertEqual([line.split()[0] for line in text], ["workload", "set", "get", "mixed"])
+        row = self.json(*options, "mixed")
+        self.assertEqual((row["workload"], row["threads"], row["value_bytes"]), ("mixed", 2, 10))
+        self.assertGreater(row["operations"], 0)
+        self.assertLessEqual(row["p50_us"], row["p99_us"])
+        self.assertLessEqual(row["p99_us"], row["max_us"])
+        self.assertEqual(self.text("namespaces"), "")
+        self.assertEqual(self.text("scan"), "mine\tstays\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,192 @@
+"""import, export and copy."""
+import base64
+import json
+import os
+import signal
+import stat
+import subprocess
+import unittest
+
+from tool import ToolTest
+
+FAR_MS = 4_070_908_800_123
+
+
+def record(key, value, **fields):
+    return json.dumps({"key": key, "value": value, **fields}) + "\n"
+
+
+class ImportTest(ToolTest):
+    def test_every_field(self):
+        lines = (record("a", "1") + "\n" + record({"base64": base64.b64encode(b"\xff\0").decode()}, {"base64": "AAE="}) +
+                 record("t", "2", expires_at_ms=FAR_MS, namespace="n"))
+        self.assertEqual(self.text("import", stdin=lines), "3\n")
+        self.assertEqual(self.text("get", "a"), "1\n")
+        self.assertEqual(self.json("get", "t", "--namespace", "n")["expires_at_ms"], FAR_MS)
+        self.assertEqual(self.tuskv("export").splitlines()[1], b'{"key":{"base64":"/wA="},"value":"\\u0000\\u0001"}')
+
+    def test_from_a_file_without_a_last_newline(self):
+        path = self.write("entries", record("a", "1").rstrip())
+        self.assertEqual(self.json("import", path), {"imported": 1, "bad_lines": 0})
+
+    def test_an_expiry_that_has_passed_removes(self):
+        self.tuskv("set", "k", "old")
+        self.tuskv("import", stdin=record("k", "v", expires_at_ms=1))
+        self.tuskv("exists", "k", code=1)
+
+    def test_a_bad_line_is_named_and_what_came_before_is_kept(self):
+        bad = ["{", "[]", '{"key": "k"}', '{"key": "k", "value": 1}', '{"key": "k", "value": {"base64": "?"}}',
+               '{"key": "k", "value": "v", "expires_at_ms": "soon"}', '{"key": "k", "value": "v", "ttl": 3}',
+               '{"key": "k", "value": "v", "expires_at_ms": 1e300}', "[" * 100_000, '"\xff']
+        for line in bad:
+            code, out, err = self.finish("import", stdin=(record("a", "1") + line + "\n" + record("z", "1")))
+            self.assertEqual((code, out), (2, b"1\n"), line)
+            self.assertTrue(err.startswith(b"tuskv: standard input, line 2: "), err)
+            self.assertEqual(err.count(b"\n"), 1)
+        self.tuskv("exists", "z", code=1)
+
+    def test_keep_going(self):
+        lines = record("a", "1") + "bad\n" + record("b", "2") + "worse\n"
+        code, out, err = self.finish("import", "--keep-going", stdin=lines)
+        self.assertEqual((code, out), (2, b"2\n"))
+        self.assertIn(b"line 2:", err)
+        self.assertIn(b"line 4:", err)
+
+    def test_acknowledge_and_skip(self):
+        lines = "".join(record(f"k{i}", "v") for i in range(1, 26))
+        self.assertEqual(self.lines("import", "--batch", "10", "--acknowledge", stdin=lines), ["10", "20", "25"])
+        self.tuskv("del", "--all", "--yes")
+        self.assertEqual(self.lines("import", "--skip", "20", "--acknowledge", stdin=lines), ["25"])
+        self.assertEqual(self.text("count"), "5\n")
+
+    def test_a_slow_pipe_is_acknowledged_line_by_line(self):
+        process = self.start("import", "--acknowledge", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for number in range(1, 4):
+            process.stdin.write(record(f"k{number}", "v").encode())
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"%d\n" % number)
+        process.stdin.close()
+        process.stdout.close()
+        self.assertEqual(process.wait(), 0)
+
+    def test_what_was_acknowledged_outlives_a_kill(self):
+        process = self.start("import", "--format", "tsv", "--acknowledge", "--batch", "50", stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+        lines = "".join(f"k{i}\t{i}\n" for i in range(1, 20_001)).encode()
+        process.stdin.write(lines[:len(lines) // 2])
+        acknowledged = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0].splitlines()
+        acknowledged = int(rest[-1]) if rest else acknowledged
+        found = dict(line.split("\t") for line in self.lines("scan"))
+        for number in range(1, acknowledged + 1):
+            self.assertEqual(found.get(f"k{number}"), str(number))
+
+    def test_an_interrupt_keeps_what_was_read(self):
+        process = self.start("import", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(record("a", "1").encode())
+        process.stdin.flush()
+        while not os.path.exists(self.path("tuskv-data")):
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        self.assertEqual(process.returncode, 128 + signal.SIGINT)
+
+    def test_tsv(self):
+        self.tuskv("import", "--format", "tsv", "--prefix", "p:", stdin="a\t1\tmore\n\nb\t\n")
+        self.assertEqual(self.text("scan"), "p:a\t1\tmore\np:b\t\n")
+        self.assertIn("line 1: no tab", self.finish("import", "--format", "tsv", stdin="a 1\n")[2].decode())
+
+    def test_json_documents(self):
+        path = self.write("list.json", json.dumps({"3166-1": [{"alpha_2": "AW", "name": "Aruba"},
+                                                               {"alpha_2": "AF", "name": "Afghanistan"}]}))
+        options = ("--format", "json", "--pointer", "/3166-1", "--key", "alpha_2", "--prefix", "country:")
+        self.assertEqual(self.text("import", path, *options), "2\n")
+        self.assertEqual(json.loads(self.text("get", "country:AW")), {"alpha_2": "AW", "name": "Aruba"})
+        self.tuskv("import", path, *options, "--value", "name")
+        self.assertEqual(self.text("get", "country:AF"), "Afghanistan\n")
+        self.tuskv("import", "--format", "json", stdin='{"x": "text", "y": 1.5, "z": [null]}')
+        self.assertEqual(self.lines("mget", "x", "y", "z"), ["text", "1.5", "[null]"])
+
+    def test_json_documents_that_do_not_fit(self):
+        for document, options in (("{", ()), ("[]", ()), ("{}", ("--key", "k")), ("{}", ("--pointer", "/x")),
+                                  ("{}", ("--pointer", "x")), ("[" * 100_000, ())):
+            self.refusal("import", "--format", "json", *options, stdin=document, code=2)
+        code, out, err = self.finish("import", "--format", "json", "--key", "k", stdin='[{"k": "a"}, {"q": 1}, 3]')
+        self.assertEqual((code, out), (2, b"1\n"))
+        self.assertIn(b'entry 2: no field "k"', err)
+
+    def test_usage(self):
+        self.refusal("import", "--format", "xml", code=2)
+        self.refusal("import", "--key", "k", code=2)
+        self.refusal("import", "--batch", "0", code=2)
+        self.assertIn("no-such-file", self.refusal("import", "no-such-file", code=2))
+        self.refusal("import", ".", code=2)
+
+
+class ExportTest(ToolTest):
+    def fill(self):
+        self.tuskv("set", "plain", "text")
+        self.tuskv("set", "ttl", "v", "--at", "2099-01-01T00:00:00.123Z")
+        self.tuskv("set", b"\xfe\x80", "-x", stdin=bytes(range(256)))
+        self.tuskv("set", "k", "n\u00fc", "--namespace", "n")
+        self.tuskv("set", "k", "deep", "--namespace", "n/m")
+
+    def test_round_trip(self):
+        self.fill()
+        exported = self.tuskv("export")
+        self.assertEqual(len(exported.splitlines()), 5)
+        self.assertEqual(self.tuskv("import", "--store", "file:./copy", stdin=exported), b"5\n")
+        self.assertEqual(self.tuskv("export", "--store", "file:./copy"), exported)
+        self.assertEqual(self.json("get", "ttl", "--store", "file:./copy")["expires_at_ms"], FAR_MS)
+
+    def test_of_one_namespace(self):
+        self.fill()
+        exported = self.text("export", "--namespace", "n")
+        self.assertEqual(json.loads(exported), {"key": "k", "value": "n\u00fc"})
+        self.tuskv("import", "--namespace", "new", stdin=exported)
+        self.assertEqual(self.text("get", "k", "--namespace", "new"), "n\u00fc\n")
+
+    def test_into_a_file(self):
+        self.fill()
+        self.assertEqual(self.text("export", "entries"), "5\n")
+        self.assertEqual(self.read("entries"), self.tuskv("export"))
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("entries")).st_mode), 0o600)
+        self.assertFalse(os.path.exists(self.path("entries.partial")))
+        self.refusal("export", "no/such/place", code=9)
+
+    def test_of_nothing(self):
+        self.refusal("export", code=2)
+        self.tuskv("incr", "n")
+        self.tuskv("del", "n")
+        self.assertEqual(self.tuskv("export"), b"")
+
+
+class CopyTest(ToolTest):
+    def test_everything_is_copied(self):
+        ExportTest.fill(self)
+        self.tuskv("set", "extra", "stays", "--store", "file:./b")
+        self.assertEqual(self.text("copy", "file:./tuskv-data", "file:./b"), "copied 5 entries, 2 namespaces\n")
+        self.assertEqual(self.text("get", "extra", "--store", "file:./b"), "stays\n")
+        self.tuskv("del", "extra", "--store", "file:./b")
+        self.assertEqual(self.tuskv("export", "--store", "file:./b"), self.tuskv("export"))
+        self.assertEqual(self.json("copy", "file:./tuskv-data", "file:./b"), {"copied": 5, "namespaces": 2})
+
+    def test_more_than_a_batch(self):
+        lines = "".join(f"key{i}\t{'v' * 100}\n" for i in range(2500))
+        self.tuskv("import", "--format", "tsv", stdin=lines)
+        self.assertEqual(self.json("copy", "file:./tuskv-data", "file:./b")["copied"], 2500)
+        self.assertEqual(self.tuskv("export", "--store", "file:./b"), self.tuskv("export"))
+
+    def test_what_is_refused(self):
+        self.tuskv("set", "k", "v")
+        for same in ("file:./tuskv-data", "file:tuskv-data/", "file:./x/../tuskv-data?durability=relaxed",
+                     "file://" + self.path("tuskv-data")):
+            self.assertIn("same store", self.refusal("copy", "file:./tuskv-data", same, code=2))
+        self.refusal("copy", "file:./none", "file:./b", code=2)
+        self.refusal("copy", "file:./tuskv-data", code=2)
+        self.refusal("copy", "--namespace", "n", "file:./tuskv-data", "file:./b", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
