@@ -143,10 +143,12 @@ Status Log::close_once() {
 }
 
 /// A file that ends with its close record proves that everything in the log was synced, since it is cut only after that
-/// sync: recovery relies on it. So the cut itself needs no sync: without it the next opening looks more closely.
+/// sync: recovery relies on it. So the cut itself needs no sync: without it the next opening looks more closely. Seals
+/// are not records that anybody has waited for, so they are synced here.
 Status Log::close_last_segment() {
   return sync_.exclusively([this]() -> Status {
     os::MutexLock lock(append_mutex_);
+    for (const auto& sealed : std::exchange(ended_, {})) TUSKV_RETURN_IF_ERROR(sync_.sync_file(*sealed->file));
     if (current_ == nullptr) return {};
     const std::shared_ptr<Segment> last = current_;
     TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::close));

@@ -142,13 +142,12 @@ Result<Recovered> Recovery::run() {
   Result<Manifest> read = read_manifest(file_system_, options_.directory);
   if (!read.ok()) return std::move(read).status();
   result_.manifest = std::move(read).value();
+  // The process that wrote the names we see may have died before it synced them: what is served from here on, the
+  // manifest included, must not go away with a name, and what was removed must not come back.
   if (options_.may_write) TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(options_.directory));
   keyspace_.set_hash_seed(manifest().hash_seed);
   result_.clock_high_us = std::max(manifest().clock_high_us, manifest().snapshot.taken_at_us);
 
-  // The process that wrote the names we see may have died before it synced them: what is served from here on, the
-  // manifest included, must not go away with a name, and what was removed must not come back.
-  if (options_.may_write) TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(options_.directory));
   TUSKV_RETURN_IF_ERROR(find_segments());
   Result<bool> closed = ends_as_closed();
   if (!closed.ok()) return std::move(closed).status();

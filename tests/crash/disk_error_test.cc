@@ -74,7 +74,10 @@ class FaultedRun final {
   void open() {
     const std::uint64_t met = runner_.disk().faults_met();
     const Status opened = runner_.open();
-    if (opened.ok()) return;
+    if (opened.ok()) {
+      poisoned_ = false;
+      return;
+    }
     expect_caused(opened, met);
     if (fault_.for_ever) gave_up_ = true;  // the faults end, and then it must open
   }
@@ -116,6 +119,7 @@ class FaultedRun final {
       const Status opened = runner_.open();
       EXPECT_TRUE(opened.ok()) << opened.failure().message;
       if (!opened.ok()) return;
+      poisoned_ = false;
     }
     expect_usable_or_poisoned();
     if (testing::Test::HasFailure()) return;

@@ -57,7 +57,7 @@ class CrashExplorer final {
     std::size_t least_after_process_crash = 0;
     std::size_t least_after_power_loss = 0;
     std::size_t longest = 0;
-    std::optional<std::uint64_t> exact_digest = std::nullopt;
+    std::shared_ptr<const ModelEntries> exact = nullptr;
   };
   /// How an image came to be: a chain from the workload's own disk.
   struct Crash {
@@ -78,7 +78,7 @@ class CrashExplorer final {
   void lose_power_after_reading(const SimulatedFileSystem& image, const Crash& crash, const Found& found);
   void follow_up(std::unique_ptr<Engine> engine, const SimulatedFileSystem& image, const Crash& crash,
                  const Found& found);
-  std::uint64_t write_more(Engine& engine, const Crash& crash, const Found& found);
+  ModelEntries write_more(Engine& engine, const Crash& crash, const Found& found);
   void fail(const Crash& crash, const std::string& why);
   Crash next(const Crash& before, const SimulatedFileSystem& disk, std::string_view what, CrashMode mode) const;
 

@@ -34,7 +34,17 @@ std::vector<std::string> differences(const ModelEntries& expected, const ModelEn
   return lines;
 }
 
+std::string join_first(const std::vector<std::string>& lines) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(lines.size(), kShownDifferences); ++i) text += lines[i];
+  return text;
+}
+
 }  // namespace
+
+std::string describe_differences(const ModelEntries& expected, const ModelEntries& found) {
+  return join_first(differences(expected, found));
+}
 
 History::History(Durability durability) : durability_(durability), digests_(1) {}
 
@@ -150,7 +160,7 @@ std::string History::explain(Prefixes prefixes, const ModelEntries& found, std::
                      std::to_string(prefixes.longest) + " writes (of " + std::to_string(writes_.size()) +
                      "); it is nearest to the one of " + std::to_string(nearest) + ":\n";
   if (fewest.empty()) text += "  no difference: acknowledged writes are lost, or withdrawn ones are there\n";
-  for (std::size_t i = 0; i < std::min(fewest.size(), kShownDifferences); ++i) text += fewest[i];
+  text += join_first(fewest);
   const std::size_t first = std::min(nearest, prefixes.shortest);
   for (std::size_t i = first == 0 ? 0 : first - 1; i < std::min(prefixes.longest + 1, writes_.size()); ++i) {
     if (i > first + kShownDifferences) break;

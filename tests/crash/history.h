@@ -79,4 +79,7 @@ class History final {
   std::size_t secured_ TUSKV_GUARDED_BY(mutex_) = 0;
 };
 
+/// The first few, a line each, for people.
+std::string describe_differences(const ModelEntries& expected, const ModelEntries& found);
+
 }  // namespace tuskv::test

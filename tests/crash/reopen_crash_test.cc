@@ -93,5 +93,26 @@ TEST_F(ReopenCrashTest, ASnapshotThatWasSeenStays) {
       });
 }
 
+/// A seal that nobody waits for: the snapshot that wrote it failed, and nothing was written after it.
+TEST_F(ReopenCrashTest, TheSealOfAFailedSnapshotStays) {
+  SimulatedFileSystem disk;
+  auto engine = open(disk, Durability::durable);
+  ASSERT_NE(engine, nullptr);
+  set(*engine, "before", "1");
+  disk.inject({.operation = Operation::link});
+  EXPECT_FALSE(engine->snapshot().ok());
+  EXPECT_EQ(disk.faults_met(), 1U);
+  ASSERT_TRUE(engine->close().ok());
+  engine = open(disk, Durability::durable);
+  ASSERT_NE(engine, nullptr);
+  set(*engine, "after", "2");  // the manifest now says that all older segments were synced
+  const DiskPointer found = disk.crash(CrashMode::lose_unsynced, 1);
+  engine = open(*found, Durability::durable);
+  ASSERT_NE(engine, nullptr);
+  EXPECT_EQ(read_one(*engine, "before").value(), "1");
+  EXPECT_EQ(read_one(*engine, "after").value(), "2");
+  engine.reset();
+}
+
 }  // namespace
 }  // namespace tuskv::test

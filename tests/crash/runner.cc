@@ -47,6 +47,7 @@ Status Runner::open() {
     ADD_FAILURE() << shows.message() << disk_->trace();
     return {Code::Internal, "the reopened store shows what it must not"};
   }
+  if (shown != history_.started()) newest_version_ = 0;  // versions of what was lost may be used again
   history_.adopt(shown);
   history_.set_durability(options_.options.durability);
   after_power_loss_ = false;
@@ -78,7 +79,6 @@ void Runner::replace_disk(std::unique_ptr<SimulatedFileSystem> disk, bool after_
   engine_.reset();
   disk_ = std::move(disk);
   after_power_loss_ = after_power_loss;
-  newest_version_ = 0;  // what a crash has taken back may be used again
 }
 
 void Runner::write_during_snapshot(Operation operation, const std::string& path) {
