@@ -96,8 +96,9 @@ class EmbeddedEngine final : public Engine {
   Result<std::uint64_t> commit_batch(Batch& batch);
   Result<std::uint64_t> log_record(RecordBuffer& record);
   bool reads_hold(const OptimisticTransaction& transaction);
+  static Status remember(OptimisticTransaction& transaction, const Unit& unit);
   /// Checks at one instant that the reads hold.
-  Status validate(const OptimisticTransaction& transaction);
+  Status validate(const OptimisticTransaction& transaction) TUSKV_REQUIRES_SHARED(range_erase_);
   Status conflict();
   std::uint64_t change_count() const;
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
@@ -114,6 +115,9 @@ class EmbeddedEngine final : public Engine {
   os::FileSystem& file_system_;
   MonotoneClock clock_;
   Keyspace keyspace_;
+  /// Held exclusively while a range is erased, shared by what must see such an erase wholly or not at all. Behind the
+  /// writer mutexes and before the map locks.
+  os::SharedMutex range_erase_;
   std::unique_ptr<os::DirectoryLock> directory_lock_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory

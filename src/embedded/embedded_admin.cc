@@ -1,0 +1,138 @@
+// The engine apart from units and transactions: expiry, syncing, snapshots, statistics and the orderly end.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "embedded/embedded_engine.h"
+
+namespace tuskv::embedded {
+namespace {
+
+Status closed_status() { return Status(Code::Closed, "the store is closed"); }
+
+Status no_directory() { return Status(Code::Unsupported, "a memory: store has no directory, so it has no snapshots"); }
+
+}  // namespace
+
+/// The instant up to which the `limit` earliest of all dead entries have expired.
+std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
+  const std::int64_t now = clock_.now_us();
+  std::vector<std::int64_t> expired;
+  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
+    const Shard& shard = keyspace_.shard(i);
+    os::ReaderLock lock(shard.map);
+    shard.list_expired(now, limit, expired);
+  }
+  if (expired.size() <= limit) return now;
+  const auto last = expired.begin() + static_cast<std::ptrdiff_t>(limit - 1);
+  std::nth_element(expired.begin(), last, expired.end());
+  return *last;
+}
+
+Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  if (closed()) return closed_status();
+  if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
+  const std::uint64_t wanted = limit == 0 ? UINT64_MAX : limit;
+  const std::int64_t until = limit == 0 ? INT64_MAX : expiry_of_earliest(limit);
+  std::uint64_t removed = 0;
+  for (std::size_t i = 0; i < keyspace_.shard_count() && removed < wanted; ++i) {
+    Shard& shard = keyspace_.shard(i);
+    while (removed < wanted) {
+      const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, wanted - removed));
+      // One batch a hold of the locks: foreground calls get their turn in between.
+      shard.writer.lock();
+      os::AdoptedLock lock(shard.writer);
+      const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until), batch);
+      removed += swept;
+      if (swept < batch) break;
+    }
+  }
+  swept_.fetch_add(removed, std::memory_order_relaxed);
+  return removed;
+}
+
+Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) {
+  if (closed()) return closed_status();
+  if (options) {
+    sweeper_.start(*options);
+  } else {
+    sweeper_.stop();
+  }
+  return {};
+}
+
+Status EmbeddedEngine::sync(std::int64_t timeout_ms) {
+  if (closed()) return closed_status();
+  if (checkpointer_ == nullptr) return {};
+  if (options_.durability != Durability::unlogged) return log_->wait_synced(log_->last_sequence(), timeout_ms);
+  return checkpointer_->snapshot_if_changed();
+}
+
+Result<SnapshotInfo> EmbeddedEngine::snapshot() {
+  if (closed()) return closed_status();
+  if (checkpointer_ == nullptr) return no_directory();
+  return checkpointer_->snapshot();
+}
+
+Result<std::vector<SnapshotInfo>> EmbeddedEngine::snapshots() {
+  if (closed()) return closed_status();
+  if (checkpointer_ == nullptr) return no_directory();
+  return checkpointer_->snapshots();
+}
+
+Result<std::size_t> EmbeddedEngine::prune_snapshots(std::size_t keep) {
+  if (closed()) return closed_status();
+  if (checkpointer_ == nullptr) return no_directory();
+  return checkpointer_->prune(keep);
+}
+
+Result<Stats> EmbeddedEngine::stats() {
+  if (closed()) return closed_status();
+  Stats stats;
+  stats.engine = checkpointer_ == nullptr ? "memory" : "file";
+  stats.durability = checkpointer_ == nullptr ? Durability::unlogged : options_.durability;
+  const std::int64_t now = liveness_us();
+  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
+    const Shard& shard = keyspace_.shard(i);
+    os::ReaderLock lock(shard.map);
+    stats.entries += shard.entry_count();
+    stats.expired += shard.count_expired(now);
+    stats.key_bytes += shard.key_bytes();
+    stats.value_bytes += shard.value_bytes();
+    stats.value_bytes_max = std::max(stats.value_bytes_max, shard.value_bytes_max());
+    stats.memory_bytes += shard.entry_memory_bytes() + shard.index_memory_bytes();
+  }
+  stats.sequence = log_->last_sequence();
+  stats.swept = swept_.load(std::memory_order_relaxed);
+  stats.conflicts = conflicts_.load(std::memory_order_relaxed);
+  stats.recovered_records = recovered_records_;
+  stats.recovered_torn_bytes = recovered_torn_bytes_;
+  if (checkpointer_ == nullptr) return stats;
+  stats.synced_sequence = log_->synced_sequence();
+  stats.syncs = log_->sync_count();
+  stats.log_bytes = log_->log_bytes();
+  stats.log_segments = log_->segment_count();
+  stats.snapshot_failures = checkpointer_->failure_count();
+  const std::vector<SnapshotInfo> snapshots = checkpointer_->snapshots();
+  stats.snapshots = snapshots.size();
+  if (!snapshots.empty()) stats.newest_snapshot = snapshots.back();
+  return stats;
+}
+
+Status EmbeddedEngine::close() {
+  os::MutexLock closing(close_mutex_);
+  if (close_done_) return {};
+  close_done_ = true;
+  closed_.store(true, std::memory_order_release);
+  sweeper_.stop();
+  // Writes that saw the store open finish; later ones look at closed_ under their writer mutex.
+  keyspace_.lock_all_writers();
+  keyspace_.unlock_all_writers();
+  Status status;
+  if (checkpointer_ != nullptr) status = checkpointer_->stop();
+  Status log_status = log_->close();
+  directory_lock_.reset();
+  return status.ok() ? std::move(log_status) : std::move(status);
+}
+
+}  // namespace tuskv::embedded
