@@ -20,7 +20,8 @@ bool compares_value(const Condition& condition) {
   return condition.kind == Condition::Kind::equals || condition.kind == Condition::Kind::version;
 }
 
-/// A put that needs to know nothing of the entry. One with an instant does: when that has passed it erases what is there.
+/// A put that needs to know nothing of the entry. One with an instant does: when that has passed it erases what is
+/// there.
 bool is_blind(const Put& put) {
   return put.condition.kind == Condition::Kind::always && !put.want_previous && put.expiry.kind != Expiry::Kind::keep &&
          put.expiry.kind != Expiry::Kind::at;

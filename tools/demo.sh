@@ -120,6 +120,7 @@ step "Import real data: countries, regions, languages, currencies and this machi
 step "Read and scan" read_data
 step "Let entries expire" set_expiry
 step "Transactions" run_transactions
-step "Kill it in the middle of writes at full speed, $kill_rounds times, and look for what it had acknowledged" kill_and_reopen
+step "Kill it in the middle of writes at full speed, $kill_rounds times, and look for what it had acknowledged" \
+  kill_and_reopen
 step "Check every byte on the disk" check_store
 printf '\nEverything acknowledged was there.\n'

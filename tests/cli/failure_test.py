@@ -10,7 +10,8 @@ from tool import BINARY, ToolTest
 
 class FailureTest(ToolTest):
     def test_usage(self):
-        for words in ((), ("no-such-verb",), ("get",), ("get", "a", "b"), ("get", "a", "--no-such-option"), ("set", "k"),
+        for words in ((), ("no-such-verb",), ("get",), ("get", "a", "b"), ("get", "a", "--no-such-option"),
+                      ("set", "k"),
                       ("set", "k", "v", "-x"), ("set", "k", "v", "--ttl"), ("set", "k", "v", "--ttl", "1y"),
                       ("set", "k", "v", "--ttl", "1s", "--keep-ttl"), ("set", "k", "v", "--nx", "--xx"),
                       ("set", "k", "v", "--at", "tomorrow"), ("set", "k", "v", "--at", "2030-02-30T00:00:00Z"),

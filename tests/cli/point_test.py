@@ -134,7 +134,8 @@ class PointTest(ToolTest):
         self.assertEqual(self.text("getset", "k", "-x", stdin="4"), "3\n")
 
     def test_cas(self):
-        self.assertEqual(self.json("cas", "k", "1", "2", code=1), {"done": False, "status": "not_found", "current": None})
+        self.assertEqual(self.json("cas", "k", "1", "2", code=1),
+                         {"done": False, "status": "not_found", "current": None})
         self.tuskv("cas", "k", "--absent", "1")
         self.tuskv("cas", "k", "--absent", "1", code=1)
         self.assertEqual(self.text("cas", "k", "1", "2"), "")

@@ -152,7 +152,8 @@ class TerminalTest(ToolTest):
     def test_history_holds_no_values_and_is_its_owners_alone(self):
         terminal = Terminal(self, "shell")
         terminal.expect(b"tuskv> ")
-        for line in ("set token secret-1", "  mset token secret-2", "getset token secret-3", "cas token secret-3 secret-4",
+        for line in ("set token secret-1", "  mset token secret-2", "getset token secret-3",
+                     "cas token secret-3 secret-4",
                      "--json set token secret-5", "get token"):
             terminal.type(line + "\n")
             terminal.expect(b"tuskv> ")

@@ -18,7 +18,8 @@ def record(key, value, **fields):
 
 class ImportTest(ToolTest):
     def test_every_field(self):
-        lines = (record("a", "1") + "\n" + record({"base64": base64.b64encode(b"\xff\0").decode()}, {"base64": "AAE="}) +
+        lines = (record("a", "1") + "\n" +
+                 record({"base64": base64.b64encode(b"\xff\0").decode()}, {"base64": "AAE="}) +
                  record("t", "2", expires_at_ms=FAR_MS, namespace="n"))
         self.assertEqual(self.text("import", stdin=lines), "3\n")
         self.assertEqual(self.text("get", "a"), "1\n")
