@@ -45,11 +45,11 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 
   Async(detail::OperationHandle operation, Decode decode) noexcept
       : operation_(std::move(operation)), decode_(decode) {}
-  Async(Async &&) noexcept = default;
+  Async(Async&&) noexcept = default;
   Async& operator=(Async&&) noexcept = default;
 
   /// Makes the call and returns its result.
-  T wait()&& {
+  T wait() && {
     detail::run_and_wait(*operation_);
     return decode_(*operation_);
   }
@@ -57,7 +57,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
   /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before
   /// `then` returns. T must be default-constructible. The callback must not throw.
   template <class F>
-  void then(F callback)&&;
+  void then(F callback) &&;
 
   class Awaiter {
    public:
@@ -84,7 +84,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     bool suspended_ = false;
   };
 
-  Awaiter operator co_await()&& noexcept { return Awaiter(std::move(*this)); }
+  Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
 
  private:
   template <class F>
