@@ -103,12 +103,7 @@ case $variant in
     with_pkg_config
     ;;
   nested)
-<<<<<<< HEAD
-    with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" \
-      "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
-=======
     with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
->>>>>>> bf0c3c5 (tests: the nested build is the cached one)
       "$(same CMAKE_CXX_COMPILER)"
     ! test -e "$scratch/nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
     ;;
