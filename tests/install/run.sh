@@ -103,7 +103,8 @@ case $variant in
     with_pkg_config
     ;;
   nested)
-    with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
+    with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" \
+      "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
       "$(same CMAKE_CXX_COMPILER)"
     ! test -e "$scratch/nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
     ;;
