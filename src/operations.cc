@@ -291,7 +291,7 @@ auto Operations<Mode>::decrement(Bytes key, std::int64_t by, const CounterOption
   const StoredKey stored(*view_, key);
   Add add = addition(*view_, stored.view(), by, options);
   add.negative = !add.negative;
-  return run(Mode(), view_, std::move(add), [](auto reply) { return sum_of(reply.command); });
+  return run(Mode(), view_, Add(add), [](auto reply) { return sum_of(reply.command); });
 }
 
 template <class Mode>

@@ -18,7 +18,7 @@
 #include "cli/session.h"
 #include "tuskv/time.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): not ours
 class App;
 }
 

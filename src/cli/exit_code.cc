@@ -1,9 +1,9 @@
 #include "cli/exit_code.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <new>
 
 #include "cli/interrupt.h"

@@ -1,10 +1,10 @@
 // export: every entry as a line of JSON that import reads. Entries that change meanwhile are written as they were when
 // their page was read.
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <system_error>
 

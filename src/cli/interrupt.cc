@@ -1,8 +1,7 @@
 #include "cli/interrupt.h"
 
-#include <signal.h>
-
 #include <atomic>
+#include <csignal>
 
 #include "cli/exit_code.h"
 

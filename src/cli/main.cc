@@ -1,11 +1,11 @@
 // tuskv, the command line. It uses the public headers alone.
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <vector>
 
 #include "cli/arguments.h"

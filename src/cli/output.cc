@@ -1,10 +1,10 @@
 #include "cli/output.h"
 
-#include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <system_error>
 #include <utility>
 

@@ -236,6 +236,7 @@ int run(const Invocation& invocation, Session& session, Output& output, Caller c
 
 std::vector<std::string_view> verb_names() {
   std::vector<std::string_view> names;
+  names.reserve(std::size(kVerbs) + 2);
   for (const Verb& verb : kVerbs) names.emplace_back(verb.name);
   names.emplace_back("help");
   names.emplace_back("version");

@@ -7,13 +7,13 @@
 // History is kept in ~/.tuskv_history, readable by its owner alone. Lines that carry values (set, mset, getset, cas)
 // are remembered while the shell runs and never written there.
 #include <histedit.h>
-#include <locale.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <array>
+#include <clocale>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <utility>
