@@ -99,7 +99,7 @@ TEST_F(ReopenCrashTest, TheSealOfAFailedSnapshotStays) {
   auto engine = open(disk, Durability::durable);
   ASSERT_NE(engine, nullptr);
   set(*engine, "before", "1");
-  disk.inject({.operation = Operation::link});
+  disk.inject({.operation = Operation::rename, .path_contains = "snapshot-"});
   EXPECT_FALSE(engine->snapshot().ok());
   EXPECT_EQ(disk.faults_met(), 1U);
   ASSERT_TRUE(engine->close().ok());
