@@ -190,11 +190,13 @@ class TUSKV_API Operations {
  private:
   static std::vector<Bytes> lend_keys(const KeyRange auto& keys) {
     std::vector<Bytes> lent;
+    if constexpr (requires { keys.size(); }) lent.reserve(keys.size());
     for (const auto& key : keys) lent.emplace_back(key);
     return lent;
   }
   static std::vector<Item> lend_items(const PairRange auto& items) {
     std::vector<Item> lent;
+    if constexpr (requires { items.size(); }) lent.reserve(items.size());
     for (const auto& item : items) lent.push_back(Item{.key = item.first, .value = item.second});
     return lent;
   }

@@ -121,12 +121,20 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
   bool try_lock() TUSKV_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
   /// False when it could not be had within `timeout_ms`.
   bool lock_within(std::int64_t timeout_ms) TUSKV_TRY_ACQUIRE(true) {
-    return spin_for_lock([this] { return mutex_.try_lock(); }) ||
-           mutex_.try_lock_for(std::chrono::milliseconds(timeout_ms));
+    return spin_for_lock([this] { return mutex_.try_lock(); }) || wait_for_lock(std::chrono::milliseconds(timeout_ms));
   }
   void unlock() TUSKV_RELEASE() { mutex_.unlock(); }
 
  private:
+  bool wait_for_lock(std::chrono::milliseconds timeout) {
+#if defined(__SANITIZE_THREAD__)
+    // The thread sanitizer of g++ 12 does not see the lock taken through the steady clock's call.
+    return mutex_.try_lock_until(std::chrono::system_clock::now() + timeout);
+#else
+    return mutex_.try_lock_for(timeout);
+#endif
+  }
+
   std::timed_mutex mutex_;
 };
 
