@@ -74,7 +74,7 @@ Result<SnapshotInfo> Checkpointer::take_snapshot() {
     failures_.fetch_add(1);
     report(Event::Kind::snapshot_failed, taken.failure().message);
   }
-  schedule_next_look();
+  look_at_log();  // it may have grown past its limit meanwhile, and perhaps no write comes after
   return taken;
 }
 
@@ -142,7 +142,8 @@ Status Checkpointer::write_folder(Run& run) {
   if (!ended.ok()) return ended;
   const SnapshotManifest& snapshot = run.made.snapshot;
   // A snapshot must not know of writes that the log could still lose: the state would no longer be a prefix.
-  TUSKV_RETURN_IF_ERROR(log_.wait_synced(snapshot.end_sequence, kSnapshotSyncTimeoutMs));
+  TUSKV_RETURN_IF_ERROR(
+      log_.wait_synced(snapshot.end_sequence, kSnapshotSyncTimeoutMs).with_outcome(Outcome::not_applied));
   TUSKV_RETURN_IF_ERROR(link_segments(file_system_, options_.directory, run.temporary, snapshot.first_delta_ordinal,
                                       snapshot.delta_count));
   TUSKV_RETURN_IF_ERROR(write_manifest(file_system_, run.temporary, run.made));

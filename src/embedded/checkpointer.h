@@ -85,7 +85,7 @@ class Checkpointer final {
   void end_thread();
 
   // A snapshot, in the order of its steps.
-  Result<SnapshotInfo> take_snapshot() TUSKV_REQUIRES(run_mutex_);
+  Result<SnapshotInfo> take_snapshot() TUSKV_REQUIRES(run_mutex_) TUSKV_EXCLUDES(wake_mutex_);
   Result<SnapshotInfo> run_once() TUSKV_REQUIRES(run_mutex_);
   Status settle_manifest() TUSKV_REQUIRES(run_mutex_);
   Status write_folder(Run& run) TUSKV_REQUIRES(run_mutex_);

@@ -74,7 +74,7 @@ Status GroupSync::sync_file(os::File& file) {
     failure_ = Status(Code::Io, message);
   }
   failed_.store(true, std::memory_order_release);
-  return status;
+  return health();
 }
 
 }  // namespace tuskv::embedded

@@ -5,8 +5,8 @@
 //  - `synced` only grows, and only over records whose bytes a successful sync has covered.
 //  - One sync at a time. The system reports a failed writeback to one caller of fdatasync only; with two at once the
 //    other one would be told that all is well.
-//  - After a failed sync there is none ever again: the system may have dropped the bytes and forgotten that it did, and
-//    a second sync would succeed without them.
+//  - After a failed sync there is none ever again on those files: the system may have dropped the bytes and forgotten
+//    that it did, and a second sync would succeed without them.
 //  - No lock is held during a sync. Appends go on meanwhile, and belong to the next group.
 #pragma once
 
@@ -49,6 +49,8 @@ class GroupSync final {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   /// Ok, or why there is no sync any more.
   Status health() const TUSKV_EXCLUDES(failure_mutex_);
+  /// For files that nothing before this call has to do with. Only while nobody waits.
+  void forget_failure() { failed_.store(false, std::memory_order_release); }
   /// Successful syncs.
   std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 

@@ -3,8 +3,8 @@
 // Invariants:
 //  - A record is encoded and written under one mutex, so the log never has a hole before an acknowledged record.
 //  - A failed write changes nothing: offset and sequence stay, the next append overwrites. A failed sync poisons the
-//  log
-//    for good: no second sync on that descriptor, waiting writers get outcome `unknown`.
+//    log for good: no second sync on that descriptor, waiting writers get outcome `unknown`. In `unlogged` the log is a
+//    recording for one snapshot, and that snapshot is all a failure costs: the next recording has files of its own.
 //  - A segment exists durably, with its header, before any record goes into it and before its predecessor is sealed; so
 //    a seal without successor is always damage.
 //
@@ -86,8 +86,8 @@ class Log final : private SyncSource {
   /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can
   /// happen.
   Result<std::uint64_t> start_recording() TUSKV_EXCLUDES(append_mutex_);
-  /// Closes the present segment and goes back to handing out sequences; wait_synced then syncs what was recorded.
-  /// Returns the ordinal behind the last one recorded. Call while no append can happen.
+  /// Closes the present segment and goes back to handing out sequences, also when it fails; wait_synced then syncs what
+  /// was recorded. Returns the ordinal behind the last one recorded. Call while no append can happen.
   Result<std::uint64_t> stop_recording() TUSKV_EXCLUDES(append_mutex_);
 
   /// Removes segments with a lower ordinal, ascending. The present one is never removed.
@@ -123,6 +123,8 @@ class Log final : private SyncSource {
   Status make_room(const RecordBuffer& record) TUSKV_REQUIRES(append_mutex_);
   Status next_segment() TUSKV_REQUIRES(append_mutex_);
   Status end_segment(RecordKind kind) TUSKV_REQUIRES(append_mutex_);
+  void give_up_segment() TUSKV_REQUIRES(append_mutex_);
+  Status discard_prepared() TUSKV_EXCLUDES(append_mutex_);
   Status close_once() TUSKV_REQUIRES(close_mutex_) TUSKV_EXCLUDES(append_mutex_);
   Status close_last_segment() TUSKV_EXCLUDES(append_mutex_);
 
@@ -154,6 +156,8 @@ class Log final : private SyncSource {
   RecordBuffer end_record_ TUSKV_GUARDED_BY(append_mutex_);
   bool tail_unknown_ TUSKV_GUARDED_BY(append_mutex_) = false;  ///< a failed write may have left a record at offset_
   bool announced_ TUSKV_GUARDED_BY(append_mutex_);             ///< on_first_segment has succeeded
+  bool may_be_named_ TUSKV_GUARDED_BY(append_mutex_) =
+      false;  ///< on_first_segment has been tried for the prepared segment
   bool prepare_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool closed_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool sync_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;  ///< relaxed: the thread will sync what is written now

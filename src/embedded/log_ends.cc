@@ -37,8 +37,10 @@ Status Log::make_room(const RecordBuffer& record) {
 Status Log::next_segment() {
   if (current_ != nullptr) TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::seal));
   if (!announced_) {
+    may_be_named_ = true;
     TUSKV_RETURN_IF_ERROR(options_.on_first_segment(options_.context, supply_.next_ordinal()));
     announced_ = true;
+    may_be_named_ = false;
   }
   current_ = std::make_shared<Segment>(supply_.take());
   offset_ = kSegmentHeaderBytes;
@@ -76,7 +78,10 @@ Status Log::prepare_roll() {
 
 Result<std::uint64_t> Log::start_recording() {
   os::MutexLock lock(append_mutex_);
-  TUSKV_RETURN_IF_ERROR(check_writable());
+  if (closed_) return check_writable();
+  // What an earlier recording could not sync was given up with its files; this one has files of its own.
+  ended_.clear();
+  sync_.forget_failure();
   TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
   TUSKV_RETURN_IF_ERROR(next_segment());
   recording_.store(true, std::memory_order_release);
@@ -84,12 +89,22 @@ Result<std::uint64_t> Log::start_recording() {
 }
 
 Result<std::uint64_t> Log::stop_recording() {
-  TUSKV_RETURN_IF_ERROR(clean_tail());
+  Status ended = clean_tail();
   os::MutexLock lock(append_mutex_);
-  TUSKV_RETURN_IF_ERROR(check_writable());
-  if (current_ != nullptr) TUSKV_RETURN_IF_ERROR(end_segment(RecordKind::close));
+  if (ended.ok()) ended = check_writable();
+  if (ended.ok() && current_ != nullptr) ended = end_segment(RecordKind::close);
   recording_.store(false, std::memory_order_release);
-  return supply_.next_ordinal();
+  if (ended.ok()) return supply_.next_ordinal();
+  give_up_segment();
+  return ended;
+}
+
+/// Its file stays until remove_segments_before; nothing names it.
+void Log::give_up_segment() {
+  tail_unknown_ = false;
+  if (current_ == nullptr) return;
+  older_[current_->header.ordinal] = offset_ - kSegmentHeaderBytes;
+  current_ = nullptr;
 }
 
 Status Log::remove_segments_before(std::uint64_t ordinal) {
@@ -125,8 +140,14 @@ Status Log::close() {
   close_result_ = close_once();
   stop_thread();
   // Only when the end of the log is known: otherwise there may be a seal on the disk that needs its successor.
-  if (close_result_.ok() && file_system_ != nullptr) close_result_ = supply_.discard();
+  if (close_result_.ok() && file_system_ != nullptr) close_result_ = discard_prepared();
   return close_result_.clone();
+}
+
+/// A manifest that was being replaced when the disk refused may name the prepared segment: then it stays, empty.
+Status Log::discard_prepared() {
+  os::MutexLock lock(append_mutex_);
+  return may_be_named_ ? Status() : supply_.discard();
 }
 
 Status Log::close_once() {

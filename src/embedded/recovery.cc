@@ -1,8 +1,7 @@
 // Opening a directory, in this order:
 //
-//   1. read the manifest, and sync the directory: what a process that died has renamed may not be durable yet, and step
-//   5
-//      must not remove what an older manifest would need
+//   1. read the manifest, and sync the directory: what a process that died has renamed may not be durable yet, and
+//      step 5 must not remove what an older manifest would need
 //   2. unless the log ends as an orderly close leaves it: sync every segment and drop what is cached of it. An earlier
 //      failed writeback leaves pages that look clean and are not on the disk; only now do reads tell what is.
 //   3. survey the snapshot's delta and the log (log_survey.cc): all of it is verified before anything is changed
@@ -11,14 +10,14 @@
 //
 // Invariants:
 //  - When it returns, everything in the keyspace survives a power loss: what a caller reads now is there again after
-//  the
-//    next crash. Step 2, or the close that made it unnecessary, is what makes that true for the log.
+//    the next crash. Step 2, or the close that made it unnecessary, is what makes that true for the log.
 //  - Nothing is changed on the disk unless the whole store has been found sound.
 //  - A crash anywhere in step 5 leads to the same state again. Segments behind the torn one go first, the last of them
-//    first, and durably, since records in them may carry on right where the torn one is cut. Then the close record is
-//    written and synced, and only then is the file cut: a file that is shorter than it was made and has no valid end is
-//    damage. From here on the cut segment ends in a close like any other, and the log goes on in a new one: nothing is
-//    ever appended behind an old tail.
+//    first, and durably, since records in them may carry on right where the torn one is cut. Then the place of the
+//    close record is cleared and synced: a torn seal and a torn close could complete each other, and a seal promises a
+//    segment that has just been removed. Then the close record is written and synced, and only then is the file cut: a
+//    file that is shorter than it was made and has no valid end is damage. From here on the cut segment ends in a close
+//    like any other, and the log goes on in a new one: nothing is ever appended behind an old tail.
 #include "embedded/recovery.h"
 
 #include <algorithm>
@@ -328,6 +327,9 @@ Status Recovery::cut_last_segment(const SegmentExtent& last) {
   if (log_.torn) {
     Result<OpenedSegment> segment = open_segment(file_system_, options_.directory, manifest().store_id, last.ordinal);
     if (!segment.ok()) return std::move(segment).status();
+    // What is there may be part of a seal, and a part of the close beside it could make it a whole one.
+    TUSKV_RETURN_IF_ERROR(file.write_at(end, std::string(kRecordHeaderBytes, '\0')));
+    TUSKV_RETURN_IF_ERROR(file.sync());
     RecordBuffer close;
     close.start(RecordKind::close);
     // All that is kept has been synced in step 2.

@@ -105,6 +105,7 @@ Result<Segment> make_segment(os::FileSystem& file_system, const std::string& dir
     [[maybe_unused]] const Status removed = file_system.remove_file(aside);
     return made;
   }
+  segment.file->set_path(path);
   TUSKV_RETURN_IF_ERROR(file_system.sync_directory(directory).with_outcome(Outcome::unknown));
   return segment;
 }

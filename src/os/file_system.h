@@ -44,6 +44,8 @@ class File {
   virtual void drop_cached_pages() = 0;
 
   const std::string& path() const { return path_; }
+  /// The file has been renamed: from now on errors name it as it is called.
+  void set_path(std::string path) { path_ = std::move(path); }
 
  protected:
   explicit File(std::string path) : path_(std::move(path)) {}

@@ -88,8 +88,18 @@ class FaultedRun final {
     if (status.ok()) return;
     expect_caused(status, met);
     if (sync_may_have_failed()) runner_.data_may_be_lost();
-    poisoned_ = poisoned_ || (sync_may_have_failed() && status.failure().outcome == Outcome::unknown);
+    poisoned_ = poisoned_ || (sync_may_have_failed() && log_is_poisoned());
     if (runner_.engine() != nullptr) expect_readable();
+  }
+
+  /// Asks the log itself: what a failed step said may be about a file of its own. Only a log that is always written can
+  /// be poisoned; a snapshot's recording is a log of its own each time.
+  bool log_is_poisoned() {
+    if (runner_.engine() == nullptr || runner_.options().options.durability == Durability::unlogged) return false;
+    const std::size_t answered = runner_.history().acknowledged();
+    if (!runner_.engine()->sync(kPatientMs).ok()) return true;
+    runner_.history().secure(answered);
+    return false;
   }
 
   bool sync_may_have_failed() { return fault_.operation == Operation::sync && runner_.disk().faults_met() != 0; }
@@ -145,7 +155,7 @@ class FaultedRun final {
       return runner_.history().acknowledge();
     }
     EXPECT_EQ(written.failure().outcome, Outcome::not_applied);
-    EXPECT_TRUE(sync_may_have_failed()) << "not usable: " << written.failure().message;
+    EXPECT_TRUE(sync_may_have_failed() && log_is_poisoned()) << "not usable: " << written.failure().message;
     runner_.history().withdraw();
   }
 
@@ -166,6 +176,19 @@ class FaultedRun final {
 
 class DiskErrorTest : public testing::TestWithParam<std::tuple<Operation, Durability>> {
  protected:
+  static constexpr std::uint64_t kFaultsMetMin = 5;
+
+  void fail_with_seed(std::uint64_t seed) {
+    const bool writes = std::get<0>(GetParam()) == Operation::write;
+    const int third[] = {EDQUOT, EROFS, EMFILE};
+    for (const bool for_ever : {false, true}) {
+      for (const int error : {EIO, ENOSPC, third[seed % 3]}) {
+        fail_every_call({.for_ever = for_ever, .error = error}, seed);
+        if (writes) fail_every_call({.for_ever = for_ever, .error = error, .partly_written = true}, seed);
+      }
+    }
+  }
+
   void fail_every_call(Fault fault, std::uint64_t seed) {
     const auto& [operation, durability] = GetParam();
     fault.operation = operation;
@@ -190,18 +213,13 @@ class DiskErrorTest : public testing::TestWithParam<std::tuple<Operation, Durabi
 };
 
 TEST_P(DiskErrorTest, FailsAtEveryCall) {
-  const std::uint64_t seed = random_seed();
-  const bool writes = std::get<0>(GetParam()) == Operation::write;
-  const int third[] = {EDQUOT, EROFS, EMFILE};
-  for (const bool for_ever : {false, true}) {
-    for (const int error : {EIO, ENOSPC, third[seed % 3]}) {
-      fail_every_call({.for_ever = for_ever, .error = error}, seed);
-      if (writes) fail_every_call({.for_ever = for_ever, .error = error, .partly_written = true}, seed);
-    }
-  }
+  // Some workloads hardly make some calls: then the next one is looked at as well.
+  constexpr std::uint64_t kWorkloadsMax = 8;
+  const std::uint64_t first = random_seed();
+  for (std::uint64_t i = 0; i < kWorkloadsMax && met_ <= kFaultsMetMin && !HasFailure(); ++i) fail_with_seed(first + i);
   std::printf("%llu runs, %llu faults met, %llu states\n", static_cast<unsigned long long>(runs_),
               static_cast<unsigned long long>(met_), static_cast<unsigned long long>(states_));
-  EXPECT_GT(met_, 5U) << "the workload hardly makes this call";
+  EXPECT_GT(met_, kFaultsMetMin) << "the workloads hardly make this call";
 }
 
 std::string test_name(const testing::TestParamInfo<DiskErrorTest::ParamType>& param) {

@@ -47,7 +47,8 @@ Status Runner::open() {
     ADD_FAILURE() << shows.message() << disk_->trace();
     return {Code::Internal, "the reopened store shows what it must not"};
   }
-  if (shown != history_.started()) newest_version_ = 0;  // versions of what was lost may be used again
+  // Versions of what was lost may be used again, and a loss need not show: a set and an erase may be gone together.
+  if (allowed.shortest != allowed.longest) newest_version_ = 0;
   history_.adopt(shown);
   history_.set_durability(options_.options.durability);
   after_power_loss_ = false;

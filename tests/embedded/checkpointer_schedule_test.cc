@@ -75,12 +75,13 @@ class Events final {
     return true;
   }
 
- private:
   void add(Event::Kind kind) {
     os::MutexLock lock(mutex_);
     kinds_.push_back(kind);
     changed_.notify_all();
   }
+
+ private:
   os::Mutex mutex_;
   os::CondVar changed_;
   std::vector<Event::Kind> kinds_ TUSKV_GUARDED_BY(mutex_);
@@ -141,6 +142,40 @@ TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
     for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
     ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, round));
   }
+  ASSERT_TRUE(store->close().ok());
+}
+
+// The writes that make the next snapshot due all come while the one before is being published, and none after it.
+TEST(CheckpointerSchedule, ALogThatGrewDuringASnapshotIsLookedAtWhenItEnds) {
+  struct Publishing {
+    Events events;
+    os::Mutex mutex;
+    os::CondVar changed;
+    bool may_end TUSKV_GUARDED_BY(mutex) = false;
+  } publishing;
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  TestStoreOptions options = options_of(Durability::relaxed);
+  options.checkpointer.event_context = &publishing;
+  options.checkpointer.on_event = [](void* context, const Event& event) {
+    auto& state = *static_cast<Publishing*>(context);
+    state.events.add(event.kind);
+    os::MutexLock lock(state.mutex);
+    while (!state.may_end) state.changed.wait(state.mutex);
+  };
+  auto store = open(disk, options, clock);
+  const auto write = [&] {
+    for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
+  };
+  write();
+  ASSERT_TRUE(publishing.events.wait_for(Event::Kind::snapshot_published, 1));
+  write();
+  {
+    os::MutexLock lock(publishing.mutex);
+    publishing.may_end = true;
+    publishing.changed.notify_all();
+  }
+  EXPECT_TRUE(publishing.events.wait_for(Event::Kind::snapshot_published, 2));
   ASSERT_TRUE(store->close().ok());
 }
 

@@ -100,6 +100,51 @@ TEST(Recovery, E11ServesOnlyWhatIsOnTheDiskAfterAFailedSync) {
   }
 }
 
+/// A log whose first segment has lost the second sector of its seal, and the offset of that seal.
+std::unique_ptr<SimulatedFileSystem> disk_with_torn_seal() {
+  constexpr std::uint64_t kSectorBytes = 512;
+  constexpr std::uint64_t kBytesBeforeTear = 16;  // checksum, length and kind
+  for (std::size_t value_bytes = 0; value_bytes < kSectorBytes; value_bytes += kRecordAlignment) {
+    auto disk = empty_disk();
+    std::unique_ptr<LogStore> store = open_store(*disk);
+    RecordBuffer record;
+    record.start(RecordKind::changes);
+    const std::string value(value_bytes, 'v');
+    record.add({.op = ChangeOp::put, .key = "key", .value = value, .created_us = 1, .updated_us = 2});
+    EXPECT_TRUE(store->log().append(record).ok());
+    const std::uint64_t seal_at = kSegmentHeaderBytes + store->log().log_bytes();
+    if ((seal_at + kBytesBeforeTear) % kSectorBytes != 0) continue;
+    EXPECT_TRUE(store->log().wait_synced(1, 60'000).ok());
+    EXPECT_TRUE(store->log().roll().ok());
+    auto torn = disk->crash_image(CrashMode::keep_all, 1);
+    std::string bytes = torn->contents().at("d/log-1.tlog");
+    bytes.replace(seal_at + kBytesBeforeTear, kRecordHeaderBytes - kBytesBeforeTear,
+                  std::string(kRecordHeaderBytes - kBytesBeforeTear, '\0'));
+    torn->put("d/log-1.tlog", bytes);
+    return torn;
+  }
+  ADD_FAILURE() << "no size puts the seal across two sectors";
+  return empty_disk();
+}
+
+// E5: recovery writes a close where a torn seal is, and removes the segment that the seal promised. Were that close
+// torn too, the two could make one whole seal.
+TEST(Recovery, E5ATornSealIsNotCompletedByTheCloseWrittenOverIt) {
+  const auto torn = disk_with_torn_seal();
+  for (std::uint64_t operation = 1;; ++operation) {
+    const auto crashed = torn->crash_image(CrashMode::keep_all, 1);
+    crashed->stop_at({.operation = operation, .partly_written = true});
+    const bool ran_through = recover_state(*crashed, recovery_options()).ok();
+    for (std::uint64_t seed = 0; seed < 16; ++seed) {
+      const auto after = crashed->crash_image(CrashMode::torn_512, seed);
+      Result<RecoveredState> found = recover_state(*after, recovery_options());
+      ASSERT_TRUE(found.ok()) << "stopped at " << operation << ": " << found.failure().message << crashed->trace();
+      EXPECT_EQ(found.value().state.size(), 1U);
+    }
+    if (ran_through) return;
+  }
+}
+
 // K16: with more than nine segments, text order is not their order.
 TEST(Recovery, K16ManySegmentsInNumericOrder) {
   auto disk = empty_disk();

@@ -1,17 +1,24 @@
+// Where random tests get their seed from. A run is the same each time, so that a change is judged by what it changes;
+// TUSKV_TEST_SEED=random looks further, and TUSKV_TEST_SEED=<number> repeats what that has found.
 #pragma once
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <string_view>
 
 namespace tuskv::test {
 
-/// A seed for a random test, printed so that a failure can be repeated: TUSKV_TEST_SEED sets it.
+/// The seed of a random test, printed so that a failure can be repeated.
 inline std::uint64_t random_seed() {
+  constexpr std::uint64_t kDefault = 20'260'101;
   const char* given = std::getenv("TUSKV_TEST_SEED");
-  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::printf("seed %llu (set TUSKV_TEST_SEED to repeat)\n", static_cast<unsigned long long>(seed));
+  std::uint64_t seed = kDefault;
+  if (given != nullptr)
+    seed = std::string_view(given) == "random" ? std::random_device{}() : std::strtoull(given, nullptr, 10);
+  std::printf("seed %llu (repeat with TUSKV_TEST_SEED, or set that to \"random\")\n",
+              static_cast<unsigned long long>(seed));
   return seed;
 }
 
