@@ -78,8 +78,9 @@ class Engine : public Executor {
   /// The clock that decides expiry, in microseconds.
   virtual std::int64_t now_us() = 0;
 
-  /// Removes up to `limit` expired entries (0: all there are).
-  virtual Result<std::uint64_t> remove_expired(std::uint64_t limit) = 0;
+  /// Removes up to `limit` expired entries (0: all there are). At the deadline: how many it has removed by then, or
+  /// Timeout when there was none.
+  virtual Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) = 0;
   /// Starts the sweeper or changes its settings; nothing given stops it.
   virtual Status set_sweeper(std::optional<EngineSweeperOptions> options) = 0;
 

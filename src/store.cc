@@ -74,7 +74,7 @@ std::vector<std::string> Store::namespaces() const {
 }
 
 std::uint64_t Store::cleanup_expired(std::uint64_t limit) const {
-  return value_or_throw(engine_for_call(*view()).remove_expired(limit));
+  return value_or_throw(engine_for_call(*view()).remove_expired(limit, view()->timeout_ms));
 }
 
 void Store::start_sweeper(const SweeperOptions& options) const {

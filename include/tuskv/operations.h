@@ -134,7 +134,9 @@ class TUSKV_API Operations {
   /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument
   /// unless confirmed.
   Reply<std::uint64_t> erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
-  /// Removes every key of this namespace and of no other; returns how many were live.
+  /// Removes every key of this namespace and of no other; returns how many were live. As erase_prefix, it happens
+  /// wholly or not at all, and at one moment for writers and transactions; a single read beside it may see it half
+  /// done.
   Reply<std::uint64_t> clear() const;
 
   // ---- atomic

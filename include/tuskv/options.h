@@ -69,8 +69,8 @@ struct Options {
   /// Threads that write and read snapshots. 1 to 64.
   std::size_t snapshot_threads = 2;
 
-  /// Called from background threads, and during open; must not block and must not call the store. Null = events are
-  /// dropped.
+  /// Called from background threads, during open, and by the call that meets a failed sync; must not block and must not
+  /// call the store. Null = events are dropped.
   void (*on_event)(void* context, const Event& event) = nullptr;
   void* event_context = nullptr;
 };

@@ -236,7 +236,8 @@ class TUSKV_API Store final : public KeyValue {
   /// Names of the namespaces that hold entries, in order; the root namespace is not among them.
   std::vector<std::string> namespaces() const;
 
-  /// Removes up to `limit` expired entries of all namespaces (0 = all there are), earliest first; returns how many.
+  /// Removes up to `limit` expired entries of all namespaces (0 = all there are), earliest first; returns how many,
+  /// which is less when the deadline comes before the end.
   std::uint64_t cleanup_expired(std::uint64_t limit = 0) const;
   /// Starts the sweeper, or restarts it with other settings.
   void start_sweeper(const SweeperOptions& options = {}) const;
@@ -246,7 +247,8 @@ class TUSKV_API Store final : public KeyValue {
   /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot).
   /// Nothing to do for `memory:`.
   void sync() const;
-  /// Writes a snapshot now, while other calls go on. Unsupported for `memory:`.
+  /// Writes a snapshot now, while other calls go on; it takes as long as the disk needs, whatever the deadline.
+  /// Unsupported for `memory:`.
   SnapshotInfo snapshot() const;
   /// Snapshots on disk, oldest first.
   std::vector<SnapshotInfo> snapshots() const;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
+
+#include "os/deadline.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -19,8 +22,14 @@ void for_each_shard(std::uint64_t mask, const Visit& visit) {
 WriterSetLock::WriterSetLock(Keyspace& keyspace, ShardSet shards,
                              std::int64_t timeout_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS : keyspace_(keyspace),
                                                                                         mask_(0) {
+  std::optional<os::Deadline> deadline;
   for_each_shard(shards.mask(), [&](std::size_t shard) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-    held_ = held_ && keyspace_.shard(shard).writer.lock_within(timeout_ms);
+    if (!held_) return;
+    os::TimedMutex& writer = keyspace_.shard(shard).writer;
+    if (!writer.try_lock()) {
+      if (!deadline) deadline.emplace(timeout_ms);  // one for all of them, from the first that has to wait
+      held_ = writer.lock_within(deadline->left_ms());
+    }
     if (held_) mask_ |= std::uint64_t{1} << shard;
   });
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "embedded/embedded_engine.h"
+#include "os/deadline.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -29,26 +30,33 @@ std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
   return *last;
 }
 
-Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit,
+                                                     std::int64_t timeout_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   if (closed()) return closed_status();
   if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
   const std::uint64_t wanted = limit == 0 ? UINT64_MAX : limit;
   const std::int64_t until = limit == 0 ? INT64_MAX : expiry_of_earliest(limit);
+  const os::Deadline deadline(timeout_ms);
   std::uint64_t removed = 0;
+  const auto end = [&](bool in_time) -> Result<std::uint64_t> {
+    swept_.fetch_add(removed, std::memory_order_relaxed);
+    if (!in_time && removed == 0) return Status(Code::Timeout, "the deadline passed while writes held the keys' shard");
+    return removed;
+  };
   for (std::size_t i = 0; i < keyspace_.shard_count() && removed < wanted; ++i) {
     Shard& shard = keyspace_.shard(i);
     while (removed < wanted) {
       const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, wanted - removed));
       // One batch a hold of the locks: foreground calls get their turn in between.
-      shard.writer.lock();
+      if (!shard.writer.lock_within(deadline.left_ms())) return end(false);
       os::AdoptedLock lock(shard.writer);
       const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until), batch);
       removed += swept;
       if (swept < batch) break;
+      if (deadline.left_ms() == 0) return end(false);
     }
   }
-  swept_.fetch_add(removed, std::memory_order_relaxed);
-  return removed;
+  return end(true);
 }
 
 Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) {

@@ -53,7 +53,7 @@ EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileS
       clock_(clock),
       keyspace_(default_shard_count(), random_number()),
       sweeper_([this](std::size_t batch) {
-        Result<std::uint64_t> removed = remove_expired(batch);
+        Result<std::uint64_t> removed = remove_expired(batch, options_.timeout.milliseconds());
         return removed.ok() ? removed.value() : 0;
       }) {}
 
@@ -112,18 +112,18 @@ Status EmbeddedEngine::open_directory() {
 
 Status EmbeddedEngine::prepare_directory() {
   Result<os::FileKind> kind = file_system_.kind(directory_);
-  if (!kind.ok()) return std::move(kind).status();
-  switch (kind.value()) {
-    case os::FileKind::directory: {
-      Result<bool> checked =
-          holds_store(file_system_, directory_);  // before LOCK is put into somebody else's directory
-      return checked.ok() ? Status() : std::move(checked).status();
-    }
-    case os::FileKind::missing:
-      if (!options_.create) return Status(Code::Config, directory_ + " does not exist, and the option create is false");
-      return file_system_.make_directory(directory_);
-    default: return Status(Code::Config, directory_ + " is not a directory");
+  if (kind.ok() && kind.value() == os::FileKind::missing) {
+    if (!options_.create) return Status(Code::Config, directory_ + " does not exist, and the option create is false");
+    Status made = file_system_.make_directory(directory_);
+    if (made.ok()) return made;
+    kind = file_system_.kind(directory_);  // another may have made it meanwhile: then its lock decides
+    if (!kind.ok() || kind.value() == os::FileKind::missing) return made;
   }
+  if (!kind.ok()) return std::move(kind).status();
+  if (kind.value() != os::FileKind::directory) return Status(Code::Config, directory_ + " is not a directory");
+  // Before LOCK is put into somebody else's directory.
+  Result<bool> checked = holds_store(file_system_, directory_);
+  return checked.ok() ? Status() : std::move(checked).status();
 }
 
 Status EmbeddedEngine::start_recovered() {
@@ -138,6 +138,9 @@ Status EmbeddedEngine::start_recovered() {
   const auto first_segment = [](void* context, std::uint64_t ordinal) {
     return static_cast<EmbeddedEngine*>(context)->checkpointer_->on_first_segment(ordinal);
   };
+  const auto sync_failed = [](void* context, const Status& status) {
+    static_cast<EmbeddedEngine*>(context)->report(Event::Kind::sync_failed, status.failure().message);
+  };
   log_ = std::make_unique<Log>(&file_system_, LogOptions{.directory = directory_,
                                                          .store_id = recovered.manifest.store_id,
                                                          .durability = options_.durability,
@@ -147,6 +150,7 @@ Status EmbeddedEngine::start_recovered() {
                                                          .next_ordinal = recovered.next_log_ordinal,
                                                          .last_sequence = recovered.last_sequence,
                                                          .on_first_segment = first_segment,
+                                                         .on_sync_failed = sync_failed,
                                                          .context = this});
   for (const RecoveredSegment& segment : recovered.segments)
     log_->add_recovered_segment(segment.ordinal, segment.bytes);

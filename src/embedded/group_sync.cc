@@ -12,7 +12,7 @@ Status GroupSync::health() const {
 }
 
 Status GroupSync::wait(std::uint64_t sequence, std::int64_t timeout_ms) {
-  os::Deadline deadline;
+  os::SteadyTime deadline;
   for (bool has_deadline = false;;) {
     const std::uint32_t turn = turns_.value();
     if (synced() >= sequence) return {};
@@ -74,6 +74,7 @@ Status GroupSync::sync_file(os::File& file) {
     failure_ = Status(Code::Io, message);
   }
   failed_.store(true, std::memory_order_release);
+  source_.sync_failed(Status(Code::Io, message));
   return health();
 }
 

@@ -38,6 +38,8 @@ class SyncSource {
   /// end_round, outside all waiting.
   virtual SyncRound begin_round() = 0;
   virtual void end_round(const SyncRound& round) = 0;
+  /// Called once, by whoever met it: there will be no sync any more. Locks of the source may be held.
+  virtual void sync_failed(const Status& status) = 0;
 };
 
 /// Thread-safe.

@@ -44,6 +44,9 @@ struct LogOptions {
   /// learn of it. Called by append or roll, which fail as it fails and call it again the next time; it must not call
   /// the log. Not called in `unlogged`, where segments belong to snapshots only.
   Status (*on_first_segment)(void* context, std::uint64_t ordinal) = nullptr;
+  /// Called once, when a failed sync has poisoned the log: by the log's own thread or the caller that met it. It must
+  /// not call the log.
+  void (*on_sync_failed)(void* context, const Status& status) = nullptr;
   void* context = nullptr;
 };
 
@@ -112,6 +115,7 @@ class Log final : private SyncSource {
 
   SyncRound begin_round() override TUSKV_EXCLUDES(append_mutex_);
   void end_round(const SyncRound& round) override;
+  void sync_failed(const Status& status) override;
 
   // log.cc: records.
   Status check_writable() const TUSKV_REQUIRES(append_mutex_);
@@ -171,7 +175,7 @@ class Log final : private SyncSource {
   std::vector<Waiter> waiters_ TUSKV_GUARDED_BY(work_mutex_);
   bool prepare_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
   bool sync_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
-  os::Deadline sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
+  os::SteadyTime sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
   bool stopping_ TUSKV_GUARDED_BY(work_mutex_) = false;
   std::thread thread_;
 };

@@ -87,7 +87,11 @@ void Log::serve(const std::vector<Waiter>& waiters) {
   }
 }
 
-/// A failure poisons the log; those who write or wait meet it.
+void Log::sync_failed(const Status& status) {
+  if (options_.on_sync_failed != nullptr) options_.on_sync_failed(options_.context, status);
+}
+
+/// A failure poisons the log; the hook is told, and those who write or wait meet it.
 void Log::sync_in_background() {
   {
     os::MutexLock lock(append_mutex_);

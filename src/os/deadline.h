@@ -15,6 +15,8 @@ class Deadline final {
     const auto left = std::chrono::duration_cast<std::chrono::microseconds>(at_ - Clock::now());
     return left.count() > 0 ? left : std::chrono::microseconds(0);
   }
+  /// The same in whole milliseconds, rounded up.
+  std::int64_t left_ms() const { return (left().count() + 999) / 1000; }
 
  private:
   using Clock = std::chrono::steady_clock;

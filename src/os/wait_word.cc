@@ -15,7 +15,7 @@ namespace {
 /// Longer than any process lives, and far from where the clock's arithmetic ends.
 constexpr std::int64_t kLongestWaitMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
 
-timespec absolute_time(Deadline deadline) {
+timespec absolute_time(SteadyTime deadline) {
   const auto since = deadline.time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
   return {.tv_sec = static_cast<time_t>(seconds.count()),
@@ -32,12 +32,12 @@ bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, cons
 
 }  // namespace
 
-Deadline deadline_in(std::int64_t milliseconds) {
+SteadyTime deadline_in(std::int64_t milliseconds) {
   return std::chrono::steady_clock::now() +
          std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestWaitMs));
 }
 
-bool WaitWord::wait(std::uint32_t seen, Deadline deadline) const {
+bool WaitWord::wait(std::uint32_t seen, SteadyTime deadline) const {
   const timespec until = absolute_time(deadline);
   return wait_futex(word_, seen, &until);
 }

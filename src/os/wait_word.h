@@ -9,9 +9,9 @@
 namespace tuskv::os {
 
 /// On the steady clock: a step of the wall clock must not stretch a wait.
-using Deadline = std::chrono::steady_clock::time_point;
+using SteadyTime = std::chrono::steady_clock::time_point;
 
-Deadline deadline_in(std::int64_t milliseconds);
+SteadyTime deadline_in(std::int64_t milliseconds);
 
 /// Thread-safe. Read value(), look at what the counter stands for, then wait(): an advance in between is not missed.
 class WaitWord final {
@@ -22,7 +22,7 @@ class WaitWord final {
 
   std::uint32_t value() const { return word_.load(std::memory_order_acquire); }
   /// Returns once the counter is not `seen` any more, or for no reason; false when the deadline has passed.
-  bool wait(std::uint32_t seen, Deadline deadline) const;
+  bool wait(std::uint32_t seen, SteadyTime deadline) const;
   void wait(std::uint32_t seen) const;
   /// Moves the counter and wakes everyone.
   void advance();

@@ -126,7 +126,7 @@ Status Runner::run_step(const Step& step) {
       return removed.ok() ? Status() : std::move(removed).status();
     }
     case Step::Kind::sweep: {
-      Result<std::uint64_t> removed = engine_->remove_expired(0);
+      Result<std::uint64_t> removed = engine_->remove_expired(0, 60'000);
       return removed.ok() ? Status() : std::move(removed).status();
     }
     case Step::Kind::reopen:

@@ -222,7 +222,7 @@ TEST_P(EngineTest, AClosedEngineRefusesEverything) {
   EXPECT_EQ(failure->code, Code::Closed);
   EXPECT_FALSE(engine_->stats().ok());
   EXPECT_FALSE(engine_->sync(1000).ok());
-  EXPECT_FALSE(engine_->remove_expired(0).ok());
+  EXPECT_FALSE(engine_->remove_expired(0, 1000).ok());
   OptimisticTransaction transaction;
   EXPECT_FALSE(engine_->commit(transaction, 1000).ok());
 }
@@ -246,8 +246,61 @@ TEST_P(EngineTest, OnReadRemovesTheDeadEntryItMeets) {
   EXPECT_EQ(stats().swept, 1U);
 }
 
-/// The disk stands still for the calls that write: readers go on, other writers of the shard end at their deadline.
-TEST(EngineDiskTest, AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {
+TEST(EngineDiskTest, K17TheLockIsTakenBeforeTheDirectoryIsRead) {
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  Result<std::unique_ptr<Engine>> holder = EmbeddedEngine::open({.directory = "data"}, disk, clock);
+  ASSERT_TRUE(holder.ok());
+  disk.put("data/MANIFEST", "half of what the holder is writing");
+  Result<std::unique_ptr<Engine>> second = EmbeddedEngine::open({.directory = "data"}, disk, clock);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.failure().code, Code::Busy) << second.failure().message;
+}
+
+/// In `relaxed` nobody waits for the sync that fails, so the hook is the first to know, and it is told once.
+TEST(EngineDiskTest, AFailedBackgroundSyncIsReported) {
+  struct Events {
+    std::atomic<int> sync_failures = 0;
+    std::string message = {};
+  } events;
+  const auto note = [](void* context, const Event& event) {
+    if (event.kind != Event::Kind::sync_failed) return;
+    Events& noted = *static_cast<Events*>(context);
+    noted.message = event.message;
+    ++noted.sync_failures;
+    noted.sync_failures.notify_all();
+  };
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  Result<std::unique_ptr<Engine>> opened =
+      EmbeddedEngine::open({.directory = "data",
+                            .options = {.durability = Durability::relaxed,
+                                        .sync_interval = std::chrono::milliseconds(1),
+                                        .on_event = note,
+                                        .event_context = &events}},
+                           disk, clock);
+  ASSERT_TRUE(opened.ok());
+  const std::unique_ptr<Engine> engine = std::move(opened).value();
+  const auto put = [&] {
+    std::vector<Command> commands{Put{.key = "k", .value = "v"}};
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+    return std::move(unit.failure);
+  };
+  ASSERT_EQ(put(), nullptr);
+  ASSERT_TRUE(engine->sync(5000).ok());
+  disk.inject({.operation = test::Operation::sync, .path_contains = "log-1.tlog", .for_ever = true});
+  ASSERT_EQ(put(), nullptr);
+  events.sync_failures.wait(0);
+  EXPECT_NE(events.message.find("sync of the log failed"), std::string::npos) << events.message;
+  EXPECT_NE(put(), nullptr);
+  EXPECT_FALSE(engine->close().ok());
+  EXPECT_EQ(events.sync_failures, 1);
+}
+
+/// The disk stands still for the calls that write: readers go on, other writers of the shard, and whoever would remove
+/// what has expired in it, end at their deadline.
+TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {
   test::SimulatedFileSystem disk({.seed = 1});
   test::ManualClock clock;
   Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open({.directory = "data"}, disk, clock);
@@ -274,6 +327,9 @@ TEST(EngineDiskTest, AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {
   ASSERT_NE(failure, nullptr);
   EXPECT_EQ(failure->code, Code::Timeout);
   EXPECT_EQ(failure->outcome, Outcome::not_applied);
+  const Result<std::uint64_t> removed = engine->remove_expired(0, 20);
+  ASSERT_FALSE(removed.ok());
+  EXPECT_EQ(removed.failure().code, Code::Timeout);
   std::string value;
   std::vector<Command> read{Read{.key = "k", .into = &value}};
   Unit unit{.commands = read};

@@ -3,10 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "embedded/batch.h"
+#include "embedded/hash_table.h"
 #include "embedded/scan.h"
 #include "support/random.h"
 #include "support/random_seed.h"
@@ -106,6 +111,47 @@ Change draw(RandomChanges& random, Model& model, std::uint64_t sequence, std::st
       model[key] = {.value = value, .expires_us = expires_us, .sequence = sequence};
       return put(key, value, expires_us);
   }
+}
+
+TEST(HashTableTest, G1KeysWhoseHashesCollideAreToldApart) {
+  constexpr std::uint64_t kHash = 0x1234567890abcdef;
+  HashTable table(8);
+  std::vector<StoredEntry*> entries;
+  for (const std::string key : {"a", "b", "ab", "c"}) {
+    EXPECT_EQ(table.find(kHash, key), nullptr);
+    entries.push_back(StoredEntry::make(put(key, "of " + key), 1));
+    table.insert(kHash, entries.back());
+  }
+  table.erase(kHash, entries[1]);
+  for (StoredEntry* entry : entries) {
+    EXPECT_EQ(table.find(kHash, entry->key()), entry == entries[1] ? nullptr : entry) << entry->key();
+    StoredEntry::destroy(entry);
+  }
+}
+
+TEST(WriterSetLockTest, AllItsMutexesShareOneDeadline) {
+  Keyspace keyspace(2, 1);
+  std::atomic<bool> held = false;
+  std::atomic<bool> given_up = false;
+  std::thread holder([&]() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+    keyspace.lock_all_writers();
+    held = true;
+    held.notify_all();
+    std::this_thread::sleep_for(std::chrono::milliseconds(900));
+    keyspace.shard(0).writer.unlock();
+    given_up.wait(false);
+    keyspace.shard(1).writer.unlock();
+  });
+  held.wait(false);
+  ShardSet both;
+  both.add_all(2);
+  const auto begin = std::chrono::steady_clock::now();
+  const WriterSetLock lock(keyspace, both, 1000);
+  EXPECT_FALSE(lock.held());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(1800)) << "1000 ms for each of them";
+  given_up = true;
+  given_up.notify_all();
+  holder.join();
 }
 
 TEST(KeyspaceTest, RandomChangesAgreeWithAMap) {

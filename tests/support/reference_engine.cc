@@ -266,7 +266,7 @@ void ReferenceEngine::hold_worker(bool held) {
 
 // ---- the rest
 
-Result<std::uint64_t> ReferenceEngine::remove_expired(std::uint64_t limit) {
+Result<std::uint64_t> ReferenceEngine::remove_expired(std::uint64_t limit, std::int64_t) {
   os::MutexLock lock(mutex_);
   if (closed_) return closed_status();
   std::uint64_t removed = 0;

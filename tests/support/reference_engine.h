@@ -37,7 +37,7 @@ class ReferenceEngine final : public Engine {
   Status read(OptimisticTransaction& transaction, Unit& unit) override;
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
   std::int64_t now_us() override { return clock_.now_us(); }
-  Result<std::uint64_t> remove_expired(std::uint64_t limit) override;
+  Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats() override;
   Status sync(std::int64_t timeout_ms) override;
