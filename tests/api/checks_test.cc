@@ -162,7 +162,7 @@ TEST(Checks, Namespaces) {
 }
 
 // G7: an empty batch succeeds without asking anybody.
-TEST(Checks, G7EmptyBatches) {
+TEST(Checks, U8EmptyBatches) {
   ReferenceStore store;
   EXPECT_TRUE(store->get_many(std::span<const Bytes>()).empty());
   EXPECT_EQ(store->exists_many(std::span<const Bytes>()), 0u);

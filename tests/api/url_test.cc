@@ -66,7 +66,7 @@ TEST(Url, ABarePathIsCorrected) {
 }
 
 // P22: a message must not carry a password into a log.
-TEST(Url, P22IsNeverRepeated) {
+TEST(Url, SecretsAreNeverRepeated) {
   for (const char* url : {"host=db password=s3cret", "//user:s3cret@db/x", "user s3cret", "memory:s3cret",
                           "file://u:s3cret@h/", "file:s3cret%", "memory:?x=s3cret&x=s3cret", "memory:?s3cret"}) {
     EXPECT_EQ(message(url).find("s3cret"), std::string::npos) << url;

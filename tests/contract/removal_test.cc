@@ -35,7 +35,7 @@ TEST_P(Removal, Y2_CleanupLeavesAKeyThatWasRefreshed) {
   EXPECT_THAT(get("refreshed"), Optional(std::string("new")));
 }
 
-TEST_P(Removal, CleanupRemovesTheEarliestFirstUpToItsLimit) {
+TEST_P(Removal, B3_G15_CleanupRemovesTheEarliestFirstUpToItsLimit) {
   for (int i = 0; i < 10; ++i) store().set("k" + std::to_string(i), "v", {.ttl = std::chrono::milliseconds(10 - i)});
   store().set("live", "v");
   advance_ms(10);

@@ -48,7 +48,7 @@ class ReopenCrashTest : public testing::Test {
   ManualClock clock_;
 };
 
-TEST_F(ReopenCrashTest, AStoreWhoseMakerDiedKeepsItsFirstWrite) {
+TEST_F(ReopenCrashTest, K11AStoreWhoseMakerDiedKeepsItsFirstWrite) {
   const SimulatedFileSystem empty;
   die_everywhere(
       empty,

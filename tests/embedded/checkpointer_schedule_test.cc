@@ -222,7 +222,7 @@ TEST(CheckpointerSchedule, LoggedClosesWithoutTheSnapshotThatIsDue) {
 }
 
 // 4.4 rule 7: reported, tried again, and never in the way of writes.
-TEST(CheckpointerSchedule, AFailureIsReportedAndTriedAgain) {
+TEST(CheckpointerSchedule, K8AFailureIsReportedAndTriedAgain) {
   SimulatedFileSystem disk;
   const ManualClock clock;
   Events events;

@@ -137,7 +137,7 @@ TEST(Checkpointer, ASegmentThatTheManifestMayNameOutlivesTheClose) {
   EXPECT_EQ(state_in(disk, "d"), (State{{"b", "2"}}));
 }
 
-TEST(Checkpointer, EveryDurabilityOpensWhatAnotherLeft) {
+TEST(Checkpointer, G4EveryDurabilityOpensWhatAnotherLeft) {
   for (const Durability first : kDurabilities) {
     for (const Durability second : kDurabilities) {
       for (const Durability third : kDurabilities) {

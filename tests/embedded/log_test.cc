@@ -251,7 +251,7 @@ TEST(Log, EveryRecordCarriesWhatWasSynced) {
 }
 
 // One sync serves many: far fewer syncs than records, each of them durable when its writer goes on.
-TEST(LogGroupSync, SixtyFourWritersShareSyncs) {
+TEST(LogGroupSync, K19SixtyFourWritersShareSyncs) {
   auto disk = log_disk();
   LogOptions options = log_options();
   options.segment_bytes_max = 1 << 16;

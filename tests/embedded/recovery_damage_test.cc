@@ -162,8 +162,8 @@ TEST_P(RecoveryDamage, TheRecordedStoreIsLargeEnough) {
   EXPECT_EQ(log_.last_sequence(), kRecords);
 }
 
-// E7, K4: every bit of every segment and of the manifest.
-TEST_P(RecoveryDamage, E7EveryBitFlip) {
+// Every bit of every segment and of the manifest.
+TEST_P(RecoveryDamage, K4E7EveryBitFlip) {
   for (const RecordedSegment& segment : log_.segments()) {
     const std::uint64_t used = segment.records.back().end;
     for (std::uint64_t bit = 0; bit < segment.file_bytes * 8; bit += bit / 8 < used ? 1 : 13) {

@@ -220,7 +220,7 @@ TEST(Recovery, E18ABatchIsWholeOrAbsent) {
   }
 }
 
-TEST(Recovery, RemovesItsLeftoversAndNothingElse) {
+TEST(Recovery, K18RemovesItsLeftoversAndNothingElse) {
   auto disk = closed_store(20);
   Manifest manifest = std::move(read_manifest(*disk, "d")).value();
   for (const char* name : {"MANIFEST.tmp", "log-3.tlog.tmp", "log-1.tlog.tmp"})
