@@ -29,7 +29,7 @@ class Output;
 /// What may stand before or after any verb.
 struct Settings {
   std::string store = "file:./tuskv-data";
-  std::string name_space = {};
+  std::optional<std::string> name_space = {};
   std::optional<Duration> timeout = {};
   bool json = false;
   bool raw = false;
@@ -50,6 +50,9 @@ struct Call {
 
   /// The store, seen through --namespace.
   Store store(Access access) const;
+  /// For verbs that have nothing to do with one namespace: UsageError when the call names one.
+  void refuse_namespace() const;
+  Store whole_store(Access access) const;
   /// UsageError inside the shell, which reads its own lines from there.
   void require_standard_input() const;
   /// The answer of a verb that only does something: silence and the exit code, {"done": …}, or OK for a person.

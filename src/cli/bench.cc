@@ -218,8 +218,10 @@ Action add_bench(Arguments& arguments) {
     Bench bench(store, options->load);
     try {
       bench.fill();
-      if (!call.settings.json)
+      if (!call.settings.json) {
         call.output.line("workload   operations         rate     p50 us     p99 us       max us");
+        call.output.flush();  // the first row takes its time
+      }
       for (const Workload& workload : workloads) {
         const Json row = bench.run(workload);
         if (call.settings.json) {

@@ -40,7 +40,7 @@ Completion complete_verb(std::string_view word) {
 
 Completion complete_key(std::string_view word, Session& session, const Settings& settings) {
   const Store root = session.store(Access::read);
-  const Store store = settings.name_space.empty() ? root : root.with_namespace(settings.name_space);
+  const Store store = settings.name_space ? root.with_namespace(*settings.name_space) : root;
   KeyPage page = store.keys({.prefix = word, .limit = kCompletions});
   std::erase_if(page.keys, [](const std::string& key) { return !is_plain_word(key); });
   std::string last;

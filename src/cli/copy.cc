@@ -68,11 +68,12 @@ Action add_copy(Arguments& arguments) {
   arguments.word("FROM", options->from, "URL of the store to read");
   arguments.word("TO", options->to, "URL of the store to write; its other entries stay");
   return [options](Call& call) {
-    if (!call.settings.name_space.empty()) throw UsageError("copy copies every namespace: it takes no --namespace");
+    if (call.settings.name_space) throw UsageError("copy copies every namespace: it takes no --namespace");
     if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
     Session from(options->from, call.settings.timeout);
     Session to(options->to, call.settings.timeout);
-    const Totals totals = copy_store(from.store(Access::read), to.store(Access::write));
+    const Store source = from.store(Access::read);  // first: a mistake in it must not make the target
+    const Totals totals = copy_store(source, to.store(Access::write));
     to.close();
     from.close();
     if (call.settings.json) {

@@ -69,7 +69,7 @@ std::uint64_t export_entries(const Store& store, const std::string& name, Output
 std::uint64_t export_store(Call& call, Output& output) {
   const Store root = call.session.store(Access::read);
   Progress progress("exported", root.stats().entries);
-  if (!call.settings.name_space.empty()) {
+  if (call.settings.name_space) {
     return export_entries(call.store(Access::read), {}, output, progress, 0);
   }
   std::uint64_t done = export_entries(root, {}, output, progress, 0);

@@ -16,6 +16,7 @@ namespace {
 
 /// DIRECTORY if given, otherwise that of --store.
 std::string closed_directory(Call& call, const std::optional<std::string>& given) {
+  call.refuse_namespace();
   call.session.close();
   if (!given) return call.session.directory();
   return directory_named(*given);
@@ -168,7 +169,7 @@ Action add_snapshots(Arguments& arguments) {
       throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
     }
     if (name == "list") return list(call);
-    if (name == "take") return print_snapshot(call, call.session.store(Access::read).snapshot(), "");
+    if (name == "take") return print_snapshot(call, call.whole_store(Access::read).snapshot(), "");
     if (name == "prune") return prune(call, number);
     if (name != "restore") throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
     const SnapshotInfo before = restore_snapshot(closed_directory(call, std::nullopt), number);

@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/shield.h"
+#include "cli/unexpected.h"
 #include "cli/verbs.h"
 #include "tuskv/maintenance.h"
 
@@ -23,6 +24,7 @@ struct Verb {
   const char* group;
   const char* summary;
   AddVerb add;
+  const char* words = nullptr;  ///< what follows it, where that cannot be told from the arguments one by one
 };
 
 constexpr const char* kEntries = "Entries";
@@ -33,17 +35,17 @@ constexpr const char* kOther = "Other";
 constexpr std::array kVerbs = {
     Verb{"get", kEntries, "Print the value of a key", add_get},
     Verb{"set", kEntries, "Set a key to a value", add_set},
-    Verb{"del", kEntries, "Remove keys, and print how many there were", add_del},
-    Verb{"exists", kEntries, "Print how many of the keys exist", add_exists},
+    Verb{"del", kEntries, "Remove keys, and print how many there were", add_del, "KEY... | --prefix P | --all --yes"},
+    Verb{"exists", kEntries, "Print how many of the keys exist", add_exists, "KEY..."},
     Verb{"incr", kEntries, "Add to a counter, and print the sum", add_incr},
     Verb{"decr", kEntries, "Subtract from a counter, and print the difference", add_decr},
     Verb{"getset", kEntries, "Set a key, and print the value it had", add_getset},
-    Verb{"cas", kEntries, "Set a key if it has the expected value", add_cas},
+    Verb{"cas", kEntries, "Set a key if it has the expected value", add_cas, "KEY OLD NEW | --absent KEY NEW"},
     Verb{"ttl", kEntries, "Print the seconds a key will live, -1 without expiry, -2 when missing", add_ttl},
-    Verb{"expire", kEntries, "Let a key live for a time from now", add_expire},
+    Verb{"expire", kEntries, "Let a key live for a time from now", add_expire, "KEY DURATION | KEY --at TIME"},
     Verb{"persist", kEntries, "Remove the expiry of a key", add_persist},
-    Verb{"mget", kMany, "Print the values of several keys, a line each", add_mget},
-    Verb{"mset", kMany, "Set several keys at once", add_mset},
+    Verb{"mget", kMany, "Print the values of several keys, a line each", add_mget, "KEY..."},
+    Verb{"mset", kMany, "Set several keys at once", add_mset, "KEY VALUE [KEY VALUE]..."},
     Verb{"scan", kMany, "Print entries in key order: key, tab, value", add_scan},
     Verb{"count", kMany, "Print the number of keys", add_count},
     Verb{"import", kMany, "Read entries from a file or standard input", add_import},
@@ -52,7 +54,8 @@ constexpr std::array kVerbs = {
     Verb{"namespaces", kStore, "Print the names of the namespaces that hold entries", add_namespaces},
     Verb{"stats", kStore, "Print what the store holds", add_stats},
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},
-    Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots},
+    Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots,
+         "[list] | take | prune N | restore ORDINAL"},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
     Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
     Verb{"shell", kOther, "Read verbs from the terminal or from standard input", add_shell},
@@ -82,12 +85,35 @@ void add_settings(CLI::App& app, Settings& settings, Place place) {
   arguments.flag("--raw", settings.raw, "Print control characters on a terminal too");
 }
 
+/// Help as the library writes it, with our line of usage.
+class Help final : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    for (const Verb& verb : kVerbs) {
+      if (verb.words == nullptr || app->get_name() != verb.name) continue;
+      return get_label("Usage") + ": " + name + " [OPTIONS] " + verb.words + "\n";
+    }
+    return Formatter::make_usage(app, std::move(name));
+  }
+};
+
+/// `--ttl: 1 required DURATION missing` is `--ttl needs a DURATION`.
+std::string in_our_words(std::string message) {
+  constexpr std::string_view kBegin = ": 1 required ";
+  constexpr std::string_view kEnd = " missing";
+  const std::size_t begin = message.find(kBegin);
+  if (begin == std::string::npos || !message.ends_with(kEnd)) return message;
+  message.resize(message.size() - kEnd.size());
+  return message.replace(begin, kBegin.size(), " needs a ");
+}
+
 /// All verbs with their arguments, and the action of each.
 class Program final {
  public:
   Program(Settings& settings, Place place, const std::vector<std::string>& words)
       : app_("A key-value store in a directory or in memory", place == Place::shell ? "" : "tuskv") {
     app_.require_subcommand(0, 1);
+    app_.formatter(std::make_shared<Help>());
     app_.get_formatter()->column_width(26);
     app_.get_formatter()->label("SUBCOMMAND", "VERB");
     app_.footer(footer);
@@ -107,8 +133,11 @@ class Program final {
       app_.parse(std::move(reversed));
     } catch (const CLI::CallForHelp&) {
       return print(parsed_verb() == nullptr ? program_help() : help_of(*parsed_verb()));
+    } catch (const CLI::ExtrasError&) {
+      throw UsageError(unexpected(app_.remaining(true), app_, parsed_verb()));
     } catch (const CLI::ParseError& error) {
-      throw UsageError(error.what());
+      const CLI::App* const verb = parsed_verb();
+      throw UsageError((verb == nullptr ? "" : verb->get_name() + ": ") + in_our_words(error.what()));
     }
     return action();
   }
@@ -160,10 +189,11 @@ class Program final {
     for (auto& [verb, action] : actions_) {
       if (verb->get_name() == *help_topic_) return print(help_of(*verb));
     }
-    throw UsageError("no verb \"" + *help_topic_ + "\"; see tuskv --help");
+    throw UsageError(no_such_verb(*help_topic_, app_));
   }
 
   static Action print(std::string text) {
+    while (text.ends_with("\n\n")) text.pop_back();
     return [text = std::move(text)](Call& call) {
       call.output.text(text);
       return ExitCode::done;
@@ -191,7 +221,19 @@ class Program final {
 
 Store Call::store(Access access) const {
   const Store root = session.store(access);
-  return settings.name_space.empty() ? root : root.with_namespace(settings.name_space);
+  return settings.name_space ? root.with_namespace(*settings.name_space) : root;
+}
+
+void Call::refuse_namespace() const {
+  // The shell may have a namespace of its own, which says nothing about a verb like this one.
+  if (settings.name_space && caller == Caller::program) {
+    throw UsageError("this verb is about the store as a whole: it takes no --namespace");
+  }
+}
+
+Store Call::whole_store(Access access) const {
+  refuse_namespace();
+  return session.store(access);
 }
 
 void Call::require_standard_input() const {

@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "cli/exit_code.h"
@@ -26,10 +28,22 @@ Store Session::store(Access access) {
   options.create = access == Access::write;
   options.on_event = report_event;
   if (timeout_) options.timeout = *timeout_;
-  Store store = Store::open(url_, options);
+  Store store = open(options);
   // The option loses against a timeout in the URL; the user's --timeout wins.
   store_ = timeout_ ? store.with_timeout(*timeout_) : store;
   return *store_;
+}
+
+Store Session::open(const Options& options) const {
+  try {
+    return Store::open(url_, options);
+  } catch (const Error& error) {
+    if (error.code() != Code::Config || options.create || !url_.starts_with("file:")) throw;
+    const std::string directory = directory_of(url_);
+    std::error_code unknown;
+    if (std::filesystem::exists(directory, unknown) || unknown) throw;
+    throw UsageError("there is no store at " + directory + " yet: the first verb that writes, such as set, makes it");
+  }
 }
 
 std::string Session::directory() const { return directory_of(url_); }

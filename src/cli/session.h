@@ -24,6 +24,8 @@ class Session final {
   void close();
 
  private:
+  Store open(const Options& options) const;
+
   std::string url_;
   std::optional<Duration> timeout_;
   std::optional<Store> store_;

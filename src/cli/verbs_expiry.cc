@@ -78,7 +78,7 @@ Action add_sweep(Arguments& arguments) {
   const auto limit = std::make_shared<std::uint64_t>(0);
   arguments.number("--limit", *limit, 1, UINT64_MAX, "Remove at most so many, those that expired first (default all)");
   return [limit](Call& call) {
-    const std::uint64_t count = call.store(Access::write).cleanup_expired(*limit);
+    const std::uint64_t count = call.whole_store(Access::write).cleanup_expired(*limit);
     if (call.settings.json) {
       call.output.json({{"removed", count}});
     } else {

@@ -118,7 +118,7 @@ Action add_count(Arguments& arguments) {
 
 Action add_namespaces(Arguments&) {
   return [](Call& call) {
-    const auto names = call.session.store(Access::read).namespaces();
+    const auto names = call.whole_store(Access::read).namespaces();
     Json document = Json::array();
     for (const std::string& name : names) {
       if (call.settings.json) {
@@ -135,7 +135,7 @@ Action add_namespaces(Arguments&) {
 
 Action add_stats(Arguments&) {
   return [](Call& call) {
-    const Json document = json_of_stats(call.session.store(Access::read).stats());
+    const Json document = json_of_stats(call.whole_store(Access::read).stats());
     if (call.settings.json) {
       call.output.json(document);
       return ExitCode::done;

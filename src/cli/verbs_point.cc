@@ -308,6 +308,9 @@ Action add_del(Arguments& arguments) {
     if (options->keys.empty() == (!options->prefix && !options->all)) {
       throw UsageError("del takes keys, or --prefix P, or --all --yes");
     }
+    if (options->prefix && options->prefix->empty()) {
+      throw UsageError("an empty --prefix means every key of the namespace: say so with --all --yes");
+    }
     if (options->all && !options->yes) throw UsageError("--all removes every key of the namespace: confirm with --yes");
     const Store store = call.store(Access::write);
     const std::uint64_t count = options->all      ? store.clear()

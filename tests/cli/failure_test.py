@@ -23,6 +23,37 @@ class FailureTest(ToolTest):
             self.refusal(*words, code=2)
         self.assertEqual(os.listdir(self.directory), [])
 
+    def test_a_mistake_is_named_with_what_was_probably_meant(self):
+        for words, said in (
+                (("put", "k", "v"), ('no verb "put"', 'did you mean "set"?')),
+                (("keys",), ("scan --keys-only",)), (("sacn",), ('"sacn"', "tuskv --help")),
+                (("stat",), ('did you mean "stats"?',)), (("help", "delete"), ('did you mean "del"?',)),
+                (("set", "k", "hello", "world"), ('"world" is one word too many for set', "quote")),
+                (("get", "k", "--jsno"), ('get has no option "--jsno"', 'did you mean "--json"?')),
+                (("--namspace", "n", "get", "k"), ('"--namspace"', 'did you mean "--namespace"?')),
+                (("-x", "set", "k"), ('"-x" is an option of set: write it behind the verb',)),
+                (("set", "k", "v", "--ttl"), ("set: --ttl needs a DURATION",)),
+                (("set", "k", "v", "--ttl", "1s", "--keep-ttl"), ("set: --ttl excludes --keep-ttl",)),
+                (("get",), ("get: KEY is required",)),
+                (("get", "k"), ("there is no store at ./tuskv-data yet",)),
+                (("del", "--prefix="), ("--all --yes",)), (("del", "--prefix", ""), ("--all --yes",))):
+            message = self.refusal(*words, code=2)
+            for part in said:
+                self.assertIn(part, message, words)
+
+    def test_an_empty_namespace_is_not_the_root(self):
+        self.tuskv("set", "k", "v")
+        self.refusal("del", "--all", "--yes", "--namespace", "", code=2)
+        self.refusal("--namespace=", "get", "k", code=2)
+        self.assertEqual(self.text("get", "k"), "v\n")
+
+    def test_a_namespace_where_it_has_no_meaning(self):
+        self.tuskv("set", "k", "v")
+        for words in (("stats",), ("namespaces",), ("sweep",), ("check",), ("repair",), ("snapshots",),
+                      ("snapshots", "take"), ("copy", "file:./tuskv-data", "memory:")):
+            self.assertIn("--namespace", self.refusal(*words, "--namespace", "n", code=2))
+        self.tuskv("--namespace", "n", "shell", stdin="stats\nnamespaces\ncheck\n")
+
     def test_arguments_the_library_refuses(self):
         self.refusal("set", "", "v", code=2)
         self.refusal("set", "k" * 1025, "v", code=2)
@@ -55,6 +86,8 @@ class FailureTest(ToolTest):
             self.assertIn(needed, text)
         self.assertEqual(self.text("help"), text)
         self.assertIn("--keep-ttl", self.text("set", "--help"))
+        self.assertIn("Usage: tuskv cas [OPTIONS] KEY OLD NEW | --absent KEY NEW\n", self.text("cas", "--help"))
+        self.assertFalse(text.endswith("\n\n"))
         self.assertEqual(self.text("help", "set"), self.text("set", "-h"))
 
     def test_version(self):

@@ -179,6 +179,10 @@ class CopyTest(ToolTest):
         self.assertEqual(self.json("copy", "file:./tuskv-data", "file:./b")["copied"], 2500)
         self.assertEqual(self.tuskv("export", "--store", "file:./b"), self.tuskv("export"))
 
+    def test_a_source_that_is_not_there_makes_no_target(self):
+        self.refusal("copy", "file:./nope", "file:./target", code=2)
+        self.assertEqual(os.listdir(self.directory), [])
+
     def test_what_is_refused(self):
         self.tuskv("set", "k", "v")
         for same in ("file:./tuskv-data", "file:tuskv-data/", "file:./x/../tuskv-data?durability=relaxed",
