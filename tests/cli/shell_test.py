@@ -5,6 +5,7 @@ import re
 import select
 import signal
 import stat
+import termios
 import time
 import unittest
 
@@ -68,6 +69,16 @@ class Terminal:
         before, _, self.screen = self.shown().partition(wanted)
         return before
 
+    def prompt(self):
+        """Waits for the prompt, and for the line editor behind it: what is typed before means something else."""
+        before = self.expect(b"tuskv> ")
+        deadline = time.monotonic() + TIMEOUT_S
+        while termios.tcgetattr(self.descriptor)[3] & termios.ICANON:
+            if time.monotonic() > deadline:
+                raise AssertionError("the terminal is not the line editor's")
+            time.sleep(0.001)
+        return before
+
     def shown(self):
         """The screen without movements of the cursor: the line editor may write the end of a word after one."""
         return re.sub(rb"\r(?!\n)|\x1b\[[0-9;]*[A-Za-z]", b"", self.screen)
@@ -122,14 +133,14 @@ class TerminalTest(ToolTest):
 
     def test_the_shell_at_a_terminal(self):
         terminal = Terminal(self, "shell")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         terminal.type("set greeting hello\n")
         terminal.expect(b"OK")
         terminal.type("get missing\n")
         terminal.expect(b"(nil)")
         terminal.type("incr greeting\n")
         terminal.expect(b"tuskv: ")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         terminal.type("get greeting\n")
         terminal.expect(b"hello")
         terminal.type("exit\n")
@@ -138,7 +149,7 @@ class TerminalTest(ToolTest):
     def test_completion_of_verbs_and_keys(self):
         self.tuskv("mset", "user:alice", "1", "user:bob", "2", "odd key", "3")
         terminal = Terminal(self, "shell")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         terminal.type("sna\t")
         terminal.expect(b"snapshots ")
         terminal.type("\x15ge")
@@ -151,17 +162,18 @@ class TerminalTest(ToolTest):
         terminal.expect(b"user:bob")
         terminal.type("b\t\n")
         terminal.expect(b"\n2\r\n")
+        terminal.prompt()
         terminal.type("\x04")
         self.assertEqual(terminal.finish()[0], 0)
 
     def test_history_holds_no_values_and_is_its_owners_alone(self):
         terminal = Terminal(self, "shell")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         for line in ("set token secret-1", "  mset token secret-2", "getset token secret-3",
                      "cas token secret-3 secret-4",
                      "--json set token secret-5", "get token"):
             terminal.type(line + "\n")
-            terminal.expect(b"tuskv> ")
+            terminal.prompt()
         terminal.type("\x1b[A")
         terminal.expect(b"get token")
         terminal.type("\x15exit\n")
@@ -171,7 +183,7 @@ class TerminalTest(ToolTest):
         self.assertNotIn(b"secret", history)
         self.assertEqual(stat.S_IMODE(os.stat(self.path(".tuskv_history")).st_mode), 0o600)
         again = Terminal(self, "shell")
-        again.expect(b"tuskv> ")
+        again.prompt()
         again.type("\x1b[A\x1b[A")
         again.expect(b"get token")
         again.type("\x15exit\n")
@@ -179,14 +191,15 @@ class TerminalTest(ToolTest):
 
     def test_an_interrupt_drops_the_line_and_not_the_shell(self):
         terminal = Terminal(self, "shell")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         terminal.type("del --all --yes")
         terminal.expect(b"--yes")
         time.sleep(0.1)  # so that it waits for the next key: a signal just before would be seen with that key only
         terminal.type("\x03")
-        terminal.expect(b"tuskv> ")
+        terminal.prompt()
         terminal.type("incr n\n")
         terminal.expect(b"\n1\r\n")
+        terminal.prompt()
         terminal.type("\x04")
         self.assertEqual(terminal.finish()[0], 0)
 
