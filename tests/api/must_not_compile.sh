@@ -2,15 +2,14 @@
 # Mistakes that must be compile errors, each beside the right form: must_not_compile.sh INCLUDE_DIR COMPILER CASES_FILE
 #
 # The file holds cases of three lines and a blank one: `name`, the mistake, the right form. Each form is put into a
-# function with a `store`, an `async` and a `tx`; the right one must compile, and the mistake must not, which proves
-# that the mistake fails for what it says and not for a typing error.
+# function with a `store`, an `async` and a `tx`; the right ones must compile (all at once: compiling is what costs), and
+# each mistake must not, which proves that it fails for what it says and not for a typing error.
 set -uo pipefail
 
 include_dir=$1
 compiler=$2
 cases_file=$3
 status=0
-count=0
 
 compile() {
   "$compiler" -std=c++20 -Wall -Wextra -Werror -Wno-unused-variable -fsyntax-only -I"$include_dir" -x c++ - <<END
@@ -33,28 +32,40 @@ struct Generated {
   Iterator begin() const { return {0}; }
   Iterator end() const { return {1}; }
 };
-[[maybe_unused]] static void use([[maybe_unused]] const tuskv::Store& store,
+$1
+END
+}
+
+# A function around the statements $2, with what they use. $1 makes its name.
+use() {
+  cat <<END
+[[maybe_unused]] static void use_$1([[maybe_unused]] const tuskv::Store& store,
     [[maybe_unused]] const tuskv::AsyncStore& async, [[maybe_unused]] tuskv::Transaction& tx) {
-  $1
+  $2
 }
 END
 }
 
+names=() mistakes=() rights=()
 while read -r name; do
   [[ -z $name || $name == \#* ]] && continue
   read -r mistake
   read -r right
-  count=$((count + 1))
-  if ! errors=$(compile "$right" 2>&1); then
-    printf '%s: the right form does not compile: %s\n%s\n' "$name" "$right" "$errors"
-    status=1
-  fi
-  if compile "$mistake" >/dev/null 2>&1; then
-    printf '%s: compiles: %s\n' "$name" "$mistake"
-    status=1
-  fi
+  names+=("$name") mistakes+=("$mistake") rights+=("$right")
 done <"$cases_file"
 
-echo "$count cases with $compiler"
-((count > 0)) || status=1
+all_rights=$(for i in "${!rights[@]}"; do use "$i" "${rights[i]}"; done)
+if ! errors=$(compile "$all_rights" 2>&1); then
+  printf 'a right form does not compile:\n%s\n' "$errors"
+  status=1
+fi
+for i in "${!mistakes[@]}"; do
+  if compile "$(use 0 "${mistakes[i]}")" >/dev/null 2>&1; then
+    printf '%s: compiles: %s\n' "${names[i]}" "${mistakes[i]}"
+    status=1
+  fi
+done
+
+echo "${#names[@]} cases with $compiler"
+((${#names[@]} > 0)) || status=1
 exit "$status"
