@@ -4,7 +4,8 @@ find_program(CLANGXX clang++)
 
 add_test(NAME tidy COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/tidy.py)
 add_test(NAME tidy_test COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools/tidy_test.py)
-set_tests_properties(tidy tidy_test PROPERTIES LABELS house)
+add_test(NAME weak_spots COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/weak_spots_test.py)
+set_tests_properties(tidy tidy_test weak_spots PROPERTIES LABELS house)
 
 set(compilers ${CMAKE_CXX_COMPILER})
 if(CLANGXX)

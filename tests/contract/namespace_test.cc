@@ -125,6 +125,22 @@ TEST_P(Namespace, TheDefaultTtlIsForWritesThatSayNothing) {
   expect_refused([&] { return store().with_namespace("x", {.ttl = 0ms}); }, Code::InvalidArgument, {"ttl"});
 }
 
+TEST_P(Namespace, TheDefaultTtlGoesWithEveryHandleMadeOfTheView) {
+  const Store sessions = store().with_namespace("sessions", {.ttl = 100ms});
+  sessions.transaction([](Transaction& tx) { tx.set("transaction", "v"); });
+  sessions.async().set("asynchronous", "v").wait();
+  sessions.with_timeout(1s).set("timeout", "v");
+  store().async().with_namespace("sessions", {.ttl = 200ms}).set("made asynchronously", "v").wait();
+  sessions.with_namespace("deeper").set("k", "v");
+  EXPECT_EQ(sessions.ttl("transaction").left, 100ms);
+  EXPECT_EQ(sessions.ttl("asynchronous").left, 100ms);
+  EXPECT_EQ(sessions.ttl("timeout").left, 100ms);
+  EXPECT_EQ(sessions.ttl("made asynchronously").left, 200ms);
+  EXPECT_EQ(sessions.with_namespace("deeper").ttl("k").left, 100ms);
+  store().transaction([](Transaction& tx) { tx.with_namespace("sessions").set("of the root", "v"); });
+  EXPECT_EQ(sessions.ttl("of the root").state, Ttl::State::persistent);
+}
+
 TEST_P(Namespace, KeyAndNamespaceTogetherHaveALimit) {
   const std::string name(255, 'n');
   options.max_key_bytes = 2048;
