@@ -368,6 +368,17 @@ def check_lists(tree: Tree) -> Iterator[Violation]:
                 yield Violation(name, 1, "is included by nothing: use it or remove it")
 
 
+def check_folders(tree: Tree) -> Iterator[Violation]:
+    """A folder that the one above does not add is silently neither built nor tested."""
+    for name, text in tree.files.items():
+        above, _, folder = name.removesuffix("/CMakeLists.txt").rpartition("/")
+        if not (name.endswith("/CMakeLists.txt") and above) or re.search(r"^project\(", text, re.M):
+            continue  # the top decides by options; a project of its own is built apart
+        adding = tree.files.get(above + "/CMakeLists.txt", "")
+        if not re.search(rf"^\s*add_subdirectory\({re.escape(folder)}\b", adding, re.M):
+            yield Violation(name, 1, f"is not added by {above}/CMakeLists.txt: nothing in it is built or tested")
+
+
 def check_text(tree: Tree) -> Iterator[Violation]:
     for name, text in tree.files.items():
         if name in OWN:
@@ -379,7 +390,7 @@ def check_text(tree: Tree) -> Iterator[Violation]:
                 yield Violation(name, number, "a path of one machine: make it relative or a setting")
 
 
-CHECKS = (check_arrows, check_sizes, check_width, check_names, check_calls, check_lists, check_text)
+CHECKS = (check_arrows, check_sizes, check_width, check_names, check_calls, check_lists, check_folders, check_text)
 
 
 def violations(root: Path) -> list:

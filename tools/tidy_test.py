@@ -198,6 +198,15 @@ class TidyTest(unittest.TestCase):
         self.write("src/os/a.cc", "")
         self.assert_found(tidy.check_lists, "src/os/a.cc:1:")
 
+    def test_folder_added_by_nothing(self):
+        self.write("CMakeLists.txt", "add_subdirectory(tests)\n")
+        self.write("tests/CMakeLists.txt", "add_subdirectory(api)  # and cli\n")
+        self.write("tests/api/CMakeLists.txt", "")
+        self.write("tests/install/CMakeLists.txt", "cmake_minimum_required(VERSION 3.25)\nproject(consumer)\n")
+        self.assert_clean(tidy.check_folders)
+        self.write("tests/cli/CMakeLists.txt", "")
+        self.assert_found(tidy.check_folders, "tests/cli/CMakeLists.txt:1:", "tests/CMakeLists.txt")
+
     def test_header_included_by_nothing(self):
         self.write("src/os/a.h", "")
         self.assert_found(tidy.check_lists, "src/os/a.h:1:", "included by nothing")

@@ -2,7 +2,7 @@
 # Mistakes that must be compile errors, each beside the right form: must_not_compile.sh INCLUDE_DIR COMPILER CASES_FILE
 #
 # The file holds cases of three lines and a blank one: `name`, the mistake, the right form. Each form is put into a
-# function with a `store`, an `async` and a `tx`; the right ones must compile (all at once: compiling is what costs), and
+# function with a `store`, an `async` and a `tx`; the right ones must compile (all at once, since compiling costs), and
 # each mistake must not, which proves that it fails for what it says and not for a typing error.
 set -uo pipefail
 
