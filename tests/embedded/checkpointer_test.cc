@@ -101,42 +101,6 @@ TEST(Checkpointer, UnloggedCrashGoesBackToTheSnapshot) {
   }
 }
 
-// E11: the files of a recording belong to one snapshot. When they cannot be synced, that snapshot is all that is lost.
-TEST(Checkpointer, E11AFailedSyncOfARecordingCostsOneSnapshot) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  auto store = open(disk, options_of(Durability::unlogged), clock);
-  ASSERT_TRUE(store->put({{"a", "1"}}).ok());
-  disk.inject({.operation = Operation::sync, .path_contains = ".tlog", .nth = 2});  // the first one is of its header
-  const auto failed = store->checkpointer().snapshot();
-  ASSERT_FALSE(failed.ok());
-  EXPECT_EQ(failed.failure().code, Code::Io);
-  EXPECT_EQ(failed.failure().outcome, Outcome::not_applied);
-  ASSERT_TRUE(store->put({{"b", "2"}}).ok());
-  const auto taken = store->checkpointer().snapshot();
-  ASSERT_TRUE(taken.ok()) << taken.failure().message;
-  ASSERT_TRUE(store->put({{"c", "3"}}).ok());
-  ASSERT_TRUE(store->close().ok());
-  EXPECT_EQ(disk.faults_met(), 1U);
-  EXPECT_EQ(state_in(disk, "d"), (State{{"a", "1"}, {"b", "2"}, {"c", "3"}}));
-}
-
-// A manifest whose replacement failed at its last step may be on the disk all the same, and name the first segment.
-TEST(Checkpointer, ASegmentThatTheManifestMayNameOutlivesTheClose) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  auto store = open(disk, options_of(Durability::durable), clock);
-  disk.inject({.operation = Operation::sync_directory, .nth = 2});  // the first one is of the segment's name
-  EXPECT_FALSE(store->put({{"a", "1"}}).ok());
-  EXPECT_EQ(disk.faults_met(), 1U);
-  ASSERT_TRUE(store->close().ok());
-  store = open(disk, options_of(Durability::durable), clock);
-  ASSERT_NE(store, nullptr);
-  ASSERT_TRUE(store->put({{"b", "2"}}).ok());
-  ASSERT_TRUE(store->close().ok());
-  EXPECT_EQ(state_in(disk, "d"), (State{{"b", "2"}}));
-}
-
 TEST(Checkpointer, G4EveryDurabilityOpensWhatAnotherLeft) {
   for (const Durability first : kDurabilities) {
     for (const Durability second : kDurabilities) {
