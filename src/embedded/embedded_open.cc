@@ -41,11 +41,13 @@ Result<bool> holds_store(os::FileSystem& file_system, const std::string& directo
   return false;
 }
 
-/// Before LOCK is put into somebody else's directory.
+/// Before LOCK is put into somebody else's directory. Where there is one already nothing is read before it is locked.
 Status check_ours(os::FileSystem& file_system, const std::string& directory) {
   Result<bool> checked = holds_store(file_system, directory);
   if (!checked.ok()) return std::move(checked).status();
-  if (!checked.value()) return {};
+  Result<os::FileKind> lock = file_system.kind(directory + "/LOCK");
+  if (!lock.ok()) return std::move(lock).status();
+  if (!checked.value() || lock.value() != os::FileKind::missing) return {};
   Result<Manifest> manifest = read_manifest(file_system, directory);
   // Whatever else is wrong with it is for recovery to say, under the lock.
   return manifest.ok() || manifest.failure().code != Code::Config ? Status() : std::move(manifest).status();
