@@ -88,7 +88,7 @@ bool KeyValue::get_into(Bytes key, std::string& value) const {
 std::optional<std::string> KeyValue::update_erased(Bytes key,
                                                    FunctionRef<Change(std::optional<std::string_view>)> change) const {
   const StoredKey stored(*view(), key);
-  const os::Deadline deadline(view()->timeout_ms);
+  const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;
   std::optional<std::string> result;
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {

@@ -4,16 +4,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <ctime>
 
 namespace tuskv::os {
 namespace {
-
-/// Longer than any process lives, and far from where the clock's arithmetic ends.
-constexpr std::int64_t kLongestWaitMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
 
 timespec absolute_time(Deadline deadline) {
   const auto since = deadline.time_since_epoch();
@@ -31,11 +28,6 @@ bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, cons
 }
 
 }  // namespace
-
-Deadline deadline_in(std::int64_t milliseconds) {
-  return std::chrono::steady_clock::now() +
-         std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestWaitMs));
-}
 
 bool WaitWord::wait(std::uint32_t seen, Deadline deadline) const {
   const timespec until = absolute_time(deadline);

@@ -3,15 +3,11 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 
+#include "os/deadline.h"
+
 namespace tuskv::os {
-
-/// On the steady clock: a step of the wall clock must not stretch a wait.
-using Deadline = std::chrono::steady_clock::time_point;
-
-Deadline deadline_in(std::int64_t milliseconds);
 
 /// Thread-safe. Read value(), look at what the counter stands for, then wait(): an advance in between is not missed.
 class WaitWord final {
