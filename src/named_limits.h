@@ -39,6 +39,11 @@ inline constexpr std::size_t kSweepBatchMax = 100'000;
 /// Deadlines of a view, and the pause of a sweeper.
 inline constexpr std::int64_t kTimeoutMsMax = 86'400'000;  // 1 day
 
+/// Callers waiting in one lane of the PostgreSQL engine, asynchronous ones above all.
+inline constexpr std::uint32_t kLaneCallersMax = 4'000'000;
+/// Callers of a lane with a batch each, and batches of a lane under way.
+inline constexpr std::uint32_t kLaneRunsMax = 500;
+
 /// Entries of a shard copied for a snapshot under one hold of its map lock.
 inline constexpr std::size_t kDumpEntriesPerHold = 256;
 /// A snapshot is due when the log has more segments than this, however small: each opening makes one, and recovery

@@ -20,10 +20,10 @@ timespec absolute_time(Deadline deadline) {
 }
 
 // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which is what the steady clock is on Linux.
-bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, const timespec* until) {
+bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, const timespec* until,
+                std::uint32_t who = FUTEX_BITSET_MATCH_ANY) {
   static_assert(sizeof word == sizeof seen && std::atomic<std::uint32_t>::is_always_lock_free);
-  const long result =
-      ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, until, nullptr, FUTEX_BITSET_MATCH_ANY);
+  const long result = ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, until, nullptr, who);
   return result == 0 || errno != ETIMEDOUT;
 }
 
@@ -35,6 +35,16 @@ bool WaitWord::wait(std::uint32_t seen, Deadline deadline) const {
 }
 
 void WaitWord::wait(std::uint32_t seen) const { wait_futex(word_, seen, nullptr); }
+
+bool WaitWord::wait(std::uint32_t seen, Deadline deadline, std::uint32_t who) const {
+  const timespec until = absolute_time(deadline);
+  return wait_futex(word_, seen, &until, who);
+}
+
+void WaitWord::advance_for(std::uint32_t who) {
+  word_.fetch_add(1, std::memory_order_acq_rel);
+  ::syscall(SYS_futex, &word_, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, nullptr, nullptr, who);
+}
 
 void WaitWord::advance() {
   word_.fetch_add(1, std::memory_order_acq_rel);

@@ -20,8 +20,12 @@ class WaitWord final {
   /// Returns once the counter is not `seen` any more, or for no reason; false when the deadline has passed.
   bool wait(std::uint32_t seen, Deadline deadline) const;
   void wait(std::uint32_t seen) const;
+  /// The same for a waiter that advance_for() can single out: `who` has one bit set.
+  bool wait(std::uint32_t seen, Deadline deadline, std::uint32_t who) const;
   /// Moves the counter and wakes everyone.
   void advance();
+  /// Moves the counter, but wakes only those who wait under one of these bits, or under none.
+  void advance_for(std::uint32_t who);
 
  private:
   std::atomic<std::uint32_t> word_ = 0;
