@@ -105,7 +105,7 @@ void Batcher::lead(Lane lane, const BatchPointer& batch) {
   queue_of(lane).finish(batch, calls);
   call(lane, calls);
   batch->phase = Batch::Phase::done;
-  batch->word.advance();
+  if (batch->seats.size() > 1) batch->word.advance();
 }
 
 void Batcher::lead_as_member(Lane lane, const BatchPointer& batch) {

@@ -83,6 +83,8 @@ class Batcher final {
 
   /// Members in batches that are not sent.
   std::size_t waiting(Lane lane) { return queue_of(lane).waiting(); }
+  /// Batches under way.
+  std::size_t running(Lane lane) { return queue_of(lane).load().running(); }
 
  private:
   BatchQueue& queue_of(Lane lane) { return queues_[static_cast<std::size_t>(lane)]; }
