@@ -79,20 +79,17 @@ bool BatchQueue::take(const BatchPointer& batch, const Batch::Seat* leader) {
 bool BatchQueue::withdraw(const BatchPointer& batch, Batch::Seat& seat, std::vector<BatchCall>& calls) {
   os::MutexLock lock(mutex_);
   if (!is_waiting(*batch)) return false;
-  const bool was_leader = batch->leader == &seat;
   batch->remove(seat);
-  after_removal(batch, was_leader, calls);
+  after_removal(batch, calls);
   return true;
 }
 
-void BatchQueue::after_removal(const BatchPointer& batch, bool was_leader, std::vector<BatchCall>& calls) {
-  if (batch->taken == 0) {
-    drop(batch);
-    call_ready(calls);
-  } else if (batch->phase == Batch::Phase::called && was_leader && !batch->called_thread) {
-    batch->called_thread = batch->leader == nullptr;
-    calls.push_back({batch, batch->leader});
-  }
+/// Without its leader a called batch needs no other one: the leader had the latest deadline, so that all who are left
+/// are late as well, and a joiner that comes before they have left leads.
+void BatchQueue::after_removal(const BatchPointer& batch, std::vector<BatchCall>& calls) {
+  if (batch->taken != 0) return;
+  drop(batch);
+  call_ready(calls);
 }
 
 void BatchQueue::drop(const BatchPointer& batch) {
@@ -138,7 +135,7 @@ void BatchQueue::expire_waiting(const BatchPointer& batch, os::Deadline now, std
     expired.push_back({.submission = seat.submission, .sent = false});
     batch->remove(seat);
   }
-  after_removal(batch, false, calls);
+  after_removal(batch, calls);
 }
 
 void BatchQueue::expire_sent(Batch& batch, os::Deadline now, std::vector<Expired>& expired) {

@@ -64,7 +64,7 @@ class alignas(64) BatchQueue final {
   bool admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const
       TUSKV_REQUIRES(mutex_);
   void call_ready(std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
-  void after_removal(const BatchPointer& batch, bool was_leader, std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
+  void after_removal(const BatchPointer& batch, std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
   void start(const BatchPointer& batch) TUSKV_REQUIRES(mutex_);
   void expire_waiting(const BatchPointer& batch, os::Deadline now, std::vector<Expired>& expired,
                       std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
