@@ -83,7 +83,7 @@ class LaneLoad final {
   static constexpr std::uint64_t kInsideOne = 1;
   static constexpr std::uint64_t kInsideMask = (std::uint64_t{1} << 22) - 1;
   static constexpr std::uint64_t kRunningMask = (std::uint64_t{1} << 10) - 1;
-  static_assert(kLaneCallersMax <= kInsideMask && 2 * kLaneRunsMax <= kRunningMask);
+  static_assert(kLaneCallersMax <= kInsideMask && std::uint64_t{2} * kLaneRunsMax <= kRunningMask);
   static constexpr std::uint64_t kRunningOne = std::uint64_t{1} << 22;
   static constexpr std::uint64_t kWaiting = std::uint64_t{1} << 32;
   static constexpr std::uint64_t kClosed = std::uint64_t{1} << 33;

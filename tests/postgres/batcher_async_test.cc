@@ -42,8 +42,8 @@ class BatcherAsyncTest : public testing::Test {
 };
 
 TEST_F(BatcherAsyncTest, EachEndsOnceWithItsOwnReplyOnAThreadOfTheBatcher) {
-  for (int i = 0; i < 500; ++i) submit({.key = std::to_string(i)});
-  for (int i = 0; i < 500; ++i) {
+  for (std::size_t i = 0; i < 500; ++i) submit({.key = std::to_string(i)});
+  for (std::size_t i = 0; i < 500; ++i) {
     EXPECT_EQ(submitters_[i].ending().value, test::value_of(std::to_string(i)));
     EXPECT_EQ(submitters_[i].ends(), 1U);
     EXPECT_NE(submitters_[i].thread(), std::this_thread::get_id());
@@ -145,7 +145,7 @@ struct Continuation final : Submission {
       self.ended.advance();
     };
   }
-  void wait() {
+  void wait() const {
     while (ended.value() == 0) ended.wait(0);
   }
 

@@ -126,7 +126,7 @@ struct Thread {
   std::vector<std::pair<Call, Ending>> executed = {};
 };
 
-void call_at_random(Batcher& batcher, std::uint64_t seed, int number, int calls, Thread& thread) {
+void call_at_random(Batcher& batcher, std::uint64_t seed, std::size_t number, int calls, Thread& thread) {
   test::Random random(seed);
   for (int i = 0; i < calls; ++i) {
     const Call call = random_call(random, std::to_string(number) + "." + std::to_string(i));
@@ -147,7 +147,7 @@ BatcherOptions random_options(test::Random& random) {
 }
 
 void run_round(std::uint64_t seed, bool close_early) {
-  constexpr int kThreads = 8;
+  constexpr std::size_t kThreads = 8;
   constexpr int kCalls = 150;
   test::Random random(seed);
   JournalExecutor executor(seed);
@@ -156,7 +156,8 @@ void run_round(std::uint64_t seed, bool close_early) {
   {
     Batcher batcher(executor, options);
     std::vector<std::thread> running;
-    for (int i = 0; i < kThreads; ++i) {
+    running.reserve(kThreads);
+    for (std::size_t i = 0; i < kThreads; ++i) {
       running.emplace_back([&, i] { call_at_random(batcher, seed + i, i, kCalls, threads[i]); });
     }
     if (close_early) {

@@ -99,6 +99,7 @@ TEST_F(BatcherTest, UnitsOfOneCallKeepTheirOrder) {
   std::vector<Command> commands{Put{.key = "k", .value = "1"}, Put{.key = "bad"}, Read{.key = "k", .want = Want::meta},
                                 Put{.key = "k", .value = "2"}};
   std::vector<Unit> units;
+  units.reserve(commands.size());
   for (Command& command : commands) units.push_back({.commands = {&command, 1}});
   std::thread caller([&] { batcher_.execute(Lane::generic, units); });
   executor_.wait_for_runs(2);

@@ -87,6 +87,7 @@ TEST(LaneLoad, ClosedAndFullLanesLetNobodyIn) {
 TEST(LaneLoad, CountsAreExactUnderContention) {
   LaneLoad load({.direct_callers = 3, .batches = 2, .fill = 0.2});
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&load] {
       for (int j = 0; j < 20'000; ++j) {
