@@ -24,7 +24,7 @@
 #include "embedded/keyspace.h"
 #include "embedded/log.h"
 #include "embedded/monotone_clock.h"
-#include "embedded/sweeper.h"
+#include "sweeper.h"
 #include "engine.h"
 #include "os/clock.h"
 #include "os/file_system.h"
