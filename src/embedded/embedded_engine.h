@@ -24,12 +24,12 @@
 #include "embedded/keyspace.h"
 #include "embedded/log.h"
 #include "embedded/monotone_clock.h"
-#include "sweeper.h"
 #include "engine.h"
 #include "os/clock.h"
 #include "os/file_system.h"
 #include "os/mutex.h"
 #include "status.h"
+#include "sweeper.h"
 #include "tuskv/options.h"
 
 namespace tuskv::embedded {

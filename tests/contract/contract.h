@@ -27,6 +27,7 @@ struct Capabilities {
   bool clock_goes_back = false;   ///< advance_ms takes negative numbers
   bool is_one_process = false;    ///< a second open while the first is open is Busy, or another store (memory)
   bool versions_compare = false;  ///< versions of different keys are of one order
+  bool syncs = true;              ///< sync() can make what is stored survive a crash of the machine
   bool keeps_json = false;        ///< values are JSON documents, and come back as such and not byte for byte
 };
 

@@ -65,7 +65,9 @@ class PostgresBackend final : public Backend {
     sql_.run("select setval('" + schema_ + ".now_us', " + std::to_string(clock_.now_us()) + ")");
   }
   std::int64_t now_us() const override { return clock_.now_us(); }
-  Capabilities capabilities() const override { return {.reopens = true, .keeps_json = kind_.keeps_json}; }
+  Capabilities capabilities() const override {
+    return {.reopens = true, .syncs = kind_.durability != Durability::unlogged, .keeps_json = kind_.keeps_json};
+  }
   std::string engine() const override { return "postgresql"; }
   Durability durability() const override { return kind_.durability; }
 
