@@ -46,7 +46,8 @@ Result<std::unique_ptr<Database>> Database::open(Setup setup) {
 
 Status Database::prepare_table() {
   const os::Deadline deadline = os::deadline_in(setup_.options.timeout.milliseconds());
-  return run(Effect::writes, deadline, [&](Connection& connection) -> Status {
+  // A table that was made before the connection was lost is found by the next attempt: nothing happens twice.
+  return run(Effect::reads, deadline, [&](Connection& connection) -> Status {
     Result<TableName> name = resolve_table(connection, setup_.options, deadline);
     if (!name.ok()) return std::move(name).status();
     TUSKV_RETURN_IF_ERROR(open_table(connection, name.value(), setup_.options, deadline));
