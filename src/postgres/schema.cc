@@ -49,8 +49,9 @@ Result<Found> look_up(Connection& connection, const TableName& name, os::Deadlin
       "(select count(*)::int4 from pg_catalog.pg_inherits i where i.inhparent = c.oid), "
       "(select count(*)::int4 from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhrelid "
       "where i.inhparent = c.oid and p.relpersistence = 'u'), "
-      "coalesce((select pg_catalog.string_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod), ', "
-      "' "
+      "coalesce((select pg_catalog.string_agg(a.attname || ' ' || "
+      // The setting quote_all_identifiers quotes types too.
+      "pg_catalog.replace(pg_catalog.format_type(a.atttypid, a.atttypmod), '\"', ''), ', ' "
       "order by a.attname collate \"C\") from pg_catalog.pg_attribute a "
       "where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '') "
       "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
