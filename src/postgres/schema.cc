@@ -198,7 +198,10 @@ Status make_if_missing(Connection& connection, const TableName& name, const Opti
 
 Status make(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline) {
   connection.add_text("begin");
-  connection.add_text("select pg_catalog.set_config('lock_timeout', '0', true)");
+  // Whatever the entries may lose in a crash, the table itself must stay.
+  connection.add_text(
+      "select pg_catalog.set_config('lock_timeout', '0', true), pg_catalog.set_config('synchronous_commit', 'on', "
+      "true)");
   connection.add_text(std::string(kLockTableMaking));
   connection.end_transaction();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
