@@ -89,13 +89,23 @@ PostgresServer::PostgresServer(const PostgresSettings& settings) : programs_(pro
   const int port = settings.listens_on_tcp ? free_port() : kPort;
   address_ = {.host = home_.path(), .port = port};
   tcp_address_ = {.host = "127.0.0.1", .port = port};
-  home_.run({program("initdb"), "--pgdata=" + home_.path("data"), "--username=tuskv", "--auth=trust", "--no-sync",
-             "--no-locale", "--encoding=UTF8"});
+  make_cluster(settings.standby_of);
   settings_ = base_settings(home_.path(), port, settings.listens_on_tcp);
   for (const std::string& line : settings.lines) settings_ += line + "\n";
   home_.write("data/postgresql.conf", settings_);
   home_.write("data/pg_hba.conf", settings.access);
   start();
+}
+
+void PostgresServer::make_cluster(const PostgresServer* standby_of) {
+  if (standby_of != nullptr) {
+    home_.run({program("pg_basebackup"), "--pgdata=" + home_.path("data"), "--host=" + standby_of->address().host,
+               "--port=" + std::to_string(standby_of->address().port), "--username=tuskv", "--checkpoint=fast",
+               "--no-sync", "--write-recovery-conf"});
+    return;
+  }
+  home_.run({program("initdb"), "--pgdata=" + home_.path("data"), "--username=tuskv", "--auth=trust", "--no-sync",
+             "--no-locale", "--encoding=UTF8"});
 }
 
 void PostgresServer::control(const std::vector<std::string>& arguments) const {

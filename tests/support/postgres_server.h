@@ -22,11 +22,15 @@ std::string create_database(const PostgresAddress& address);
 
 enum class Shutdown { fast, immediate };
 
+class PostgresServer;
+
 struct PostgresSettings {
   std::vector<std::string> lines = {};  ///< of postgresql.conf; later ones win over the tests' own
   bool listens_on_tcp = false;          ///< on 127.0.0.1, at a free port
   /// pg_hba.conf
-  std::string access = "local all all trust\nhost all all 127.0.0.1/32 trust\n";
+  std::string access = "local all,replication all trust\nhost all all 127.0.0.1/32 trust\n";
+  /// A copy of that server, which follows it. It must outlive the constructor alone.
+  const PostgresServer* standby_of = nullptr;
 };
 
 /// Not thread-safe, but for address() and url().
@@ -45,6 +49,8 @@ class PostgresServer final {
   void start();
   void stop(Shutdown how);
   void restart(Shutdown how);
+  /// Makes a standby a server of its own.
+  void promote() { control({"promote"}); }
   /// Sends a signal to a process of this server; throws when it is none.
   void signal_backend(int pid, int signal) const;
   /// Appends to postgresql.conf; in force from the next start, or from reload().
@@ -55,6 +61,7 @@ class PostgresServer final {
   const ServerHome& home() const { return home_; }
 
  private:
+  void make_cluster(const PostgresServer* standby_of);
   std::string program(const std::string& name) const { return programs_ + "/" + name; }
   void control(const std::vector<std::string>& arguments) const;
 
