@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "postgres/server_test.h"
@@ -20,7 +21,11 @@ using testing::Optional;
 
 class PostgresSchedule : public ServerTest {
  protected:
+  /// Sessions report what they met when they end.
   std::string deadlocks() {
+    EXPECT_TRUE(eventually([&] {
+      return sql().value("select count(*) from pg_stat_activity where datname = current_database()") == "1";
+    }));
     return sql().value("select deadlocks from pg_stat_database where datname = current_database()");
   }
   /// T1 reads with `read` and writes y. Between the two, C sets x on a store of its own, and T2 sees x and no y. T1
@@ -117,6 +122,44 @@ TEST_F(PostgresSchedule, P19_Y2_ASweepSkipsWhatIsBeingRefreshed) {
   EXPECT_EQ(store.keys().keys, std::vector<std::string>{"refreshed"});
 }
 
+/// P8: what cannot deadlock takes rows in one order. With the middle one held, those before it are taken, and none
+/// behind.
+TEST_F(PostgresSchedule, P8_EveryCallLocksRowsInKeyOrder) {
+  const Store store = open("&ttl_mode=manual&timeout=20s");
+  const std::vector<std::string> keys = {"z", "m", "a", "t", "g"};
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "v"});
+  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
+      {"set_many", [&] { store.set_many(items); }},
+      {"set_many with a TTL kept", [&] { store.set_many(items, {.keep_ttl = true}); }},
+      {"erase_many", [&] { store.erase_many(keys); }},
+      {"transaction",
+       [&] {
+         store.transaction([&](Transaction& tx) {
+           for (const std::string& key : keys) tx.increment("n" + key), tx.set(key, "w");
+         });
+       }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    store.set_many(items);
+    SqlConnection holder = other_session();
+    holder.run("begin; select 1 from tuskv where key = " + stored_key("m") + " for update");
+    std::thread calling(call);
+    std::string free;
+    const auto look = [&] {
+      free = sql().value(
+          "select coalesce(string_agg(convert_from(substr(key, 2), 'UTF8'), '' order by key), '') from "
+          "(select key from tuskv where octet_length(key) = 2 for update skip locked) free");
+      return free == "tz" || !("agtz" == free || "gtz" == free);
+    };
+    EXPECT_TRUE(eventually(look));
+    EXPECT_EQ(free, "tz");
+    holder.run("rollback");
+    calling.join();
+  }
+}
+
 /// P8: rows taken in the other order by somebody else's transaction. The store gives way before the server has to.
 TEST_F(PostgresSchedule, P8_AnotherProgramThatLocksInAnotherOrderGoesFirst) {
   const Store store = open("&ttl_mode=manual");
@@ -131,7 +174,6 @@ TEST_F(PostgresSchedule, P8_AnotherProgramThatLocksInAnotherOrderGoesFirst) {
   }));
   other.run("update tuskv set value = '2' where key = " + stored_key("a") + "; commit");
   writer.join();
-  EXPECT_EQ(deadlocks(), "0");
   EXPECT_EQ(store.get("a"), "3");
   EXPECT_EQ(store.get("b"), "3");
 }
@@ -144,12 +186,15 @@ class RandomCaller final {
   RandomCaller(const Store& store, std::uint64_t seed) : store_(store), random_(seed) {}
 
   void call() {
-    switch (random_.below(14)) {
+    switch (random_.below(17)) {
       case 0: store_.get_many(keys()); break;
       case 1:
-      case 2: store_.set_many(items(), {.ttl = ttl()}); break;
+      case 2:
+      case 13: store_.set_many(items(), {.ttl = ttl()}); break;
       case 3: store_.set_many_if_absent(items()); break;
-      case 4: store_.erase_many(keys()); break;
+      case 4:
+      case 14:
+      case 15: store_.erase_many(keys()); break;
       case 5: store_.increment(counter(), 1); break;
       case 6: store_.compare_and_swap(key(), store_.get(key()).value_or(""), "swapped"); break;
       case 7: store_.get_and_set(key(), "exchanged"); break;
@@ -177,7 +222,7 @@ class RandomCaller final {
   Duration ttl() { return std::chrono::milliseconds(1 + random_.below(50)); }
   std::vector<std::string> keys() {
     std::vector<std::string> some;
-    for (std::uint64_t i = 1 + random_.below(6); i > 0; --i) some.push_back(key());
+    for (std::uint64_t i = 1 + random_.below(10); i > 0; --i) some.push_back(key());
     return some;
   }
   const std::vector<Item>& items() {
@@ -203,16 +248,19 @@ class RandomCaller final {
 };
 
 TEST_F(PostgresSchedule, RandomBatchesNeverDeadlock) {
-  constexpr int kThreads = 10;
-  constexpr int kCallsEach = 1000;
+  constexpr int kThreads = 16;
+  constexpr int kCallsEach = 625;
   const std::uint64_t seed = random_seed();
-  // Two processes' worth of stores, with few connections, so that calls of many threads share batches.
-  const std::vector<Store> stores = {
-      open("&ttl_mode=manual&durability=relaxed&pool_size=3&direct_callers=1&timeout=30s"),
-      open("&ttl_mode=manual&durability=relaxed&pool_size=3&timeout=30s")};
+  // Found before a lock timeout ends the wait.
+  sql().run("alter database " + database() + " set deadlock_timeout = '1ms'");
+  // As many processes, with few connections, so that calls of several threads share batches.
+  std::vector<Store> stores;
+  for (const char* parameters : {"", "", "&direct_callers=1", "&direct_callers=1&batches=1"}) {
+    stores.push_back(open("&ttl_mode=manual&durability=relaxed&pool_size=3&timeout=30s" + std::string(parameters)));
+  }
   std::atomic<int> conflicts = 0;
   run_threads(kThreads, [&](int t) {
-    RandomCaller caller(stores[static_cast<std::size_t>(t % 2)], seed + static_cast<std::uint64_t>(t));
+    RandomCaller caller(stores[static_cast<std::size_t>(t) % stores.size()], seed + static_cast<std::uint64_t>(t));
     for (int i = 0; i < kCallsEach; ++i) {
       try {
         caller.call();
@@ -224,6 +272,7 @@ TEST_F(PostgresSchedule, RandomBatchesNeverDeadlock) {
     }
   });
   EXPECT_LT(conflicts, kThreads * kCallsEach / 100);
+  stores.clear();
   EXPECT_EQ(deadlocks(), "0");
   EXPECT_EQ(sql().value("select count(*) from tuskv where expires_at = '-infinity'"), "0") << "a placeholder was left";
 }
