@@ -90,6 +90,7 @@ class StepProgram final {
       throw Refusal(error.what());
     }
     poisoned_ = false;
+    level_ = level;
     const ModelEntries found = read_everything(*store_);
     std::uint64_t sum = 0;
     for (const auto& [key, entry] : found) sum += digest(key, entry);
@@ -152,7 +153,9 @@ class StepProgram final {
     return true;
   }
 
-  static bool must_log(const Step& step) {
+  /// Without a log, writes go on in memory; it is the next snapshot that fails.
+  bool must_log(const Step& step) const {
+    if (level_ == Durability::unlogged) return false;
     return step.kind == Step::Kind::set || step.kind == Step::Kind::batch || step.kind == Step::Kind::add ||
            step.kind == Step::Kind::transfer;
   }
@@ -163,7 +166,7 @@ class StepProgram final {
                  error.what());
     if (!is_of_the_disk(error)) throw error;
     if (error.outcome() == Outcome::applied) throw std::runtime_error("it failed, and was applied");
-    // A poisoned store writes nothing more: what is unknown then is only whether an answer may be believed.
+    // A poisoned log takes nothing more: what is unknown then is only whether an answer may be believed.
     const bool unknown = error.outcome() == Outcome::unknown && !poisoned_;
     ledger_.set(i, unknown ? StepLedger::State::unknown : StepLedger::State::refused);
     failed_ = true;
@@ -191,6 +194,7 @@ class StepProgram final {
   ManualClock clock_;
   const StorePlace place_;
   std::optional<StepLedger::Account> account_;
+  Durability level_ = Durability::durable;  ///< of this opening
   bool poisoned_ = false;
   bool was_poisoned_ = false;
   bool failed_ = false;
