@@ -30,33 +30,43 @@ std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
   return *last;
 }
 
-Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit,
-                                                     std::int64_t timeout_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::int64_t timeout_ms) {
   if (closed()) return closed_status();
   if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
-  const std::uint64_t wanted = limit == 0 ? UINT64_MAX : limit;
-  const std::int64_t until = limit == 0 ? INT64_MAX : expiry_of_earliest(limit);
   const os::Deadline deadline(timeout_ms);
   std::uint64_t removed = 0;
-  const auto end = [&](bool in_time) -> Result<std::uint64_t> {
-    swept_.fetch_add(removed, std::memory_order_relaxed);
-    if (!in_time && removed == 0) return Status(Code::Timeout, "the deadline passed while writes held the keys' shard");
-    return removed;
-  };
-  for (std::size_t i = 0; i < keyspace_.shard_count() && removed < wanted; ++i) {
+  bool in_time = false;
+  if (limit == 0) {
+    in_time = remove_expired_until(INT64_MAX, UINT64_MAX, deadline, removed);
+  } else {
+    // Shards know only their own entries: all that are earlier than the last one within the limit go before any that
+    // shares its instant.
+    const std::int64_t last = expiry_of_earliest(limit);
+    in_time = remove_expired_until(last - 1, limit, deadline, removed) &&
+              remove_expired_until(last, limit, deadline, removed);
+  }
+  swept_.fetch_add(removed, std::memory_order_relaxed);
+  if (!in_time && removed == 0) return Status(Code::Timeout, "the deadline passed while writes held the keys' shard");
+  return removed;
+}
+
+/// Adds to `removed`, up to `limit`; false when the deadline has passed.
+bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t limit, const os::Deadline& deadline,
+                                          std::uint64_t& removed) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  for (std::size_t i = 0; i < keyspace_.shard_count() && removed < limit; ++i) {
     Shard& shard = keyspace_.shard(i);
-    while (removed < wanted) {
-      const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, wanted - removed));
+    while (removed < limit) {
+      const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, limit - removed));
       // One batch a hold of the locks: foreground calls get their turn in between.
-      if (!shard.writer.lock_within(deadline.left_ms())) return end(false);
+      if (!shard.writer.lock_within(deadline.left_ms())) return false;
       os::AdoptedLock lock(shard.writer);
-      const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until), batch);
+      const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until_us), batch);
       removed += swept;
       if (swept < batch) break;
-      if (deadline.left_ms() == 0) return end(false);
+      if (deadline.left_ms() == 0) return false;
     }
   }
-  return end(true);
+  return true;
 }
 
 Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) {

@@ -48,6 +48,15 @@ TEST_P(Removal, B3_G15_CleanupRemovesTheEarliestFirstUpToItsLimit) {
   EXPECT_EQ(store().stats().swept, 10u);
 }
 
+TEST_P(Removal, CleanupTakesAnEarlierEntryBeforeManyOfOneLaterInstant) {
+  for (int i = 0; i < 50; ++i) store().set("later" + std::to_string(i), "v", {.ttl = 3ms});
+  for (int i = 0; i < 5; ++i) store().set("earlier" + std::to_string(i), "v", {.ttl = 2ms});
+  advance_ms(3);
+  EXPECT_EQ(store().cleanup_expired(10), 10u);
+  EXPECT_TRUE(store().keys({.prefix = "earlier", .include_expired = true}).keys.empty());
+  EXPECT_EQ(store().stats().entries, 45u);
+}
+
 TEST_P(Removal, Y3_OneRoundDrainsEverythingThatHasExpired) {
   std::vector<std::string> keys;
   for (int i = 0; i < 3000; ++i) keys.push_back("k" + std::to_string(i));
