@@ -1,5 +1,6 @@
 #include "keyed_batch.h"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_set>
 
@@ -9,6 +10,21 @@ namespace {
 Expiry item_expiry(const Item& item, Expiry of_call) {
   if (!item.ttl) return of_call;
   return {.kind = Expiry::Kind::after, .value = checked_ttl_ms(*item.ttl, "ttl")};
+}
+
+bool earlier_items_show(std::span<const Item> items, const SetOptions& options) {
+  if (!options.keep_ttl && !options.expires_at) return false;
+  return std::any_of(items.begin(), items.end(), [](const Item& item) { return item.ttl.has_value(); });
+}
+
+std::vector<Item> last_of_each_key(std::span<const Item> items) {
+  std::unordered_set<std::string_view> seen;
+  std::vector<Item> kept;
+  for (std::size_t i = items.size(); i-- > 0;) {
+    if (seen.insert(items[i].key.view()).second) kept.push_back(items[i]);
+  }
+  std::reverse(kept.begin(), kept.end());
+  return kept;
 }
 
 }  // namespace
@@ -25,6 +41,11 @@ void add_items(KeyedBatch<Put>& batch, const View& view, std::span<const Item> i
     key_bytes += item.key.size();
     value_bytes += item.value.size();
   }
+  std::vector<Item> last_items;
+  if (condition.kind != Condition::Kind::always || earlier_items_show(items, options)) {
+    last_items = last_of_each_key(items);
+    items = last_items;
+  }
   batch.reserve(items.size(), key_bytes, value_bytes);
   for (const Item& item : items) {
     Put& put = batch.add(item.key.view());
@@ -32,16 +53,6 @@ void add_items(KeyedBatch<Put>& batch, const View& view, std::span<const Item> i
     put.expiry = item_expiry(item, of_call);
     put.condition = condition;
   }
-}
-
-std::vector<Item> last_of_each_key(std::span<const Item> items) {
-  std::unordered_set<std::string_view> seen;
-  std::vector<Item> kept;
-  for (std::size_t i = items.size(); i-- > 0;) {
-    if (seen.insert(items[i].key.view()).second) kept.push_back(items[i]);
-  }
-  std::reverse(kept.begin(), kept.end());
-  return kept;
 }
 
 }  // namespace tuskv

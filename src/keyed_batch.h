@@ -58,10 +58,10 @@ void add_keys(KeyedBatch<C>& batch, const View& view, std::span<const Bytes> key
   for (const Bytes& key : keys) batch.add(key.view());
 }
 
+/// One command for each item. Of a key given twice only the last counts: under a condition, which the earlier item
+/// would make untrue, and where the earlier item would show in the expiry that is kept or in the stamps, that means
+/// that only the last is run.
 void add_items(KeyedBatch<Put>& batch, const View& view, std::span<const Item> items, const SetOptions& options,
                Condition condition);
-
-/// Of a key given twice the last, in the order given.
-std::vector<Item> last_of_each_key(std::span<const Item> items);
 
 }  // namespace tuskv

@@ -234,7 +234,7 @@ auto Operations<Mode>::set_many(std::span<const Item> items, const SetOptions& o
 template <class Mode>
 auto Operations<Mode>::set_many_if_absent(std::span<const Item> items, const SetOptions& options) const -> Reply<bool> {
   KeyedBatch<Put> batch(*view_, items.size());
-  add_items(batch, *view_, last_of_each_key(items), options, kAbsent);
+  add_items(batch, *view_, items, options, kAbsent);
   return run_batch(Mode(), view_, batch.take_commands(),
                    [](BatchReply reply) {
                      return std::all_of(reply.commands.begin(), reply.commands.end(),

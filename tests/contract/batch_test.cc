@@ -66,6 +66,30 @@ TEST_P(Batch, U8_OneInvalidItemFailsTheCallBeforeAnyEffect) {
   EXPECT_EQ(store().count(), 1u);
 }
 
+TEST_P(Batch, U8_AWrongItemIsRefusedAlsoWhenALaterOneHasItsKey) {
+  options.max_value_bytes = 3;
+  expect_refused([&] { store().set_many({{"a", "1234"}, {"a", "1"}}); }, Code::TooLarge);
+  expect_refused([&] { return store().set_many_if_absent({{"a", "1234"}, {"a", "1"}}); }, Code::TooLarge);
+  expect_refused(
+      [&] {
+        return store().set_many_if_absent({{.key = "a", .value = "1", .ttl = 0ms}, {"a", "1"}});
+      },
+      Code::InvalidArgument);
+  EXPECT_EQ(store().count(), 0u);
+}
+
+TEST_P(Batch, U8_OfAKeyGivenTwiceTheEarlierItemLeavesNoTrace) {
+  store().set("kept", "v", {.ttl = 100ms});
+  store().set_many({{.key = "kept", .value = "1", .ttl = 5ms}, {"kept", "2"}}, {.keep_ttl = true});
+  EXPECT_EQ(store().ttl("kept").left, 100ms);
+  // The earlier item alone would erase, and the entry be created anew.
+  const auto created_at = store().get_entry("kept")->created_at;
+  advance_ms(10);
+  store().set_many({{"kept", "3"}, {.key = "kept", .value = "4", .ttl = 50ms}}, {.expires_at = now_plus_ms(0)});
+  EXPECT_EQ(store().get_entry("kept")->created_at, created_at);
+  EXPECT_EQ(store().ttl("kept").left, 50ms);
+}
+
 TEST_P(Batch, RangesOfManyKindsAreAccepted) {
   store().set_many(std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}});
   store().set_many(std::vector<std::pair<std::string_view, std::string_view>>{{"c", "3"}});
