@@ -164,7 +164,7 @@ EntryState Session::state_of(std::string_view key, const FetchedEntries& fetched
   if (found == overlay_.end()) return state;
   const OwnEntry& own = found->second;
   if (own.kind == OwnEntry::Kind::erase || !is_live(own.expires_us, liveness_us(now_us))) return {};
-  if (own.kind == OwnEntry::Kind::touch && !state.found) return {};
+  // Of a touched entry the value is there when the command needs it.
   state.found = true;
   state.version = own.version;
   state.expires_us = own.expires_us;

@@ -315,6 +315,18 @@ TEST_P(Transactional, CreatedAtRestartsWhenErasedAndSetInside) {
   EXPECT_EQ(store().get_entry("kept")->created_at, created);
 }
 
+TEST_P(Transactional, AnEntryThatIsTouchedAndThenSetIsTheSameEntry) {
+  store().set("k", "v");
+  const TimePoint created = store().get_entry("k")->created_at;
+  advance_ms(100);
+  store().transaction([](Transaction& tx) {
+    EXPECT_TRUE(tx.expire("k", 50ms));
+    tx.set("k", "w");
+  });
+  EXPECT_EQ(store().get_entry("k")->created_at, created);
+  EXPECT_EQ(store().ttl("k").state, Ttl::State::persistent);
+}
+
 TEST_P(Transactional, ExpiryInsideIsTheStoresExpiry) {
   set_dead("dead");
   store().set("k", "v", {.ttl = 100ms});
