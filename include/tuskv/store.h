@@ -149,7 +149,8 @@ class TUSKV_API Transaction final : public KeyValue {
 };
 
 struct NamespaceOptions {
-  /// Given to every write of this view that says nothing about expiry. `{.persistent = true}` opts out.
+  /// Given to every write of this view that says nothing about expiry. `{.persistent = true}` opts out. Views and
+  /// transactions made from this one have it, too, unless they are given their own.
   std::optional<Duration> ttl = {};
 };
 

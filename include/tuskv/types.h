@@ -52,6 +52,8 @@ struct Entry {
   std::string value = {};
   Version version = {};
   std::optional<TimePoint> expires_at = {};
+  /// Of the first write since the key was absent. A transaction does not look for it when it only sets a key: until it
+  /// commits, the entry seems to have been created by that.
   TimePoint created_at = {};
   TimePoint updated_at = {};
 };

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "embedded/embedded_engine.h"
-#include "os/deadline.h"
 
 namespace tuskv::embedded {
 namespace {

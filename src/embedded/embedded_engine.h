@@ -27,6 +27,7 @@
 #include "embedded/sweeper.h"
 #include "engine.h"
 #include "os/clock.h"
+#include "os/deadline.h"
 #include "os/file_system.h"
 #include "os/mutex.h"
 #include "status.h"

@@ -27,6 +27,7 @@ class EmbeddedBackend final : public Backend {
     return {.reopens = !in_memory_,
             .has_snapshots = !in_memory_,
             .clock_goes_back = true,
+            .clock_stands_still = true,
             .is_one_process = !in_memory_,
             .versions_compare = true};
   }

@@ -22,11 +22,12 @@
 namespace tuskv::test {
 
 struct Capabilities {
-  bool reopens = false;           ///< what is stored survives close() and another open()
-  bool has_snapshots = false;     ///< snapshot() and its relatives work
-  bool clock_goes_back = false;   ///< advance_ms takes negative numbers
-  bool is_one_process = false;    ///< a second open while the first is open is Busy, or another store (memory)
-  bool versions_compare = false;  ///< versions of different keys are of one order
+  bool reopens = false;             ///< what is stored survives close() and another open()
+  bool has_snapshots = false;       ///< snapshot() and its relatives work
+  bool clock_goes_back = false;     ///< advance_ms takes negative numbers
+  bool clock_stands_still = false;  ///< time passes by advance_ms alone
+  bool is_one_process = false;      ///< a second open while the first is open is Busy, or another store (memory)
+  bool versions_compare = false;    ///< versions of different keys are of one order
 };
 
 /// One place to keep entries, and its clock. Stores it opened must be gone before it is.
@@ -35,6 +36,9 @@ class Backend {
   virtual ~Backend() = default;
   /// Opens what the backend keeps; the same entries each time where capabilities().reopens.
   virtual Store open(const Options& options) = 0;
+  /// Ends the process of the open store, as a kill does or, where its durability promises that much, a loss of power:
+  /// what it does from now on is lost. It must still be closed. False where this cannot be simulated.
+  virtual bool lose_process() { return false; }
   virtual void advance_ms(std::int64_t by_ms) = 0;
   virtual std::int64_t now_us() const = 0;
   virtual Capabilities capabilities() const = 0;

@@ -139,6 +139,10 @@ TEST_P(Namespace, TheDefaultTtlGoesWithEveryHandleMadeOfTheView) {
   EXPECT_EQ(sessions.with_namespace("deeper").ttl("k").left, 100ms);
   store().transaction([](Transaction& tx) { tx.with_namespace("sessions").set("of the root", "v"); });
   EXPECT_EQ(sessions.ttl("of the root").state, Ttl::State::persistent);
+  sessions.transaction([](Transaction& tx) { tx.with_namespace("deeper").set("inside", "v"); });
+  EXPECT_EQ(sessions.with_namespace("deeper").ttl("inside").left, 100ms);
+  sessions.with_namespace("own", {.ttl = 7ms}).set("k", "v");
+  EXPECT_EQ(sessions.with_namespace("own").ttl("k").left, 7ms);
 }
 
 TEST_P(Namespace, KeyAndNamespaceTogetherHaveALimit) {

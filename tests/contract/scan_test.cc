@@ -89,6 +89,26 @@ TEST_P(List, APrefixOfHighBytesHasAnEnd) {
   EXPECT_EQ(store().keys({.prefix = "\xff", .reverse = true}).keys, (Names{"\xff\xff\x01", "\xff\xff", "\xff"}));
 }
 
+TEST_P(List, KeysWithNulAndHighBytesAreInEveryListThatHoldsThem) {
+  const std::string key("a\0\xff", 3);
+  const std::string a_nul("a\0", 2);
+  const std::string last_glob("*\0\xff", 3);
+  set_all({"a", key, "a\x01", "b"});
+  EXPECT_EQ(store().keys().keys, (Names{"a", key, "a\x01", "b"}));
+  EXPECT_EQ(store().keys({.prefix = "a"}).keys, (Names{"a", key, "a\x01"}));
+  for (const std::string& prefix : {a_nul, key}) EXPECT_EQ(store().keys({.prefix = prefix}).keys, Names{key});
+  for (const std::string& glob : {std::string("???"), std::string("*\xff"), std::string("?*\xff"), last_glob}) {
+    EXPECT_EQ(store().keys({.glob = glob}).keys, Names{key}) << testing::PrintToString(glob);
+  }
+  EXPECT_EQ(store().keys({.after = "a", .limit = 1}).keys, Names{key});
+  EXPECT_EQ(store().keys({.after = a_nul, .limit = 1}).keys, Names{key});
+  EXPECT_EQ(store().keys({.after = "a\x01", .limit = 1, .reverse = true}).keys, Names{key});
+  EXPECT_EQ(store().keys({.prefix = "a", .after = key}).keys, Names{"a\x01"});
+  EXPECT_EQ(store().count({.prefix = key}), 1u);
+  EXPECT_EQ(store().erase_prefix(a_nul), 1u);
+  EXPECT_EQ(store().keys().keys, (Names{"a", "a\x01", "b"}));
+}
+
 TEST_P(List, GlobsMatchWholeKeys) {
   set_all({"user:1", "user:10", "user:2:name", "users", "xuser:1", "a*b", "a?b", "axb", "a\\b"});
   EXPECT_EQ(store().keys({.glob = "user:*"}).keys, (Names{"user:1", "user:10", "user:2:name"}));
