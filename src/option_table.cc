@@ -174,8 +174,10 @@ void set_number(const OptionRow& row, std::int64_t number, Options& options) {
       row.field);
 }
 
-Status wrong(const OptionRow& row) {
-  return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + option_form(row));
+Status wrong(const OptionRow& row, std::string_view given) {
+  constexpr std::size_t kShownBytesMax = 64;
+  return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + option_form(row) + ", not \"" +
+                                  std::string(given.substr(0, kShownBytesMax)) + "\"");
 }
 
 bool parse_quantity(OptionKind kind, std::string_view text, std::int64_t& value) {
@@ -227,11 +229,11 @@ Status set_option(const OptionRow& row, std::string_view text, Options& options)
   const std::span<const std::string_view> names = names_of(row.kind);
   if (names.empty()) {
     if (text.empty() || !parse_quantity(row.kind, text, number) || number < row.min || number > row.max) {
-      return wrong(row);
+      return wrong(row, text);
     }
   } else {
     const auto found = std::find(names.begin(), names.end(), text);
-    if (found == names.end()) return wrong(row);
+    if (found == names.end()) return wrong(row, text);
     number = found - names.begin();
   }
   set_number(row, number, options);
@@ -243,7 +245,7 @@ Status check_options(const Options& options) {
     const std::int64_t number = get_number(row, options);
     const auto names = static_cast<std::int64_t>(names_of(row.kind).size());
     const bool fits = names != 0 ? number >= 0 && number < names : number >= row.min && number <= row.max;
-    if (!fits) return wrong(row);
+    if (!fits) return wrong(row, names == 0 ? quantity_text(row.kind, number) : std::to_string(number));
   }
   return {};
 }

@@ -41,6 +41,18 @@ Result<bool> holds_store(os::FileSystem& file_system, const std::string& directo
   return false;
 }
 
+/// Before LOCK is put into somebody else's directory. Where there is one already nothing is read before it is locked.
+Status check_ours(os::FileSystem& file_system, const std::string& directory) {
+  Result<bool> checked = holds_store(file_system, directory);
+  if (!checked.ok()) return std::move(checked).status();
+  Result<os::FileKind> lock = file_system.kind(directory + "/LOCK");
+  if (!lock.ok()) return std::move(lock).status();
+  if (!checked.value() || lock.value() != os::FileKind::missing) return {};
+  Result<Manifest> manifest = read_manifest(file_system, directory);
+  // Whatever else is wrong with it is for recovery to say, under the lock.
+  return manifest.ok() || manifest.failure().code != Code::Config ? Status() : std::move(manifest).status();
+}
+
 }  // namespace
 
 EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileSystem& file_system,
@@ -121,9 +133,7 @@ Status EmbeddedEngine::prepare_directory() {
   }
   if (!kind.ok()) return std::move(kind).status();
   if (kind.value() != os::FileKind::directory) return Status(Code::Config, directory_ + " is not a directory");
-  // Before LOCK is put into somebody else's directory.
-  Result<bool> checked = holds_store(file_system_, directory_);
-  return checked.ok() ? Status() : std::move(checked).status();
+  return check_ours(file_system_, directory_);
 }
 
 Status EmbeddedEngine::start_recovered() {

@@ -69,10 +69,11 @@ TEST(OptionTable, UnitsAndFormsAreRequired) {
 
 TEST(OptionTable, ErrorsNameTheOptionAndTheRule) {
   Options options;
-  EXPECT_EQ(set("timeout", "5", options), "option \"timeout\" must be 1ms to 1d (with its unit)");
-  EXPECT_EQ(set("sweep_batch", "0", options), "option \"sweep_batch\" must be 1 to 100000");
-  EXPECT_EQ(set("create", "yes", options), "option \"create\" must be false or true");
-  EXPECT_EQ(set("ttl_mode", "x", options), "option \"ttl_mode\" must be background, on_read, manual or disabled");
+  EXPECT_EQ(set("timeout", "5", options), "option \"timeout\" must be 1ms to 1d (with its unit), not \"5\"");
+  EXPECT_EQ(set("sweep_batch", "0", options), "option \"sweep_batch\" must be 1 to 100000, not \"0\"");
+  EXPECT_EQ(set("create", "yes", options), "option \"create\" must be false or true, not \"yes\"");
+  EXPECT_EQ(set("ttl_mode", "x", options),
+            "option \"ttl_mode\" must be background, on_read, manual or disabled, not \"x\"");
 }
 
 // Each row's bounds are accepted as text and as a field, and one beyond them is refused as both.
@@ -99,7 +100,8 @@ TEST(OptionTable, BoundsHoldForTextAndFields) {
 TEST(OptionTable, AnEnumerationOutOfRangeIsRefused) {
   Options options;
   options.durability = static_cast<Durability>(3);
-  EXPECT_EQ(check_options(options).failure().message, "option \"durability\" must be durable, relaxed or unlogged");
+  EXPECT_EQ(check_options(options).failure().message,
+            "option \"durability\" must be durable, relaxed or unlogged, not \"3\"");
 }
 
 TEST(OptionTable, NamesTheNearest) {
@@ -150,10 +152,11 @@ TEST(Open, RefusesWhatDoesNotFit) {
   EXPECT_EQ(open_error("memory:?duribility=x"), "there is no option \"duribility\": did you mean \"durability\"?");
   EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: stores only");
   EXPECT_EQ(open_error("memory:?durability=durable"), "option \"durability\" is for file: stores only");
-  EXPECT_EQ(open_error("memory:?timeout=0ms"), "option \"timeout\" must be 1ms to 1d (with its unit)");
-  EXPECT_EQ(open_error("memory:", {.timeout = 0ms}), "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(open_error("memory:?timeout=0ms"), "option \"timeout\" must be 1ms to 1d (with its unit), not \"0ms\"");
+  EXPECT_EQ(open_error("memory:", {.timeout = 0ms}),
+            "option \"timeout\" must be 1ms to 1d (with its unit), not \"0ms\"");
   EXPECT_EQ(open_error("memory:", {.timeout = std::chrono::hours::max()}),
-            "option \"timeout\" must be 1ms to 1d (with its unit)");
+            "option \"timeout\" must be 1ms to 1d (with its unit), not \"9223372036854775807ms\"");
   EXPECT_EQ(open_error("./data"), "the URL has no scheme: did you mean file:./data?");
   EXPECT_EQ(code_of([] { Store::open("memory:?x=1"); }), Code::Config);
   EXPECT_EQ(code_of([] { Store::open("postgresql://localhost/db?timeout=x"); }), Code::Unsupported);
