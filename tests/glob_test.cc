@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -104,6 +105,35 @@ TEST(Glob, HostilePatternsTakeNoMoreThanPatternTimesText) {
   EXPECT_FALSE(glob_matches(pattern, text));
   EXPECT_FALSE(glob_matches("*" + std::string(1000, 'a') + "b", text));  // pattern × text, the worst there is
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
+// A11: the longest glob on the longest key, whatever they hold.
+TEST(Glob, A11TheWorstGlobOnTheLongestKeyTakesUnderTenMilliseconds) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr auto kLimit = std::chrono::milliseconds(200);
+#else
+  constexpr auto kLimit = std::chrono::milliseconds(10);
+#endif
+  constexpr std::size_t kGlobBytes = 1024;
+  constexpr std::size_t kKeyBytes = 2047;
+  const std::string key(kKeyBytes, 'a');
+  const auto repeated = [](std::string_view piece, std::string_view end) {
+    std::string glob;
+    while (glob.size() + piece.size() + end.size() <= kGlobBytes) glob += piece;
+    return glob + std::string(end);
+  };
+  for (const std::string& glob :
+       {repeated("a*", "b"), repeated("*", "b"), repeated("*a", "b"), "*" + repeated("a", "b"), repeated("?*", "b"),
+        "*" + repeated("?", "b"), repeated("*?", ""), repeated("\\a*", "b"), repeated("*[", "b"),
+        "*" + repeated("\\a", "b")}) {
+    auto fastest = std::chrono::steady_clock::duration::max();  // of some, for the machine may be busy
+    for (int i = 0; i < 5; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      EXPECT_EQ(glob_matches(glob, key), glob.back() != 'b');
+      fastest = std::min(fastest, std::chrono::steady_clock::now() - start);
+    }
+    EXPECT_LT(fastest, kLimit) << glob.substr(0, 20);
+  }
 }
 
 TEST(Glob, LiteralPrefixIsWhatEveryMatchStartsWith) {

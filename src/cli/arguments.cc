@@ -62,6 +62,14 @@ void Arguments::text(const char* names, std::string& target, const char* form, c
       ->type_name(form);
 }
 
+void Arguments::name(const char* names, std::string& target, const char* form, const char* help) {
+  const auto take = [&target, names, form](const std::string& word) {
+    target = unshielded(word);
+    if (target.empty()) throw UsageError(std::string(names) + " takes a " + form + ", not an empty text");
+  };
+  verb_.add_option_function<std::string>(names, take, help)->type_name(form);
+}
+
 void Arguments::text(const char* names, std::optional<std::string>& target, const char* form, const char* help) {
   verb_
       .add_option_function<std::string>(

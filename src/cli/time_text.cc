@@ -91,17 +91,22 @@ std::optional<TimePoint> parse_calendar(std::string_view text) {
          std::chrono::seconds(*second) + fraction - *offset;
 }
 
+/// What a number stands for that no integer holds.
+std::int64_t farthest(std::string_view text) { return text.starts_with('-') ? INT64_MIN : INT64_MAX; }
+
 }  // namespace
 
 std::optional<milliseconds> parse_duration(std::string_view text) {
   std::int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc()) return std::nullopt;
-  const std::string_view name(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, count);
+  if (error == std::errc::result_out_of_range) count = farthest(text);
+  if (error == std::errc::invalid_argument) return std::nullopt;
+  const std::string_view name(end, static_cast<std::size_t>(last - end));
   for (const Unit& unit : kUnits) {
     if (unit.name != name) continue;
     std::int64_t total = 0;
-    if (__builtin_mul_overflow(count, unit.milliseconds, &total)) return std::nullopt;
+    if (__builtin_mul_overflow(count, unit.milliseconds, &total)) total = farthest(text);
     return milliseconds(total);
   }
   return std::nullopt;
@@ -111,9 +116,10 @@ std::optional<TimePoint> parse_instant(std::string_view text) {
   std::int64_t seconds = 0;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, seconds);
-  if (error == std::errc() && end == last) {
+  if (error == std::errc::result_out_of_range) seconds = farthest(text);
+  if (error != std::errc::invalid_argument && end == last) {
     std::int64_t total = 0;
-    if (__builtin_mul_overflow(seconds, std::int64_t{1'000'000}, &total)) return std::nullopt;
+    if (__builtin_mul_overflow(seconds, std::int64_t{1'000'000}, &total)) total = farthest(text);
     return TimePoint(microseconds(total));
   }
   return parse_calendar(text);

@@ -54,13 +54,6 @@ class FailureTest(ToolTest):
             self.assertIn("--namespace", self.refusal(*words, "--namespace", "n", code=2))
         self.tuskv("--namespace", "n", "shell", stdin="stats\nnamespaces\ncheck\n")
 
-    def test_arguments_the_library_refuses(self):
-        self.refusal("set", "", "v", code=2)
-        self.refusal("set", "k" * 1025, "v", code=2)
-        self.refusal("set", "k", "v", "--ttl", "0", code=2)
-        self.refusal("set", "k", "12345", "--store", "file:./d?max_value_bytes=4", code=2)
-        self.refusal("set", "k", "v", "--namespace", "n" * 300, code=2)
-
     def test_a_read_makes_no_store(self):
         for words in (("get", "k"), ("scan",), ("stats",), ("export",), ("ttl", "k"), ("namespaces",), ("check",)):
             self.refusal(*words, code=2)
@@ -139,6 +132,121 @@ class FailureTest(ToolTest):
             self.environment["LC_ALL"] = locale
             self.assertRegex(self.text("stats"), r"(?m)^entries +1$")
             self.assertEqual(self.text("incr", "n", "1000"), self.text("get", "n"))
+
+
+class BadInputTest(ToolTest):
+    def check(self, cases):
+        """Each case: the words, the exit code, and what the message must say. Nothing may change."""
+        self.tuskv("mset", "kept", "v", "text", "abc", "largest", str(2 ** 63 - 1))
+        before = self.text("scan")
+        for words, code, needed in cases:
+            message = self.refusal(*words, code=code)
+            for part in needed:
+                self.assertIn(part, message, words)
+        self.assertEqual(self.text("scan"), before)
+
+    def test_keys_values_and_namespaces(self):
+        self.check((
+            (("set", "", "v"), 2, ("key", "empty")),
+            (("get", ""), 2, ("key", "empty")),
+            (("set", "k" * 1025, "v"), 2, ("key", "1025 bytes", "1024")),
+            (("mset", "a", "1", "k" * 1025, "2"), 2, ("key", "1025 bytes", "1024")),
+            (("set", "k", "12345", "--store", "file:./tuskv-data?max_value_bytes=4B"), 2, ("value", "5 bytes", "4")),
+            (("set", "k", "v", "--namespace", "n" * 256), 2, ("namespace", "256 bytes", "255")),
+            (("set", "k", "v", "--namespace", ""), 2, ("--namespace", "empty")),
+            (("set", "k", "v", "--store", ""), 2, ("--store", "empty")),
+            (("scan", "--glob", "*" * 1025), 2, ("glob", "1025 bytes", "1024")),
+            (("incr", "text"), 8, ("text", "not an integer")),
+            (("incr", "largest"), 8, ("largest", "64-bit")),
+            (("incr", "kept", "9" * 30), 2, ("BY", "64-bit integer", "9" * 30)),
+        ))
+
+    def test_times(self):
+        self.check((
+            (("set", "k", "v", "--ttl", "0"), 2, ("ttl", "positive")),
+            (("set", "k", "v", "--ttl=-1s"), 2, ("ttl", "positive")),
+            (("set", "k", "v", "--ttl", "52200w"), 2, ("ttl", "1000 years")),
+            (("set", "k", "v", "--ttl", "9" * 17 + "d"), 2, ("ttl", "1000 years")),
+            (("set", "k", "v", "--ttl", "9" * 30), 2, ("ttl", "1000 years")),
+            (("set", "k", "v", "--ttl=-" + "9" * 30), 2, ("ttl", "positive")),
+            (("set", "k", "v", "--ttl", "1y"), 2, ("--ttl", "30s")),
+            (("set", "k", "v", "--at", "9" * 30), 2, ("expires_at", "9999")),
+            (("set", "k", "v", "--at", "tomorrow"), 2, ("--at", "2030-01-31T12:00:00Z")),
+            (("expire", "kept", "0"), 2, ("ttl", "positive")),
+            (("expire", "kept", "9" * 30), 2, ("ttl", "1000 years")),
+            (("expire", "kept", "soon"), 2, ("DURATION", "30s", "soon")),
+            (("get", "kept", "--timeout", "0"), 2, ("timeout", "1ms to 1d")),
+            (("get", "kept", "--timeout", "2d"), 2, ("timeout", "1ms to 1d")),
+        ))
+
+    def test_options(self):
+        self.check((
+            (("set", "k", "v", "--store", "file:./tuskv-data?timeout=5"), 2, ("timeout", "1ms to 1d", "unit", '"5"')),
+            (("set", "k", "v", "--store", "file:./tuskv-data?durability=x"), 2, ("durability", "relaxed", '"x"')),
+            (("set", "k", "v", "--store", "file:./tuskv-data?timeot=5s"), 2, ("timeot", 'did you mean "timeout"')),
+            (("set", "k", "v", "--store", "memory:?durability=durable"), 2, ("durability", "file:")),
+            (("set", "k", "v", "--store", "./tuskv-data"), 2, ("scheme", "file:./tuskv-data")),
+        ))
+
+    def test_directories(self):
+        os.mkdir(self.path("photos"))
+        self.write("photos/cat.jpg", "meow")
+        self.write("file", "bytes")
+        os.mkdir(self.path("other"))
+        self.write("other/MANIFEST", "Manifest-Version: 1.0\n")
+        self.check((
+            (("set", "k", "v", "--store", "file:./photos"), 2, ("./photos", "not a tuskv store", "cat.jpg")),
+            (("check", "./photos"), 2, ("./photos", "not a tuskv store")),
+            (("repair", "./photos"), 2, ("./photos", "not a tuskv store")),
+            (("set", "k", "v", "--store", "file:./other"), 2, ("other/MANIFEST", "not the manifest")),
+            (("set", "k", "v", "--store", "file:./file"), 2, ("./file", "not a directory")),
+            (("set", "k", "v", "--store", "file:./no/such"), 9, ("./no/such", "No such file")),
+            (("set", "k", "v", "--store", "file:/sys/tuskv"), 9, ("/sys/tuskv",)),  # nobody can make one there
+            (("set", "k", "v", "--store", "file:./none?create=false"), 2, ("./none", "does not exist", "create")),
+            (("get", "k", "--store", "file:./none"), 2, ("./none", "no store")),
+        ))
+        self.assertEqual(sorted(os.listdir(self.directory)), ["file", "other", "photos", "tuskv-data"])
+        self.assertEqual(os.listdir(self.path("photos")) + os.listdir(self.path("other")), ["cat.jpg", "MANIFEST"])
+
+    def test_too_few_descriptors(self):
+        self.tuskv("set", "k", "v")
+        for limit in range(4, 8):
+            code, _, err = self.finish("set", "k", "w", preexec_fn=lambda n=limit: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (n, n)))
+            if code == 0:
+                break
+            self.assertEqual((code, b"Too many open files" in err), (9, True), err)
+            self.assertEqual(self.text("get", "k"), "v\n")
+
+
+class FullDiskTest(ToolTest):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.path("disk")
+        os.mkdir(self.disk)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tuskv", self.disk], check=False,
+                                 stderr=subprocess.DEVNULL)
+        if mounted.returncode != 0:
+            self.skipTest("cannot mount a small file system here")
+        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+
+    def test_what_was_acknowledged_is_there_and_room_is_all_it_takes(self):
+        self.environment["TUSKV_STORE"] = "file:./disk/data"
+        lines = "".join(f"key{i}\t{'v' * 1000}\n" for i in range(10000))
+        code, out, err = self.finish("import", "--format", "tsv", "--batch", "1", "--acknowledge", stdin=lines)
+        self.assertEqual(code, 9, err)
+        self.assertIn(b"No space left on device", err)
+        acknowledged = int(out.split()[-1])
+        self.assertGreater(acknowledged, 1000)
+        self.assertEqual(self.text("count"), f"{acknowledged}\n")
+        self.assertEqual(self.text("get", f"key{acknowledged - 1}"), "v" * 1000 + "\n")
+        self.tuskv("check")
+        self.assertIn("No space left on device", self.refusal("set", "more", "v" * 100000, code=9))
+        self.tuskv("get", "more", code=1)
+        subprocess.run(["mount", "-o", "remount,size=16m", self.disk], check=True)
+        self.tuskv("set", "more", "v" * 100000)
+        self.assertEqual(self.text("count"), f"{acknowledged + 1}\n")
+        self.tuskv("check")
 
 
 class DamageTest(ToolTest):
