@@ -93,6 +93,7 @@ std::optional<std::string> KeyValue::update_erased(Bytes key,
   std::optional<std::string> result;
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
     if (try_update(*view(), stored.view(), change, result)) return result;
+    view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while other writes kept changing the key of an update");
     }

@@ -79,6 +79,7 @@ void Store::run_transaction(FunctionRef<void(Transaction&)> function) const {
   Backoff backoff;
   for (int attempts = 0; attempts < kTransactionAttempts; ++attempts) {
     if (attempt(*view(), function)) return;
+    view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while other writes kept changing what a transaction read");
     }

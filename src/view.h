@@ -2,6 +2,7 @@
 // transaction differ in nothing else.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,6 +35,8 @@ class View {
   ArgumentLimits limits = {};
   EngineSweeperOptions sweeper = {};
   bool expiry_disabled = false;  ///< TtlMode::disabled
+  /// Stats::conflicts of the store, which all its views share.
+  std::shared_ptr<std::atomic<std::uint64_t>> conflicts = std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 }  // namespace tuskv

@@ -189,7 +189,7 @@ struct Stats {
   std::uint64_t recovered_records = 0;     ///< read from the log at open
   std::uint64_t recovered_torn_bytes = 0;  ///< unfinished tail cut off at open
   std::uint64_t swept = 0;                 ///< expired entries removed
-  std::uint64_t conflicts = 0;             ///< transactions and updates that had to run again
+  std::uint64_t conflicts = 0;             ///< attempts of transactions and updates that others' writes undid
 };
 
 class AsyncStore;

@@ -80,7 +80,7 @@ void add_settings(CLI::App& app, Settings& settings, Place place) {
                    "The store to work on (default $TUSKV_STORE or file:./tuskv-data)");
     arguments.duration("--timeout", settings.timeout, "Deadline of every call (default 5s)");
   }
-  arguments.name("--namespace", settings.name_space, "NAME", "Work on the keys of this namespace");
+  arguments.text("--namespace", settings.name_space, "NAME", "Work on the keys of this namespace");
   arguments.flag("--json", settings.json, "Print JSON; bytes that are not UTF-8 as {\"base64\": \"...\"}");
   arguments.flag("--raw", settings.raw, "Print control characters on a terminal too");
 }

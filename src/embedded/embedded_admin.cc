@@ -121,7 +121,6 @@ Result<Stats> EmbeddedEngine::stats() {
   }
   stats.sequence = log_->last_sequence();
   stats.swept = swept_.load(std::memory_order_relaxed);
-  stats.conflicts = conflicts_.load(std::memory_order_relaxed);
   stats.recovered_records = recovered_records_;
   stats.recovered_torn_bytes = recovered_torn_bytes_;
   if (checkpointer_ == nullptr) return stats;

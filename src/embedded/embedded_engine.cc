@@ -32,6 +32,8 @@ OptimisticTransaction::RangeRead examined_range(const Scan& page) {
   return read;
 }
 
+Status conflict() { return Status(Code::Conflict, "another write changed what the transaction has read"); }
+
 void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); }
 
 bool all_reads(const Unit& unit) {
@@ -366,11 +368,6 @@ Status EmbeddedEngine::remember(OptimisticTransaction& transaction, const Unit& 
 Status EmbeddedEngine::validate(const OptimisticTransaction& transaction) {
   const MapSetLock lock(keyspace_, shards_of(transaction, false), MapSetLock::Mode::shared);
   return reads_hold(transaction) ? Status() : conflict();
-}
-
-Status EmbeddedEngine::conflict() {
-  conflicts_.fetch_add(1, std::memory_order_relaxed);
-  return Status(Code::Conflict, "another write changed what the transaction has read");
 }
 
 Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {

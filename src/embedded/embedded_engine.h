@@ -100,7 +100,6 @@ class EmbeddedEngine final : public Engine {
   static Status remember(OptimisticTransaction& transaction, const Unit& unit);
   /// Checks at one instant that the reads hold.
   Status validate(const OptimisticTransaction& transaction) TUSKV_REQUIRES_SHARED(range_erase_);
-  Status conflict();
   std::uint64_t change_count() const;
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
 
@@ -132,7 +131,6 @@ class EmbeddedEngine final : public Engine {
   std::uint64_t recovered_records_ = 0;
   std::uint64_t recovered_torn_bytes_ = 0;
   std::atomic<std::uint64_t> swept_ = 0;
-  std::atomic<std::uint64_t> conflicts_ = 0;
 };
 
 }  // namespace tuskv::embedded

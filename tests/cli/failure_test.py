@@ -153,7 +153,6 @@ class BadInputTest(ToolTest):
             (("mset", "a", "1", "k" * 1025, "2"), 2, ("key", "1025 bytes", "1024")),
             (("set", "k", "12345", "--store", "file:./tuskv-data?max_value_bytes=4B"), 2, ("value", "5 bytes", "4")),
             (("set", "k", "v", "--namespace", "n" * 256), 2, ("namespace", "256 bytes", "255")),
-            (("set", "k", "v", "--namespace", ""), 2, ("--namespace", "empty")),
             (("set", "k", "v", "--store", ""), 2, ("--store", "empty")),
             (("scan", "--glob", "*" * 1025), 2, ("glob", "1025 bytes", "1024")),
             (("incr", "text"), 8, ("text", "not an integer")),

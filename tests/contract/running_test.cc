@@ -39,6 +39,28 @@ TEST_P(Running, StatsCountWhatIsStored) {
   EXPECT_EQ(store().stats().key_bytes, 0u);
 }
 
+TEST_P(Running, StatsCountAttemptsThatOthersHaveUndone) {
+  store().set("k", "1");
+  EXPECT_EQ(store().stats().conflicts, 0u);
+  int runs = 0;
+  store().update("k", [&](auto) -> Change {
+    if (runs++ < 3) store().set("k", std::to_string(runs));
+    return "updated";
+  });
+  EXPECT_EQ(store().stats().conflicts, 3u);
+  runs = 0;
+  store().with_namespace("a").transaction([&](Transaction& tx) {
+    tx.get("k");
+    if (runs++ < 2) std::thread([&] { store().with_namespace("a").set("k", std::to_string(runs)); }).join();
+    tx.set("k", "committed");
+  });
+  EXPECT_EQ(store().stats().conflicts, 5u);
+  // A comparison that fails is an answer.
+  EXPECT_FALSE(store().compare_and_swap("k", "other", "x"));
+  EXPECT_FALSE(store().compare_and_swap("k", Version{1}, "x"));
+  EXPECT_EQ(store().with_namespace("b").stats().conflicts, 5u);
+}
+
 TEST_P(Running, SequenceGrowsWithEveryWrite) {
   const std::uint64_t start = store().stats().sequence;
   store().set("k", "v");
