@@ -29,7 +29,7 @@ struct Completion {
 TUSKV_API bool start(Operation& operation, Completion completion);
 /// Submits the operation and blocks until it has ended.
 TUSKV_API void run_and_wait(Operation& operation);
-/// Gives up a submitted operation: withdrawn if still queued, otherwise its reply is dropped when it comes.
+/// Gives up a submitted operation: its reply is dropped when it comes.
 TUSKV_API void forget(OperationHandle operation) noexcept;
 
 }  // namespace detail
@@ -37,6 +37,9 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in
 /// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, or give
 /// `then` a callback. One that is never ended does nothing.
+///
+/// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
+/// call by then, and waits for the disk alone: a write that was started takes effect.
 template <class T>
 class [[nodiscard("an Async does nothing until it is awaited, waited for or given a callback")]] Async {
  public:

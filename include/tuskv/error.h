@@ -23,7 +23,8 @@ enum class Code {
   Conflict,         ///< Others kept changing what the transaction read; retries are used up.
   Busy,             ///< Another process, or another Store of this one, has the directory open.
   Closed,           ///< The store is closed, or the transaction has ended.
-  Cancelled,        ///< The caller withdrew the operation before it was sent.
+  Cancelled,        ///< The caller withdrew the operation while it waited to be sent to a server. Embedded stores have
+                    ///< no such queue and never report it.
   StoreReset,       ///< The server emptied an unlogged table: what was stored is gone.
   Corruption,       ///< Damaged bytes; the message names the file and the offset. Run `tuskv check`.
   NoSpace,          ///< The disk or the quota is full. Nothing was applied; erases may still work.

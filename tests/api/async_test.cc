@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "api/reference_store.h"
+#include "support/simulated_file_system.h"
 #include "support/temporary_directory.h"
 
 namespace tuskv::test {
@@ -212,6 +213,11 @@ Task hold_the_store(Store store, std::promise<void>& ended) {
   ended.set_value();
 }
 
+Task write_one(AsyncStore kv, std::promise<void>& ended) {
+  co_await kv.set("k", "1");
+  ended.set_value();
+}
+
 TEST(AsyncLifetime, TheLastHandleDiesOnTheWorkerItself) {
   ManualClock clock;
   std::atomic<bool> destroyed = false;
@@ -248,6 +254,32 @@ TEST(AsyncLifetime, TheLastHandleOfADurableStoreDiesOnItsLogThread) {
     EXPECT_EQ(again->get("k"), "1");
     again->close();
   }
+}
+
+// Nothing is queued that could be withdrawn: a write that waits for its sync has been made.
+TEST(AsyncDurable, ACallerThatGoesAwayGivesUpTheReplyAlone) {
+  SimulatedFileSystem disk;
+  std::optional<Store> store(open_store("file:/store", {}, {.file_system = &disk}));
+  store->set("k", "before");
+  std::promise<void> syncing;
+  std::promise<void> released;
+  std::atomic<bool> first = true;
+  disk.set_hook([&](Operation operation, const std::string&) {
+    if (operation != Operation::sync || !first.exchange(false)) return;
+    syncing.set_value();
+    released.get_future().wait();
+  });
+  std::promise<void> ended;
+  {
+    const Task task = write_one(store->async(), ended);
+    syncing.get_future().wait();
+  }  // destroyed where it waits
+  released.set_value();
+  EXPECT_EQ(store->get("k"), "1");
+  const auto after = disk.crash_image(CrashMode::lose_unsynced, 1);
+  EXPECT_EQ(open_store("file:/store", {}, {.file_system = after.get()}).get("k"), "1");
+  store.reset();
+  EXPECT_EQ(ended.get_future().wait_for(0s), std::future_status::timeout) << "nobody was told";
 }
 
 Task write_and_read(AsyncStore kv, int count) {
