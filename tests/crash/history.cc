@@ -82,6 +82,12 @@ void History::start(const Step& write, std::int64_t now_us) {
 
 void History::acknowledge() {
   os::MutexLock lock(mutex_);
+  if (unknown_ && digests_[writes_.size()].whole == digests_[writes_.size() - 1].whole) {
+    // It found nothing to do: nothing was written, and the fate of the one before it is as unknown as it was.
+    pop();
+    push(*std::exchange(unknown_, std::nullopt));
+    return;
+  }
   unknown_.reset();
   acknowledged_ = writes_.size();
 }

@@ -36,8 +36,8 @@ class History final {
   void acknowledge();
   /// It was refused and must never take effect.
   void withdraw();
-  // A write that is neither acknowledged nor withdrawn is of unknown outcome. When a later one succeeds, the unknown
-  // one must be gone for good: the store has to know that by then.
+  // A write that is neither acknowledged nor withdrawn is of unknown outcome. When a later one succeeds that changes
+  // something, the unknown one must be gone for good: the store has to know that by then.
 
   /// Writes acknowledged so far.
   std::size_t acknowledged() const;
