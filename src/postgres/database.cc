@@ -19,6 +19,11 @@ bool may_run_again(const Failure& failure) {
   return remedy == Remedy::retry || remedy == Remedy::reconnect || failure.code == Code::Connection;
 }
 
+/// A read waits for no row: the whole table is locked, by ALTER TABLE or the like, and will be free again.
+bool is_locked_table(Database::Effect effect, const Failure& failure) {
+  return effect == Database::Effect::reads && failure.sqlstate == "55P03";
+}
+
 std::string random_canary() {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::random_device random;
@@ -88,9 +93,9 @@ Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Co
     }
     if (status.ok()) return status;
     if (effect == Effect::reads) status = std::move(status).with_outcome(Outcome::not_applied);
-    if (!may_run_again(status.failure()) || tries >= setup_.options.retries || !backoff.pause(deadline)) {
-      return explained(std::move(status));
-    }
+    const bool again = is_locked_table(effect, status.failure()) ||
+                       (may_run_again(status.failure()) && tries < setup_.options.retries);
+    if (!again || !backoff.pause(deadline)) return explained(std::move(status));
   }
 }
 

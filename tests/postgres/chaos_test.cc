@@ -24,6 +24,8 @@ using testing::Optional;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kTimeout = 3s;
+/// Each call inside of a transaction has the whole timeout, and so has its commit.
+constexpr auto kTransactionTimeout = 3 * kTimeout;
 
 /// Counts what a counter must be at least and may be at most.
 struct Count {
@@ -71,16 +73,16 @@ class Load final {
 
   void call(int way) {
     switch (way) {
-      case 0: count(increments_, [&] { store_.increment("increment"); }); break;
+      case 0: count(increments_, kTimeout, [&] { store_.increment("increment"); }); break;
       case 1:
-        count(swaps_, [&] {
+        count(swaps_, kTransactionTimeout, [&] {
           store_.transaction([](Transaction& tx) {
             tx.set("transaction", std::to_string(std::stoi(tx.get("transaction").value_or("0")) + 1));
           });
         });
         break;
       case 2:
-        count(batches_, [&] {
+        count(batches_, kTransactionTimeout, [&] {
           store_.transaction([](Transaction& tx) {
             tx.increment("batch");
             tx.increment("batch twin");
@@ -90,8 +92,8 @@ class Load final {
       default: read();
     }
   }
-  void count(Count& counted, const std::function<void()>& call) {
-    const auto failure = failure_of(kTimeout, call);
+  void count(Count& counted, std::chrono::seconds timeout, const std::function<void()>& call) {
+    const auto failure = failure_of(timeout, call);
     ++calls_;
     if (!failure) {
       ++counted.acknowledged;

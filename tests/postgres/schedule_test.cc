@@ -108,6 +108,41 @@ TEST_F(PostgresSchedule, NothingIsHeldWhileUserCodeRuns) {
   EXPECT_THAT(second.get("y"), Optional(std::string("1")));
 }
 
+/// P7: a lock on the whole table, as ALTER TABLE or VACUUM FULL take it, delays everyone and fails nobody.
+TEST_F(PostgresSchedule, P7_ALockOnTheTableIsWaitedFor) {
+  const Store store = open("&ttl_mode=manual&timeout=5s");
+  store.set("k", "v");
+  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
+      {"get", [&] { EXPECT_TRUE(store.get("k")); }},
+      {"get_many",
+       [&] {
+         EXPECT_EQ(store.get_many({"k", "l"}).size(), 2u);
+       }},
+      {"count", [&] { EXPECT_GT(store.count(), 0u); }},
+      {"scan", [&] { EXPECT_FALSE(store.scan().entries.empty()); }},
+      {"set", [&] { store.set("k", "w"); }},
+      {"increment", [&] { store.increment("n"); }},
+      {"set_if_absent", [&] { store.set_if_absent("a", "v"); }},
+      {"erase_prefix", [&] { store.erase_prefix("none"); }},
+      {"cleanup_expired", [&] { store.cleanup_expired(); }},
+      {"transaction that reads", [&] { store.transaction([](Transaction& tx) { tx.get("k"); }); }},
+      {"transaction", [&] { store.transaction([](Transaction& tx) { tx.set("b", tx.get("k").value()); }); }},
+      {"transaction that lists",
+       [&] { store.transaction([](Transaction& tx) { tx.set("c", std::to_string(tx.count())); }); }},
+      {"stats", [&] { store.stats(); }},
+  };
+  // Longer than the wait for a row, also where that is repeated once.
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    SqlConnection holder = other_session();
+    holder.run("begin; lock table tuskv in access exclusive mode");
+    holder.send("select pg_sleep(0.15); commit");
+    const auto failure = failure_of(5s, call);
+    EXPECT_FALSE(failure) << failure->what();
+    holder.finish();
+  }
+}
+
 /// P19: an entry that is set again while a sweep waits for its row.
 TEST_F(PostgresSchedule, P19_Y2_ASweepSkipsWhatIsBeingRefreshed) {
   const Store store = open("&ttl_mode=manual");
