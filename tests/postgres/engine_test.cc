@@ -10,9 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/shared_postgres.h"
-#include "support/sql_connection.h"
-#include "tuskv/tuskv.h"
+#include "postgres/server_test.h"
 
 namespace tuskv::test {
 namespace {
@@ -23,36 +21,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::Optional;
 
-class PostgresEngine : public testing::Test {
- protected:
-  PostgresEngine() : database_(create_database(shared().server())), sql_(shared().server().url(database_)) {}
-
-  static const SharedPostgres& shared() {
-    static const SharedPostgres servers;
-    return servers;
-  }
-  std::string url(const std::string& parameters = {}, const std::string& user = "tuskv") const {
-    return shared().server().url(database_, user) + parameters;
-  }
-  Store open(const std::string& parameters = {}) const { return Store::open(url(parameters)); }
-  SqlConnection& sql() { return sql_; }
-  SqlConnection other_session() const { return SqlConnection(shared().server().url(database_)); }
-
- private:
-  const std::string database_;
-  SqlConnection sql_;
-};
-
-template <class F>
-Error error_of(F&& call) {
-  try {
-    static_cast<void>(call());
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return Error(Code::Internal, Outcome::unknown, "no error was thrown");
-}
+class PostgresEngine : public ServerTest {};
 
 void expect_config_error(const std::string& url, std::initializer_list<std::string_view> words) {
   const Error error = error_of([&] { return Store::open(url); });
