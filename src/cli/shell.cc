@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -94,7 +95,8 @@ class Editor final {
     ::el_set(editor_.get(), EL_PROMPT, &Editor::prompt);
     ::el_set(editor_.get(), EL_EDITOR, "emacs");
     ::el_set(editor_.get(), EL_HIST, ::history, history_.shown());
-    ::el_set(editor_.get(), EL_ADDFN, "tuskv-complete", "Complete a verb or a key", &Editor::complete_word);
+    // The wide call keeps these two; el_set would copy and never free them.
+    ::el_wset(editor_.get(), EL_ADDFN, L"tuskv-complete", L"Complete a verb or a key", &Editor::complete_word);
     ::el_set(editor_.get(), EL_BIND, "^I", "tuskv-complete", nullptr);
     ::el_set(editor_.get(), EL_BIND, "^R", "em-inc-search-prev", nullptr);
   }
@@ -125,7 +127,7 @@ class Editor final {
     return text.data();
   }
 
-  static unsigned char complete_word(EditLine* editor, int) {
+  static unsigned char complete_word(EditLine* editor, wint_t) {
     Editor* self = nullptr;
     if (::el_get(editor, EL_CLIENTDATA, &self) != 0 || self == nullptr) return CC_ERROR;
     const LineInfo* const info = ::el_line(editor);
