@@ -66,16 +66,14 @@ Status GroupSync::sync_file(os::File& file) {
     count_.fetch_add(1, std::memory_order_relaxed);
     return status;
   }
-  const std::string message =
-      "a sync of the log failed, so nothing more is written to it until the store is opened again: " +
-      status.failure().message;
+  Status failure(Code::Io, source_.explain_failure(status.failure().message));
   {
     os::MutexLock lock(failure_mutex_);
-    failure_ = Status(Code::Io, message);
+    failure_ = failure.clone();
   }
   failed_.store(true, std::memory_order_release);
-  source_.sync_failed(Status(Code::Io, message));
-  return health();
+  source_.sync_failed(failure);
+  return failure;
 }
 
 }  // namespace tuskv::embedded

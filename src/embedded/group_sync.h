@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "embedded/segment.h"
@@ -38,7 +40,9 @@ class SyncSource {
   /// end_round, outside all waiting.
   virtual SyncRound begin_round() = 0;
   virtual void end_round(const SyncRound& round) = 0;
-  /// Called once, by whoever met it: there will be no sync any more. Locks of the source may be held.
+  /// The message of such a failure: what it means for whoever waits.
+  virtual std::string explain_failure(std::string_view cause) const = 0;
+  /// Called by whoever met it: there will be no sync any more until forget_failure. Locks of the source may be held.
   virtual void sync_failed(const Status& status) = 0;
 };
 

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -44,8 +45,8 @@ struct LogOptions {
   /// learn of it. Called by append or roll, which fail as it fails and call it again the next time; it must not call
   /// the log. Not called in `unlogged`, where segments belong to snapshots only.
   Status (*on_first_segment)(void* context, std::uint64_t ordinal) = nullptr;
-  /// Called once, when a failed sync has poisoned the log: by the log's own thread or the caller that met it. It must
-  /// not call the log.
+  /// Called when a failed sync has poisoned the log, or has spoiled a recording (`unlogged`), once for each: by the
+  /// log's own thread or the caller that met it. It must not call the log.
   void (*on_sync_failed)(void* context, const Status& status) = nullptr;
   void* context = nullptr;
 };
@@ -115,6 +116,7 @@ class Log final : private SyncSource {
 
   SyncRound begin_round() override TUSKV_EXCLUDES(append_mutex_);
   void end_round(const SyncRound& round) override;
+  std::string explain_failure(std::string_view cause) const override;
   void sync_failed(const Status& status) override;
 
   // log.cc: records.
@@ -160,8 +162,8 @@ class Log final : private SyncSource {
   RecordBuffer end_record_ TUSKV_GUARDED_BY(append_mutex_);
   bool tail_unknown_ TUSKV_GUARDED_BY(append_mutex_) = false;  ///< a failed write may have left a record at offset_
   bool announced_ TUSKV_GUARDED_BY(append_mutex_);             ///< on_first_segment has succeeded
-  bool may_be_named_ TUSKV_GUARDED_BY(append_mutex_) =
-      false;  ///< on_first_segment has been tried for the prepared segment
+  /// on_first_segment has been tried, and has not succeeded: the manifest may name the prepared segment.
+  bool may_be_named_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool prepare_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool closed_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool sync_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;  ///< relaxed: the thread will sync what is written now

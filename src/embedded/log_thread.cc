@@ -87,6 +87,13 @@ void Log::serve(const std::vector<Waiter>& waiters) {
   }
 }
 
+std::string Log::explain_failure(std::string_view cause) const {
+  const bool is_recording = options_.durability == Durability::unlogged;
+  const std::string_view rule = is_recording ? "so the snapshot it belongs to is given up, and nothing else: "
+                                             : "so nothing more is written to it until the store is opened again: ";
+  return "a sync of the log failed, " + std::string(rule) + std::string(cause);
+}
+
 void Log::sync_failed(const Status& status) {
   if (options_.on_sync_failed != nullptr) options_.on_sync_failed(options_.context, status);
 }
