@@ -10,3 +10,10 @@ find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libxxhash REQUIRED IMPORTED_TARGET libxxhash)
+
+# The PostgreSQL engine, where libpq is.
+pkg_check_modules(libpq QUIET IMPORTED_TARGET libpq)
+option(TUSKV_POSTGRES "Build the PostgreSQL engine (libpq)" ${libpq_FOUND})
+if(TUSKV_POSTGRES AND NOT libpq_FOUND)
+  message(FATAL_ERROR "TUSKV_POSTGRES is on, and there is no libpq (Debian: libpq-dev)")
+endif()

@@ -1,15 +1,16 @@
 #include "backoff.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "named_limits.h"
 
 namespace tuskv {
 
-bool Backoff::pause(const os::Deadline& deadline) {
+bool Backoff::pause(os::Deadline deadline) {
   constexpr int kDoublingsMax = 16;
-  const std::chrono::microseconds left = deadline.left();
+  const std::chrono::microseconds left = os::time_left(deadline);
   if (left.count() == 0) return false;
   if (pauses_++ == 0) {
     std::this_thread::yield();

@@ -2,7 +2,6 @@
 // that contenders come apart.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -14,7 +13,7 @@ namespace tuskv {
 class Backoff final {
  public:
   /// False when the deadline leaves no time for another attempt.
-  bool pause(const os::Deadline& deadline);
+  bool pause(os::Deadline deadline);
 
  private:
   int pauses_ = 0;

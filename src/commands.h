@@ -58,6 +58,8 @@ struct Read {
   Seen seen = {};               ///< its `value` stays empty
 };
 
+/// A put under no condition that wants nothing back (plain) may be done without looking: its `seen` and `version` then
+/// stay empty.
 struct Put {
   std::string_view key = {};
   std::string_view value = {};

@@ -35,11 +35,15 @@ Condition unchanged(const Present& present) {
   return {.kind = Condition::Kind::version, .version = present.version};
 }
 
+/// Runs the command; when its condition does not hold, `present` becomes the entry that it met instead.
 template <class C>
-bool apply(const View& view, C&& conditional) {
+bool apply(const View& view, C&& conditional, Present& present) {
   Command command(std::forward<C>(conditional));
   execute(view, std::span(&command, 1));
-  return std::get<C>(command).applied;
+  C& done = std::get<C>(command);
+  if (done.applied) return true;
+  present = {.found = done.seen.found, .version = done.seen.version, .value = std::move(done.seen.value)};
+  return false;
 }
 
 Expiry update_expiry(const View& view, const Change& change, const Present& present) {
@@ -53,23 +57,24 @@ bool has_passed(const View& view, const Expiry& expiry) {
   return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us();
 }
 
-/// One attempt; false when another write came in between. `result` is the final value.
+/// One attempt; false when another write came in between, and `present` is what that has left. `result` is the final
+/// value.
 bool try_update(const View& view, std::string_view key, FunctionRef<Change(std::optional<std::string_view>)> function,
-                std::optional<std::string>& result) {
-  Present present = read_present(view, key);
+                Present& present, std::optional<std::string>& result) {
   const Change change = function(present.found ? std::optional<std::string_view>(present.value) : std::nullopt);
   switch (change.kind()) {
     case Change::Kind::keep:
       if (present.found) result = std::move(present.value);
       return true;
-    case Change::Kind::erase: return !present.found || apply(view, Erase{.key = key, .condition = unchanged(present)});
+    case Change::Kind::erase:
+      return !present.found || apply(view, Erase{.key = key, .condition = unchanged(present)}, present);
     case Change::Kind::set: break;
   }
   check_value(view, change.value());
   const Expiry expiry = update_expiry(view, change, present);
-  if (!apply(view, Put{.key = key, .value = change.value(), .condition = unchanged(present), .expiry = expiry})) {
-    return false;
-  }
+  Put put{.key = key, .value = change.value(), .condition = unchanged(present), .expiry = expiry};
+  put.want_previous = !present.found;  // a version that does not hold shows what is there anyway
+  if (!apply(view, std::move(put), present)) return false;
   if (!has_passed(view, expiry)) result = change.value();
   return true;
 }
@@ -88,13 +93,19 @@ bool KeyValue::get_into(Bytes key, std::string& value) const {
 std::optional<std::string> KeyValue::update_erased(Bytes key,
                                                    FunctionRef<Change(std::optional<std::string_view>)> change) const {
   const StoredKey stored(*view(), key);
-  const os::Deadline deadline(view()->timeout_ms);
+  const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;
   std::optional<std::string> result;
+  Present present = read_present(*view(), stored.view());
   for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
-    if (try_update(*view(), stored.view(), change, result)) return result;
+    if (try_update(*view(), stored.view(), change, present, result)) return result;
     view()->conflicts->fetch_add(1, std::memory_order_relaxed);
-    if (!backoff.pause(deadline)) {
+    // What the failed attempt has met is the newest there is: with a server in between, reading it again would only
+    // give others time to change it.
+    if (attempt % 2 == 0) continue;
+    const bool in_time = backoff.pause(deadline);
+    if (in_time) present = read_present(*view(), stored.view());
+    if (!in_time) {
       throw_refused(Code::Timeout, "the deadline passed while other writes kept changing the key of an update");
     }
   }

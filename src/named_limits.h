@@ -29,7 +29,7 @@ inline constexpr std::size_t kScanLimitMax = 10'000;
 inline constexpr std::size_t kScanExaminedMax = 20'000;
 inline constexpr std::size_t kGlobBytesMax = 1024;
 
-inline constexpr int kUpdateAttempts = 64;
+inline constexpr int kUpdateAttempts = 256;
 inline constexpr int kTransactionAttempts = 64;
 inline constexpr int kSavepointDepthMax = 64;
 /// Longest pause before the second retry of a conflicting transaction or update; doubled by each further one.
@@ -38,6 +38,11 @@ inline constexpr std::int64_t kRetryPauseUsMax = 10'000;
 inline constexpr std::size_t kSweepBatchMax = 100'000;
 /// Deadlines of a view, and the pause of a sweeper.
 inline constexpr std::int64_t kTimeoutMsMax = 86'400'000;  // 1 day
+
+/// Callers waiting in one lane of the PostgreSQL engine, asynchronous ones above all.
+inline constexpr std::uint32_t kLaneCallersMax = 4'000'000;
+/// Callers of a lane with a batch each, and batches of a lane under way.
+inline constexpr std::uint32_t kLaneRunsMax = 500;
 
 /// Entries of a shard copied for a snapshot under one hold of its map lock.
 inline constexpr std::size_t kDumpEntriesPerHold = 256;

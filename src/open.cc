@@ -6,6 +6,9 @@
 #include "embedded/embedded_engine.h"
 #include "engine_owner.h"
 #include "option_table.h"
+#ifdef TUSKV_POSTGRES
+#include "postgres/postgres_engine.h"
+#endif
 #include "store_access.h"
 #include "throw.h"
 #include "tuskv/maintenance.h"
@@ -13,6 +16,15 @@
 
 namespace tuskv {
 namespace {
+
+bool takes(StoreUrl::Scheme scheme, const OptionRow& row) {
+  switch (scheme) {
+    case StoreUrl::Scheme::memory: return row.engines.memory;
+    case StoreUrl::Scheme::file: return row.engines.file;
+    case StoreUrl::Scheme::postgresql: return row.engines.postgres;
+  }
+  return false;
+}
 
 Status apply_parameters(const StoreUrl& url, Options& options) {
   for (const auto& [name, value] : url.parameters) {
@@ -22,12 +34,28 @@ Status apply_parameters(const StoreUrl& url, Options& options) {
       return Status(Code::Config, "there is no option \"" + name.substr(0, kShownBytesMax) + "\": did you mean \"" +
                                       std::string(nearest_option(name)) + "\"?");
     }
-    if (row->file_only && url.scheme == StoreUrl::Scheme::memory) {
-      return Status(Code::Config, "option \"" + name + "\" is for file: stores only");
+    if (!takes(url.scheme, *row)) {
+      return Status(Code::Config, "option \"" + name + "\" is for " + engines_text(*row) + " stores only");
     }
-    TUSKV_RETURN_IF_ERROR(set_option(*row, value, options));
+    Status set = set_option(*row, value, options);
+    // A URL that may hold a password is quoted nowhere: what looks like a value may be a piece of it.
+    if (!set.ok() && url.scheme == StoreUrl::Scheme::postgresql) {
+      return Status(Code::Config, "option \"" + name + "\" must be " + option_form(*row));
+    }
+    TUSKV_RETURN_IF_ERROR(std::move(set));
   }
   return check_options(options);
+}
+
+Result<std::unique_ptr<Engine>> open_postgres([[maybe_unused]] const StoreUrl& url,
+                                              [[maybe_unused]] const Options& options,
+                                              [[maybe_unused]] const Surroundings& surroundings) {
+#ifdef TUSKV_POSTGRES
+  return postgres::PostgresEngine::open(
+      {.connection = url.connection, .options = options, .clock = std::string(surroundings.postgres_clock)});
+#else
+  return Status(Code::Unsupported, "this build has no PostgreSQL engine");
+#endif
 }
 
 Store make_store(EngineParts parts, const Options& options) {
@@ -46,12 +74,13 @@ Store make_store(EngineParts parts, const Options& options) {
 
 Store open_store(Bytes url, const Options& options, const Surroundings& surroundings) {
   const StoreUrl parsed = value_or_throw(parse_url(url.view()));
-  if (parsed.scheme == StoreUrl::Scheme::postgresql) {
-    throw_refused(Code::Unsupported, "this build has no PostgreSQL engine");
-  }
   Options checked = options;
   throw_if_failed(apply_parameters(parsed, checked));
   EngineParts parts;
+  if (parsed.scheme == StoreUrl::Scheme::postgresql) {
+    parts.engine = value_or_throw(open_postgres(parsed, checked, surroundings));
+    return make_store(std::move(parts), checked);
+  }
   if (surroundings.file_system == nullptr) parts.file_system = os::make_posix_file_system();
   if (surroundings.clock == nullptr) parts.clock = std::make_unique<os::SystemClock>();
   os::FileSystem& file_system = parts.file_system ? *parts.file_system : *surroundings.file_system;

@@ -1,6 +1,9 @@
 // From a URL to a store.
 #pragma once
 
+#include <memory>
+#include <string_view>
+
 #include "engine.h"
 #include "os/clock.h"
 #include "os/file_system.h"
@@ -12,6 +15,9 @@ namespace tuskv {
 struct Surroundings {
   os::FileSystem* file_system = nullptr;
   const os::Clock* clock = nullptr;
+  /// An SQL expression (a call of a function) that the PostgreSQL engine takes the time from; empty: the server's
+  /// clock.
+  std::string_view postgres_clock = {};
 };
 
 /// As Store::open.

@@ -18,7 +18,7 @@ constexpr std::int64_t kDay = 24 * kHour;
 constexpr std::int64_t kKiB = 1024;
 constexpr std::int64_t kTiB = kKiB * kKiB * kKiB * kKiB;
 
-constexpr std::array<OptionRow, 14> kRows = {{
+constexpr std::array<OptionRow, 26> kRows = {{
     {.name = "timeout",
      .kind = OptionKind::duration,
      .field = &Options::timeout,
@@ -28,7 +28,7 @@ constexpr std::array<OptionRow, 14> kRows = {{
     {.name = "durability",
      .kind = OptionKind::durability,
      .field = &Options::durability,
-     .file_only = true,
+     .engines = kKeepingEngines,
      .help = "When a write is answered: once synced (durable), once written (relaxed), at once (unlogged)."},
     {.name = "ttl_mode",
      .kind = OptionKind::ttl_mode,
@@ -61,50 +61,130 @@ constexpr std::array<OptionRow, 14> kRows = {{
     {.name = "create",
      .kind = OptionKind::boolean,
      .field = &Options::create,
-     .file_only = true,
-     .help = "Whether a directory that does not exist is made."},
+     .engines = kKeepingEngines,
+     .help = "Whether a directory or table that does not exist is made."},
     {.name = "sync_interval",
      .kind = OptionKind::duration,
      .field = &Options::sync_interval,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 1,
      .max = kHour,
      .help = "relaxed: longest time written bytes stay unsynced."},
     {.name = "snapshot_interval",
      .kind = OptionKind::duration,
      .field = &Options::snapshot_interval,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 100,
      .max = 7 * kDay,
      .help = "unlogged: pause between snapshots while something changes."},
     {.name = "snapshot_log_percent",
      .kind = OptionKind::count,
      .field = &Options::snapshot_log_percent,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 10,
      .max = 10'000,
      .help = "A snapshot is written when the log reaches this percentage of the live data."},
     {.name = "snapshot_log_bytes_min",
      .kind = OptionKind::bytes,
      .field = &Options::snapshot_log_bytes_min,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 64 * kKiB,
      .max = kTiB,
      .help = "No snapshot because of the log before it has this size."},
     {.name = "keep_snapshots",
      .kind = OptionKind::count,
      .field = &Options::keep_snapshots,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 0,
      .max = 1000,
      .help = "Older snapshots kept beside the newest one."},
     {.name = "snapshot_threads",
      .kind = OptionKind::count,
      .field = &Options::snapshot_threads,
-     .file_only = true,
+     .engines = kFileOnly,
      .min = 1,
      .max = 64,
      .help = "Threads that write and read snapshots."},
+    {.name = "schema",
+     .kind = OptionKind::identifier,
+     .field = &Options::schema,
+     .engines = kPostgresOnly,
+     .min = 0,
+     .max = 63,
+     .help = "The schema of the table; empty: the first of the search path."},
+    {.name = "table",
+     .kind = OptionKind::identifier,
+     .field = &Options::table,
+     .engines = kPostgresOnly,
+     .min = 1,
+     .max = 48,
+     .help = "The table that keeps the entries."},
+    {.name = "value_type",
+     .kind = OptionKind::value_type,
+     .field = &Options::value_type,
+     .engines = kPostgresOnly,
+     .help = "What values are: any bytes, or JSON documents."},
+    {.name = "partitions",
+     .kind = OptionKind::count,
+     .field = &Options::partitions,
+     .engines = kPostgresOnly,
+     .min = 0,
+     .max = 256,
+     .help = "Hash partitions of the table."},
+    {.name = "fill_factor",
+     .kind = OptionKind::count,
+     .field = &Options::fill_factor,
+     .engines = kPostgresOnly,
+     .min = 10,
+     .max = 100,
+     .help = "Percent of a page that new rows fill, when the table is created."},
+    {.name = "pool_size",
+     .kind = OptionKind::count,
+     .field = &Options::pool_size,
+     .engines = kPostgresOnly,
+     .min = 1,
+     .max = 1000,
+     .help = "Connections at most."},
+    {.name = "prepare",
+     .kind = OptionKind::prepare,
+     .field = &Options::prepare,
+     .engines = kPostgresOnly,
+     .help = "Whether statements are prepared: auto does so on direct connections, not through a pooler."},
+    {.name = "direct_callers",
+     .kind = OptionKind::count,
+     .field = &Options::direct_callers,
+     .engines = kPostgresOnly,
+     .min = 1,
+     .max = 500,
+     .help = "Callers of one kind that have a statement each; more of them share batches."},
+    {.name = "batches",
+     .kind = OptionKind::count,
+     .field = &Options::batches,
+     .engines = kPostgresOnly,
+     .min = 1,
+     .max = 100,
+     .help = "Batches of one kind under way at once."},
+    {.name = "batch_keys",
+     .kind = OptionKind::count,
+     .field = &Options::batch_keys,
+     .engines = kPostgresOnly,
+     .min = 1,
+     .max = 4096,
+     .help = "Keys in one batch."},
+    {.name = "batch_bytes",
+     .kind = OptionKind::bytes,
+     .field = &Options::batch_bytes,
+     .engines = kPostgresOnly,
+     .min = 4 * kKiB,
+     .max = 64 * kKiB * kKiB,
+     .help = "Bytes of values in one batch."},
+    {.name = "retries",
+     .kind = OptionKind::count,
+     .field = &Options::retries,
+     .engines = kPostgresOnly,
+     .min = 0,
+     .max = 1000,
+     .help = "Times that what certainly had no effect is tried again."},
 }};
 
 struct UnitName {
@@ -127,6 +207,8 @@ std::span<const UnitName> units_of(OptionKind kind) {
 
 constexpr std::array<std::string_view, 3> kDurabilityNames = {"durable", "relaxed", "unlogged"};
 constexpr std::array<std::string_view, 4> kTtlModeNames = {"background", "on_read", "manual", "disabled"};
+constexpr std::array<std::string_view, 3> kPrepareNames = {"auto", "always", "never"};
+constexpr std::array<std::string_view, 2> kValueTypeNames = {"bytea", "jsonb"};
 
 std::span<const std::string_view> names_of(OptionKind kind) {
   static constexpr std::array<std::string_view, 2> kBooleanNames = {"false", "true"};
@@ -134,6 +216,8 @@ std::span<const std::string_view> names_of(OptionKind kind) {
     case OptionKind::boolean: return kBooleanNames;
     case OptionKind::durability: return kDurabilityNames;
     case OptionKind::ttl_mode: return kTtlModeNames;
+    case OptionKind::prepare: return kPrepareNames;
+    case OptionKind::value_type: return kValueTypeNames;
     default: return {};
   }
 }
@@ -153,6 +237,8 @@ std::int64_t get_number(const OptionRow& row, const Options& options) {
         const auto& value = options.*field;
         if constexpr (requires { value.milliseconds(); }) {
           return value.milliseconds();
+        } else if constexpr (requires { value.size(); }) {
+          return static_cast<std::int64_t>(value.size());
         } else {
           constexpr auto kLargest = static_cast<std::uint64_t>(INT64_MAX);
           return static_cast<std::int64_t>(std::min(static_cast<std::uint64_t>(value), kLargest));
@@ -167,11 +253,24 @@ void set_number(const OptionRow& row, std::int64_t number, Options& options) {
         auto& value = options.*field;
         if constexpr (requires { value.milliseconds(); }) {
           value = std::chrono::milliseconds(number);
-        } else {
+        } else if constexpr (!requires { value.size(); }) {
           value = static_cast<std::remove_reference_t<decltype(value)>>(number);
         }
       },
       row.field);
+}
+
+const std::string& text_of(const OptionRow& row, const Options& options) {
+  return options.**std::get_if<std::string Options::*>(&row.field);
+}
+
+/// A name that PostgreSQL takes as it is, quoted or not.
+bool is_identifier(const OptionRow& row, std::string_view text) {
+  const auto size = static_cast<std::int64_t>(text.size());
+  if (size < row.min || size > row.max) return false;
+  if (!text.empty() && text.front() >= '0' && text.front() <= '9') return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 Status wrong(const OptionRow& row, std::string_view given) {
@@ -210,6 +309,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::span<const OptionRow> option_table() { return kRows; }
 
+std::string engines_text(const OptionRow& row) {
+  if (row.engines.memory) return {};
+  if (!row.engines.file) return "postgresql:";
+  return row.engines.postgres ? "file: and postgresql:" : "file:";
+}
+
 const OptionRow* find_option(std::string_view name) {
   const auto found = std::find_if(kRows.begin(), kRows.end(), [&](const OptionRow& row) { return row.name == name; });
   return found == kRows.end() ? nullptr : &*found;
@@ -225,6 +330,11 @@ std::string_view nearest_option(std::string_view name) {
 }
 
 Status set_option(const OptionRow& row, std::string_view text, Options& options) {
+  if (row.kind == OptionKind::identifier) {
+    if (!is_identifier(row, text)) return wrong(row, text);
+    options.**std::get_if<std::string Options::*>(&row.field) = text;
+    return {};
+  }
   std::int64_t number = 0;
   const std::span<const std::string_view> names = names_of(row.kind);
   if (names.empty()) {
@@ -242,6 +352,9 @@ Status set_option(const OptionRow& row, std::string_view text, Options& options)
 
 Status check_options(const Options& options) {
   for (const OptionRow& row : kRows) {
+    if (row.kind == OptionKind::identifier && !is_identifier(row, text_of(row, options))) {
+      return wrong(row, text_of(row, options));
+    }
     const std::int64_t number = get_number(row, options);
     const auto names = static_cast<std::int64_t>(names_of(row.kind).size());
     const bool fits = names != 0 ? number >= 0 && number < names : number >= row.min && number <= row.max;
@@ -251,6 +364,10 @@ Status check_options(const Options& options) {
 }
 
 std::string option_form(const OptionRow& row) {
+  if (row.kind == OptionKind::identifier) {
+    return "a lower-case name (a-z, 0-9, _) of " + std::to_string(row.min) + " to " + std::to_string(row.max) +
+           " bytes";
+  }
   const std::span<const std::string_view> names = names_of(row.kind);
   if (names.empty()) {
     const char* what = row.kind == OptionKind::count ? "" : " (with its unit)";
@@ -265,6 +382,7 @@ std::string option_form(const OptionRow& row) {
 }
 
 std::string option_text(const OptionRow& row, const Options& options) {
+  if (row.kind == OptionKind::identifier) return text_of(row, options);
   const std::span<const std::string_view> names = names_of(row.kind);
   const std::int64_t number = get_number(row, options);
   return names.empty() ? quantity_text(row.kind, number) : std::string(names[static_cast<std::size_t>(number)]);
@@ -276,7 +394,7 @@ std::vector<OptionHelp> option_help() {
   std::vector<OptionHelp> rows;
   for (const OptionRow& row : kRows) {
     std::string help(row.help);
-    if (row.file_only) help += " For file: only.";
+    if (const std::string engines = engines_text(row); !engines.empty()) help += " For " + engines + " only.";
     rows.push_back({.name = std::string(row.name),
                     .form = option_form(row),
                     .default_value = option_text(row, {}),

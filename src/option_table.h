@@ -12,29 +12,52 @@
 
 namespace tuskv {
 
-enum class OptionKind : std::uint8_t { duration, bytes, count, boolean, durability, ttl_mode };
+enum class OptionKind : std::uint8_t {
+  duration,
+  bytes,
+  count,
+  boolean,
+  durability,
+  ttl_mode,
+  prepare,
+  value_type,
+  identifier,
+};
+
+/// The engines that take an option; the others refuse it in their URLs.
+struct OptionEngines {
+  bool memory = true;
+  bool file = true;
+  bool postgres = true;
+};
+inline constexpr OptionEngines kFileOnly = {.memory = false, .postgres = false};
+inline constexpr OptionEngines kPostgresOnly = {.memory = false, .file = false};
+inline constexpr OptionEngines kKeepingEngines = {.memory = false};
 
 struct OptionRow {
   using Field = std::variant<Duration Options::*, std::size_t Options::*, bool Options::*, Durability Options::*,
-                             TtlMode Options::*>;
+                             TtlMode Options::*, PrepareMode Options::*, ValueType Options::*, std::string Options::*>;
   std::string_view name;
   OptionKind kind;
   Field field;
-  bool file_only = false;
-  /// Milliseconds, bytes or a count; both inclusive.
+  OptionEngines engines = {};
+  /// Milliseconds, bytes, a count, or the length of a name; both inclusive.
   std::int64_t min = 0;
   std::int64_t max = 0;
   std::string_view help;
 };
 
 std::span<const OptionRow> option_table();
+/// "file:", "postgresql:" or both, as a text; empty when every engine takes the option.
+std::string engines_text(const OptionRow& row);
 /// Null when there is no option of this name.
 const OptionRow* find_option(std::string_view name);
 /// The known name that takes the fewest edits.
 std::string_view nearest_option(std::string_view name);
 
 /// Sets a field from its text: durations `5s` (ms, s, m, h, d), sizes `64MiB` (B, KiB, MiB, GiB, TiB), digits, `true`
-/// or `false`, or a name. Units are required. Config errors name the option and the form, never the text given.
+/// or `false`, or a name. Units are required. Config errors name the option, the form and the start of the
+/// text given.
 Status set_option(const OptionRow& row, std::string_view text, Options& options);
 /// Checks every field.
 Status check_options(const Options& options);

@@ -75,7 +75,7 @@ void Transaction::run_savepoint(FunctionRef<void(Transaction&)> function) {
 
 void Store::run_transaction(FunctionRef<void(Transaction&)> function) const {
   throw_if_refused(*view());
-  const os::Deadline deadline(view()->timeout_ms);
+  const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;
   for (int attempts = 0; attempts < kTransactionAttempts; ++attempts) {
     if (attempt(*view(), function)) return;

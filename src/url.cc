@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "option_table.h"
+
 namespace tuskv {
 namespace {
 
@@ -92,14 +94,63 @@ Result<std::string> directory_of(std::string_view path) {
   return decoded(path);
 }
 
+/// Where the query starts. libpq takes a raw ? in a password, so the user-info, which ends at the first @ in front of
+/// any slash, is skipped.
+std::size_t query_start(std::string_view url) {
+  std::size_t from = std::min(url.find("//"), url.size());
+  if (from < url.size()) from += 2;
+  const std::size_t at = url.find('@', from);
+  if (at < url.find('/', from)) from = at;
+  return url.find('?', from);
+}
+
+/// Takes the options of ours out of the text; the rest is left byte for byte, for libpq to read or to refuse.
+Status cut_out_options(std::string_view url, StoreUrl& parsed) {
+  const std::size_t question = query_start(url);
+  parsed.connection = url.substr(0, question);
+  if (question == std::string_view::npos) return {};
+  std::string_view query = url.substr(question + 1);
+  char separator = '?';
+  while (!query.empty()) {
+    const std::size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    const Result<std::string> name = decoded(pair.substr(0, pair.find('=')));
+    if (name.ok() && find_option(name.value()) != nullptr) {
+      TUSKV_RETURN_IF_ERROR(parse_parameter(pair, parsed));
+    } else {
+      parsed.connection += separator;
+      parsed.connection += pair;
+      separator = '&';
+    }
+  }
+  return {};
+}
+
+/// keyword=value pairs, as libpq takes them beside URLs.
+bool is_keywords(std::string_view text) {
+  const std::size_t start = text.find_first_not_of(" \t\n");
+  if (start == std::string_view::npos || !is_alpha(text[start])) return false;
+  const std::size_t equals = text.find('=', start);
+  return equals != std::string_view::npos && std::all_of(text.begin() + static_cast<std::ptrdiff_t>(start),
+                                                         text.begin() + static_cast<std::ptrdiff_t>(equals),
+                                                         [](char c) { return is_alpha(c) || c == '_' || c == ' '; });
+}
+
 }  // namespace
 
 Result<StoreUrl> parse_url(std::string_view url) {
   const std::string scheme = scheme_of(url);
-  if (scheme.empty()) return no_scheme(url);
   StoreUrl parsed;
+  if (scheme.empty() && is_keywords(url)) {
+    parsed.scheme = StoreUrl::Scheme::postgresql;
+    parsed.connection = url;
+    return parsed;
+  }
+  if (scheme.empty()) return no_scheme(url);
   if (scheme == "postgresql" || scheme == "postgres") {
     parsed.scheme = StoreUrl::Scheme::postgresql;
+    TUSKV_RETURN_IF_ERROR(cut_out_options(url, parsed));
     return parsed;
   }
   if (scheme != "memory" && scheme != "file") {

@@ -21,7 +21,7 @@ enum class Code {
   Connection,       ///< The server cannot be reached.
   Timeout,          ///< The deadline passed; `outcome()` says what is known of a write.
   Conflict,         ///< Others kept changing what the transaction read; retries are used up.
-  Busy,             ///< Another process, or another Store of this one, has the directory open.
+  Busy,             ///< Another process, or another Store of this one, has the directory open; or too many calls wait.
   Closed,           ///< The store is closed, or the transaction has ended.
   Cancelled,        ///< The caller withdrew the operation while it waited to be sent to a server. Embedded stores have
                     ///< no such queue and never report it.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "tuskv/export.h"
@@ -12,10 +13,11 @@ inline namespace v0 {
 
 /// When a write is answered.
 enum class Durability {
-  durable,  ///< Once it survives a crash of the machine. One sync serves all writers waiting at that moment.
-  relaxed,  ///< Once it survives a crash of the process; synced in the background. A crash of the machine loses at most
-            ///< the last moments, in order.
-  unlogged,  ///< At once. Kept by snapshots only: on an interval and at close.
+  durable,   ///< Once it survives a crash of the machine. One sync serves all writers waiting at that moment.
+  relaxed,   ///< Once it survives a crash of the process; synced in the background. A crash of the machine (PostgreSQL:
+             ///< of the server) loses at most the last moments, in order.
+  unlogged,  ///< At once. `file:`: kept by snapshots only, on an interval and at close. `postgresql:` an UNLOGGED
+             ///< table, emptied by a crash of the server, which is reported (StoreReset).
 };
 
 /// Who removes entries whose time has come. Reads hide them in every mode but `disabled`.
@@ -26,9 +28,22 @@ enum class TtlMode {
   disabled,    ///< Expiry is stored and reported but never acted on: expired entries stay visible.
 };
 
+/// Whether statements are prepared on a PostgreSQL server.
+enum class PrepareMode {
+  automatic,  ///< On direct connections; not through a pooler, nor once a server did not know what had been prepared.
+  always,     ///< Also through a pooler, which must support it (pgbouncer from 1.21, with max_prepared_statements).
+  never,
+};
+
+/// The type of the column that holds the values.
+enum class ValueType {
+  bytea,  ///< Any bytes, returned as they were given.
+  jsonb,  ///< JSON documents (UTF-8), returned in PostgreSQL's spelling and order; anything else is InvalidValue.
+};
+
 /// Something that happened in the background. `message` is valid during the call.
 struct Event {
-  enum class Kind { recovered, snapshot_published, snapshot_failed, sync_failed, sweep_failed };
+  enum class Kind { recovered, snapshot_published, snapshot_failed, sync_failed, sweep_failed, store_reset };
   Kind kind = Kind::recovered;
   std::string_view message = {};
 };
@@ -40,7 +55,7 @@ struct Event {
 struct Options {
   /// Every call ends by then. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
-  /// For `file:`; `memory:` refuses it in its URL.
+  /// For `file:` and `postgresql:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;
   TtlMode ttl_mode = TtlMode::background;
   /// Pause between rounds of the sweeper. 1 ms to 1 day.
@@ -52,10 +67,12 @@ struct Options {
   /// Largest value. 1 to 1 GiB.
   std::size_t max_value_bytes = std::size_t{100} << 20;
 
-  // For `file:` only. `memory:` refuses them in its URL.
-
-  /// Creates the directory when it does not exist; otherwise that is a Config error.
+  /// Creates the directory (PostgreSQL: the table) when it does not exist; otherwise that is a Config error. Not for
+  /// `memory:`.
   bool create = true;
+
+  // For `file:` only; others refuse them in their URLs.
+
   /// `relaxed`: longest time written bytes stay unsynced. 1 ms to 1 hour.
   Duration sync_interval = std::chrono::milliseconds(100);
   /// `unlogged`: a snapshot is written this often when something changed. 100 ms to 7 days.
@@ -68,6 +85,34 @@ struct Options {
   std::size_t keep_snapshots = 1;
   /// Threads that write and read snapshots. 1 to 64.
   std::size_t snapshot_threads = 2;
+
+  // For `postgresql:` only; others refuse them in their URLs. Names of libpq's own (user, connect_timeout,
+  // application_name, …) stand beside them in the URL and go to libpq untouched.
+
+  /// Where the table is: a lower-case name. Empty: the first schema of the search path. Created when missing.
+  std::string schema = {};
+  /// Its name: lower-case letters, digits and `_`, at most 48 bytes.
+  std::string table = "tuskv";
+  ValueType value_type = ValueType::bytea;
+  /// Hash partitions the table is created with; 0: none. 0 to 256.
+  std::size_t partitions = 0;
+  /// Percent of a page filled by new rows; the rest is for updates of them. When the table is created. 10 to 100.
+  std::size_t fill_factor = 80;
+  /// Connections at most. 1 to 1000.
+  std::size_t pool_size = 8;
+  PrepareMode prepare = PrepareMode::automatic;
+  /// Callers of one kind (reading, setting, all else) that have a statement each; what more of them ask for goes
+  /// together in batches. 1 to 500.
+  std::size_t direct_callers = 4;
+  /// Batches of one kind under way at once. 1 to 100.
+  std::size_t batches = 4;
+  /// Keys in one batch. 1 to 4096.
+  std::size_t batch_keys = 256;
+  /// Bytes of values in one batch. 4 KiB to 64 MiB.
+  std::size_t batch_bytes = std::size_t{1} << 20;
+  /// Times that the engine itself tries again what certainly had no effect: deadlocks, serialization failures, reads on
+  /// a lost connection. 0 to 1000.
+  std::size_t retries = 10;
 
   /// Called from background threads, during open, and by the call that meets a failed sync; must not block and must not
   /// call the store. Null = events are dropped.

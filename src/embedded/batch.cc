@@ -27,8 +27,8 @@ WriterSetLock::WriterSetLock(Keyspace& keyspace, ShardSet shards,
     if (!held_) return;
     os::TimedMutex& writer = keyspace_.shard(shard).writer;
     if (!writer.try_lock()) {
-      if (!deadline) deadline.emplace(timeout_ms);  // one for all of them, from the first that has to wait
-      held_ = writer.lock_within(deadline->left_ms());
+      if (!deadline) deadline = os::deadline_in(timeout_ms);  // one for all of them, from the first that has to wait
+      held_ = writer.lock_within(os::time_left_ms(*deadline));
     }
     if (held_) mask_ |= std::uint64_t{1} << shard;
   });

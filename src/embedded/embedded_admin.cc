@@ -32,7 +32,7 @@ std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
 Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::int64_t timeout_ms) {
   if (closed()) return closed_status();
   if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
-  const os::Deadline deadline(timeout_ms);
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
   std::uint64_t removed = 0;
   bool in_time = false;
   if (limit == 0) {
@@ -50,19 +50,19 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::i
 }
 
 /// Adds to `removed`, up to `limit`; false when the deadline has passed.
-bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t limit, const os::Deadline& deadline,
+bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t limit, os::Deadline deadline,
                                           std::uint64_t& removed) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (std::size_t i = 0; i < keyspace_.shard_count() && removed < limit; ++i) {
     Shard& shard = keyspace_.shard(i);
     while (removed < limit) {
       const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, limit - removed));
       // One batch a hold of the locks: foreground calls get their turn in between.
-      if (!shard.writer.lock_within(deadline.left_ms())) return false;
+      if (!shard.writer.lock_within(os::time_left_ms(deadline))) return false;
       os::AdoptedLock lock(shard.writer);
       const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until_us), batch);
       removed += swept;
       if (swept < batch) break;
-      if (deadline.left_ms() == 0) return false;
+      if (os::time_left_ms(deadline) == 0) return false;
     }
   }
   return true;

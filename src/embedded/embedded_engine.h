@@ -24,13 +24,13 @@
 #include "embedded/keyspace.h"
 #include "embedded/log.h"
 #include "embedded/monotone_clock.h"
-#include "embedded/sweeper.h"
 #include "engine.h"
 #include "os/clock.h"
 #include "os/deadline.h"
 #include "os/file_system.h"
 #include "os/mutex.h"
 #include "status.h"
+#include "sweeper.h"
 #include "tuskv/options.h"
 
 namespace tuskv::embedded {
@@ -106,8 +106,7 @@ class EmbeddedEngine final : public Engine {
   /// The time liveness is judged by: before all time when expiry is disabled.
   std::int64_t liveness_us() { return options_.ttl_mode == TtlMode::disabled ? INT64_MIN : clock_.now_us(); }
   std::int64_t expiry_of_earliest(std::uint64_t limit);
-  bool remove_expired_until(std::int64_t until_us, std::uint64_t limit, const os::Deadline& deadline,
-                            std::uint64_t& removed);
+  bool remove_expired_until(std::int64_t until_us, std::uint64_t limit, os::Deadline deadline, std::uint64_t& removed);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
   const std::string directory_;

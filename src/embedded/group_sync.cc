@@ -12,7 +12,7 @@ Status GroupSync::health() const {
 }
 
 Status GroupSync::wait(std::uint64_t sequence, std::int64_t timeout_ms) {
-  os::SteadyTime deadline;
+  os::Deadline deadline;
   for (bool has_deadline = false;;) {
     const std::uint32_t turn = turns_.value();
     if (synced() >= sequence) return {};

@@ -177,7 +177,7 @@ class Log final : private SyncSource {
   std::vector<Waiter> waiters_ TUSKV_GUARDED_BY(work_mutex_);
   bool prepare_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
   bool sync_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
-  os::SteadyTime sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
+  os::Deadline sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
   bool stopping_ TUSKV_GUARDED_BY(work_mutex_) = false;
   std::thread thread_;
 };

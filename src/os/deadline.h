@@ -1,26 +1,28 @@
+// Deadlines of calls. They are on the steady clock: a step of the wall clock must not stretch a wait.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 namespace tuskv::os {
 
-/// A point in time that steps of the wall clock do not move.
-class Deadline final {
- public:
-  explicit Deadline(std::int64_t timeout_ms) : at_(Clock::now() + std::chrono::milliseconds(timeout_ms)) {}
+using Deadline = std::chrono::steady_clock::time_point;
 
-  /// Zero when it has passed.
-  std::chrono::microseconds left() const {
-    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(at_ - Clock::now());
-    return left.count() > 0 ? left : std::chrono::microseconds(0);
-  }
-  /// The same in whole milliseconds, rounded up.
-  std::int64_t left_ms() const { return (left().count() + 999) / 1000; }
+/// The point `milliseconds` from now. Longer than any process lives is as good as never, and far from where the clock's
+/// arithmetic ends.
+inline Deadline deadline_in(std::int64_t milliseconds) {
+  constexpr std::int64_t kLongestMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
+  return std::chrono::steady_clock::now() +
+         std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestMs));
+}
 
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point at_;
-};
+/// Zero when it has passed.
+inline std::chrono::microseconds time_left(Deadline deadline) {
+  const auto left = std::chrono::duration_cast<std::chrono::microseconds>(deadline - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::microseconds(0));
+}
+/// The same in whole milliseconds, rounded up.
+inline std::int64_t time_left_ms(Deadline deadline) { return (time_left(deadline).count() + 999) / 1000; }
 
 }  // namespace tuskv::os

@@ -4,18 +4,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <ctime>
 
 namespace tuskv::os {
 namespace {
 
-/// Longer than any process lives, and far from where the clock's arithmetic ends.
-constexpr std::int64_t kLongestWaitMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
-
-timespec absolute_time(SteadyTime deadline) {
+timespec absolute_time(Deadline deadline) {
   const auto since = deadline.time_since_epoch();
   const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
   return {.tv_sec = static_cast<time_t>(seconds.count()),
@@ -23,26 +20,31 @@ timespec absolute_time(SteadyTime deadline) {
 }
 
 // FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC, which is what the steady clock is on Linux.
-bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, const timespec* until) {
+bool wait_futex(const std::atomic<std::uint32_t>& word, std::uint32_t seen, const timespec* until,
+                std::uint32_t who = FUTEX_BITSET_MATCH_ANY) {
   static_assert(sizeof word == sizeof seen && std::atomic<std::uint32_t>::is_always_lock_free);
-  const long result =
-      ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, until, nullptr, FUTEX_BITSET_MATCH_ANY);
+  const long result = ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, seen, until, nullptr, who);
   return result == 0 || errno != ETIMEDOUT;
 }
 
 }  // namespace
 
-SteadyTime deadline_in(std::int64_t milliseconds) {
-  return std::chrono::steady_clock::now() +
-         std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestWaitMs));
-}
-
-bool WaitWord::wait(std::uint32_t seen, SteadyTime deadline) const {
+bool WaitWord::wait(std::uint32_t seen, Deadline deadline) const {
   const timespec until = absolute_time(deadline);
   return wait_futex(word_, seen, &until);
 }
 
 void WaitWord::wait(std::uint32_t seen) const { wait_futex(word_, seen, nullptr); }
+
+bool WaitWord::wait(std::uint32_t seen, Deadline deadline, std::uint32_t who) const {
+  const timespec until = absolute_time(deadline);
+  return wait_futex(word_, seen, &until, who);
+}
+
+void WaitWord::advance_for(std::uint32_t who) {
+  word_.fetch_add(1, std::memory_order_acq_rel);
+  ::syscall(SYS_futex, &word_, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, nullptr, nullptr, who);
+}
 
 void WaitWord::advance() {
   word_.fetch_add(1, std::memory_order_acq_rel);

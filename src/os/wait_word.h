@@ -3,15 +3,11 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 
+#include "os/deadline.h"
+
 namespace tuskv::os {
-
-/// On the steady clock: a step of the wall clock must not stretch a wait.
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-SteadyTime deadline_in(std::int64_t milliseconds);
 
 /// Thread-safe. Read value(), look at what the counter stands for, then wait(): an advance in between is not missed.
 class WaitWord final {
@@ -22,10 +18,14 @@ class WaitWord final {
 
   std::uint32_t value() const { return word_.load(std::memory_order_acquire); }
   /// Returns once the counter is not `seen` any more, or for no reason; false when the deadline has passed.
-  bool wait(std::uint32_t seen, SteadyTime deadline) const;
+  bool wait(std::uint32_t seen, Deadline deadline) const;
   void wait(std::uint32_t seen) const;
+  /// The same for a waiter that advance_for() can single out: `who` has one bit set.
+  bool wait(std::uint32_t seen, Deadline deadline, std::uint32_t who) const;
   /// Moves the counter and wakes everyone.
   void advance();
+  /// Moves the counter, but wakes only those who wait under one of these bits, or under none.
+  void advance_for(std::uint32_t who);
 
  private:
   std::atomic<std::uint32_t> word_ = 0;

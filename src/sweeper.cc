@@ -1,10 +1,10 @@
-#include "embedded/sweeper.h"
+#include "sweeper.h"
 
 #include <chrono>
 #include <random>
 #include <utility>
 
-namespace tuskv::embedded {
+namespace tuskv {
 
 Sweeper::Sweeper(std::function<std::uint64_t(std::size_t batch)> sweep) : sweep_(std::move(sweep)) {}
 
@@ -63,4 +63,4 @@ bool Sweeper::drain(std::size_t batch) {
   return sweep_(batch) >= batch;
 }
 
-}  // namespace tuskv::embedded
+}  // namespace tuskv

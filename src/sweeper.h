@@ -8,7 +8,7 @@
 #include "engine.h"
 #include "os/mutex.h"
 
-namespace tuskv::embedded {
+namespace tuskv {
 
 /// One thread that removes expired entries: every interval (with jitter, so that many stores of a machine do not sweep
 /// at once) it repeats batches until one comes back short.
@@ -38,4 +38,4 @@ class Sweeper final {
   std::uint64_t generation_ TUSKV_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace tuskv::embedded
+}  // namespace tuskv

@@ -1,0 +1,180 @@
+#include "postgres/batch_queue.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace tuskv::postgres {
+namespace {
+
+/// When a late submission is looked at again that was pinned.
+constexpr std::chrono::milliseconds kPinnedPause(1);
+
+bool is_waiting(const Batch& batch) {
+  return batch.phase == Batch::Phase::forming || batch.phase == Batch::Phase::called;
+}
+
+}  // namespace
+
+BatchQueue::Place BatchQueue::join(std::span<Unit> units, os::Deadline deadline, Submission* submission,
+                                   std::vector<BatchCall>& calls) {
+  const BatchWeight weight = weight_of(units);
+  os::MutexLock lock(mutex_);
+  if (load_.closed()) return {};
+  const bool waits = submission == nullptr;
+  if (queue_.empty() || !admits(*queue_.back(), weight, deadline, waits)) {
+    queue_.push_back(std::make_shared<Batch>());
+    // Before try_start() looks: a run that ends later sees it.
+    load_.set_waiting(true);
+  }
+  const BatchPointer batch = queue_.back();
+  Batch::Seat& seat = batch->add(units, deadline, submission);
+  call_ready(calls);
+  const bool leads = batch->phase == Batch::Phase::called && waits && !batch->called_thread && batch->leader == &seat;
+  if (leads) {
+    std::erase_if(calls, [&](const BatchCall& call) { return call.batch == batch; });
+    start(batch);
+  }
+  return {batch, &seat, leads};
+}
+
+bool BatchQueue::admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const {
+  if (batch.weight.keys + weight.keys > cap_.keys || batch.weight.bytes + weight.bytes > cap_.bytes) return false;
+  // A thread that has been called is replaced by a joiner with a later deadline, which is awake; a submission would
+  // need another thread to be woken.
+  return batch.phase == Batch::Phase::forming || batch.called_thread || waits || deadline < batch.latest;
+}
+
+void BatchQueue::call_ready(std::vector<BatchCall>& calls) {
+  bool waiting = false;
+  for (const BatchPointer& batch : queue_) {
+    if (batch->phase == Batch::Phase::called) continue;
+    const bool full = batch != queue_.back() || batch->weight.keys >= cap_.keys || batch->weight.bytes >= cap_.bytes;
+    waiting = !load_.try_start(batch->taken, full);
+    if (waiting) break;
+    batch->phase = Batch::Phase::called;
+    batch->called_thread = batch->leader == nullptr;
+    calls.push_back({batch, batch->leader});
+  }
+  load_.set_waiting(waiting);
+}
+
+void BatchQueue::start(const BatchPointer& batch) {
+  batch->phase = Batch::Phase::sent;
+  batch->sent.reserve(batch->taken);
+  for (Batch::Seat& seat : batch->seats) {
+    if (seat.taken) batch->sent.push_back(&seat.member);
+  }
+  if (batch->has_submissions) sent_.push_back(batch);
+  std::erase(queue_, batch);
+}
+
+bool BatchQueue::take(const BatchPointer& batch, const Batch::Seat* leader) {
+  os::MutexLock lock(mutex_);
+  if (batch->phase != Batch::Phase::called || batch->called_thread != (leader == nullptr)) return false;
+  if (leader != nullptr && batch->leader != leader) return false;
+  start(batch);
+  return true;
+}
+
+bool BatchQueue::withdraw(const BatchPointer& batch, Batch::Seat& seat, std::vector<BatchCall>& calls) {
+  os::MutexLock lock(mutex_);
+  if (!is_waiting(*batch)) return false;
+  batch->remove(seat);
+  after_removal(batch, calls);
+  return true;
+}
+
+/// Without its leader a called batch needs no other one: the leader had the latest deadline, so that all who are left
+/// are late as well, and a joiner that comes before they have left leads.
+void BatchQueue::after_removal(const BatchPointer& batch, std::vector<BatchCall>& calls) {
+  if (batch->taken != 0) return;
+  drop(batch);
+  call_ready(calls);
+}
+
+void BatchQueue::drop(const BatchPointer& batch) {
+  if (batch->phase == Batch::Phase::called) load_.end_run();
+  batch->phase = Batch::Phase::closed;
+  std::erase(queue_, batch);
+}
+
+void BatchQueue::finish(const BatchPointer& batch, std::vector<BatchCall>& calls) {
+  os::MutexLock lock(mutex_);
+  std::erase(sent_, batch);
+  load_.end_run();
+  call_ready(calls);
+  if (load_.closed()) idle_.notify_all();
+}
+
+void BatchQueue::look_after(std::vector<BatchCall>& calls) {
+  os::MutexLock lock(mutex_);
+  call_ready(calls);
+  if (load_.closed()) idle_.notify_all();
+}
+
+os::Deadline BatchQueue::expire(os::Deadline now, std::vector<Expired>& expired, std::vector<BatchCall>& calls) {
+  os::MutexLock lock(mutex_);
+  os::Deadline next = os::Deadline::max();
+  const std::deque<BatchPointer> waiting = queue_;
+  for (const BatchPointer& batch : waiting) {
+    if (batch->earliest_submission <= now) expire_waiting(batch, now, expired, calls);
+    next = std::min(next, batch->earliest_submission);
+  }
+  for (const BatchPointer& batch : sent_) {
+    if (batch->earliest_submission <= now) expire_sent(*batch, now, expired);
+    next = std::min(next, batch->earliest_submission);
+  }
+  return next;
+}
+
+void BatchQueue::expire_waiting(const BatchPointer& batch, os::Deadline now, std::vector<Expired>& expired,
+                                std::vector<BatchCall>& calls) {
+  for (Batch::Seat& seat : batch->seats) {
+    if (!seat.taken || seat.submission == nullptr || seat.member.deadline() > now) continue;
+    if (!seat.member.give_up()) continue;
+    expired.push_back({.submission = seat.submission, .sent = false});
+    batch->remove(seat);
+  }
+  after_removal(batch, calls);
+}
+
+void BatchQueue::expire_sent(Batch& batch, os::Deadline now, std::vector<Expired>& expired) {
+  batch.earliest_submission = os::Deadline::max();
+  for (Batch::Seat& seat : batch.seats) {
+    if (!seat.taken || seat.submission == nullptr) continue;
+    os::Deadline deadline = seat.member.deadline();
+    if (deadline <= now) {
+      seat.taken = !seat.member.give_up();
+      if (!seat.taken) {
+        expired.push_back({.submission = seat.submission, .sent = true});
+        continue;
+      }
+      deadline = now + kPinnedPause;
+    }
+    batch.earliest_submission = std::min(batch.earliest_submission, deadline);
+  }
+}
+
+std::vector<BatchPointer> BatchQueue::close() {
+  os::MutexLock lock(mutex_);
+  load_.close();
+  std::vector<BatchPointer> unsent(queue_.begin(), queue_.end());
+  for (const BatchPointer& batch : unsent) drop(batch);
+  load_.set_waiting(false);
+  idle_.notify_all();
+  return unsent;
+}
+
+std::size_t BatchQueue::waiting() {
+  os::MutexLock lock(mutex_);
+  std::size_t members = 0;
+  for (const BatchPointer& batch : queue_) members += batch->taken;
+  return members;
+}
+
+void BatchQueue::wait_until_idle() {
+  os::MutexLock lock(mutex_);
+  while (load_.running() != 0) idle_.wait(mutex_);
+}
+
+}  // namespace tuskv::postgres

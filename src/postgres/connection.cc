@@ -1,0 +1,306 @@
+#include "postgres/connection.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "postgres/limits.h"
+#include "postgres/sqlstate.h"
+
+namespace tuskv::postgres {
+namespace {
+
+/// Waits for the socket; false when the deadline has passed.
+bool wait_for(int socket, short events, os::Deadline deadline) {
+  for (;;) {
+    // Rounded up: to wake just before the deadline would be to spin.
+    const std::int64_t left_ms = (os::time_left(deadline).count() + 999) / 1000;
+    pollfd waited{.fd = socket, .events = events, .revents = 0};
+    const int ready = ::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 60'000)));
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+    if (ready == 0 && os::time_left(deadline).count() == 0) return false;
+  }
+}
+
+void ignore_notice(void*, const PGresult*) {}
+
+bool is_sqlstate(std::string_view text) {
+  return text.size() == 5 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+}
+
+/// libpq tells the SQLSTATE of a refused connection only within the verbose text: "FATAL:  53300: sorry, …".
+std::string sqlstate_in(std::string_view message) {
+  for (std::size_t at = message.find(":  "); at != std::string_view::npos; at = message.find(":  ", at + 1)) {
+    const std::string_view code = message.substr(at + 3, 5);
+    if (is_sqlstate(code) && message.substr(at + 8, 2) == ": ") return std::string(code);
+  }
+  return {};
+}
+
+/// One line, without the place in the server's source.
+std::string first_lines(std::string text) {
+  if (const std::size_t location = text.find("\nLOCATION:"); location != std::string::npos) text.resize(location);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  std::erase(text, '\t');
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+Status connect_failure(PGconn* session, const Target& target) {
+  std::string message = target.redacted(first_lines(PQerrorMessage(session)));
+  std::string sqlstate = sqlstate_in(message);
+  Failure failure{.code = Code::Connection, .message = "cannot connect: " + message, .sqlstate = sqlstate};
+  if (!sqlstate.empty()) {
+    failure.code = classify(sqlstate).code;
+    if (failure.code == Code::NoSpace || failure.code == Code::Unsupported) failure.code = Code::Connection;
+  }
+  return Status(std::make_unique<Failure>(std::move(failure)));
+}
+
+}  // namespace
+
+// ---- connecting
+
+Connection::Connection(OnlyOpen, PGconn* session, const Options& options)
+    : session_(session), target_(options.target), policy_(options.policy) {}
+
+Connection::~Connection() = default;
+
+Result<PGconn*> Connection::connect(const Options& options, bool with_settings, os::Deadline deadline) {
+  const auto given = options.target.keywords(with_settings ? &options.settings : nullptr);
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : given) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  std::unique_ptr<PGconn, Finish> session(PQconnectStartParams(keywords.data(), values.data(), 0));
+  if (!session) return Status(Code::Connection, "cannot connect: out of memory");
+  PQsetErrorVerbosity(session.get(), PQERRORS_VERBOSE);
+  PQsetNoticeReceiver(session.get(), ignore_notice, nullptr);
+  if (PQstatus(session.get()) == CONNECTION_BAD) return connect_failure(session.get(), options.target);
+  const std::int64_t given_ms = options.target.connect_timeout_s() * 1000;
+  deadline = std::min(deadline, os::deadline_in(given_ms > 0 ? given_ms : options.attempt_timeout_ms));
+  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+  while (next != PGRES_POLLING_OK) {
+    if (next == PGRES_POLLING_FAILED) return connect_failure(session.get(), options.target);
+    if (!wait_for(PQsocket(session.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
+      return Status(Code::Connection, "cannot connect: the server did not answer in time");
+    }
+    next = PQconnectPoll(session.get());
+  }
+  PQsetErrorVerbosity(session.get(), PQERRORS_DEFAULT);
+  if (PQsetnonblocking(session.get(), 1) != 0 || PQenterPipelineMode(session.get()) != 1) {
+    return Status(Code::Connection, "cannot connect: libpq refuses its pipeline mode");
+  }
+  return session.release();
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const Options& options, os::Deadline deadline) {
+  Result<PGconn*> session = connect(options, true, deadline);
+  // pgbouncer refuses options of the session: "unsupported startup parameter".
+  if (!session.ok() && session.failure().sqlstate == "08P01") session = connect(options, false, deadline);
+  if (!session.ok()) return std::move(session).status();
+  auto connection = std::make_unique<Connection>(OnlyOpen(), session.value(), options);
+  TUSKV_RETURN_IF_ERROR(connection->ask_facts(deadline).with_outcome(Outcome::not_applied));
+  return connection;
+}
+
+Status Connection::ask_facts(os::Deadline deadline) {
+  const std::size_t place = add_text(
+      "select pg_catalog.pg_backend_pid()::int4, pg_catalog.current_setting('plan_cache_mode') = 'force_generic_plan', "
+      "pg_catalog.current_setting('server_version_num')::int4");
+  end_transaction();
+  TUSKV_RETURN_IF_ERROR(exchange(deadline));
+  // A pooler has made up the process that libpq was told of, or has left out our settings.
+  facts_.through_pooler = rows(place).int4(0, 0) != PQbackendPID(session_.get()) || !rows(place).boolean(0, 1);
+  facts_.server_version = rows(place).int4(0, 2);
+  prepares_ = policy_.prepares(facts_.through_pooler);
+  constexpr int kOldestServer = 140000;
+  if (facts_.server_version >= kOldestServer) return {};
+  return Status(Code::Unsupported, "PostgreSQL before version 14 is not supported");
+}
+
+bool Connection::looks_dead() const {
+  pollfd looked{.fd = PQsocket(session_.get()), .events = POLLIN, .revents = 0};
+  return PQstatus(session_.get()) != CONNECTION_OK || ::poll(&looked, 1, 0) != 0;
+}
+
+// ---- adding
+
+void Connection::start_over() {
+  if (!finished_) return;
+  finished_ = false;
+  sent_ = false;
+  expected_.clear();
+  rows_.clear();
+  transactions_.clear();
+}
+
+std::size_t Connection::add(const Statement& statement, const Parameters& parameters) {
+  start_over();
+  std::array<const char*, kParametersMax> values = {};
+  std::array<int, kParametersMax> lengths = {};
+  static constexpr std::array<int, kParametersMax> kBinary = {1, 1, 1, 1, 1, 1, 1, 1};
+  parameters.point(values, lengths);
+  const auto count = static_cast<int>(parameters.size());
+  PGconn* const session = session_.get();
+  const std::size_t place = rows_.size();
+  rows_.emplace_back();
+  bool added = !broken_;
+  if (!prepares_) {
+    added = added && PQsendQueryParams(session, statement.text.c_str(), count, statement.types.data(), values.data(),
+                                       lengths.data(), kBinary.data(), 1) == 1;
+  } else {
+    std::uint64_t& prepared = prepared_[statement.index / 64];
+    const std::uint64_t bit = std::uint64_t{1} << statement.index % 64;
+    if ((prepared & bit) == 0) {
+      added = added && PQsendPrepare(session, statement.name.c_str(), statement.text.c_str(), count,
+                                     statement.types.data()) == 1;
+      prepared |= bit;
+      expected_.push_back({.answer = Answer::prepared, .statement = &statement, .place = place});
+    }
+    added = added && PQsendQueryPrepared(session, statement.name.c_str(), count, values.data(), lengths.data(),
+                                         kBinary.data(), 1) == 1;
+  }
+  broken_ = broken_ || !added;
+  expected_.push_back({.answer = Answer::rows, .statement = &statement, .place = place});
+  return place;
+}
+
+std::size_t Connection::add_text(const std::string& text) {
+  start_over();
+  const std::size_t place = rows_.size();
+  rows_.emplace_back();
+  if (broken_ || PQsendQueryParams(session_.get(), text.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1) != 1) {
+    broken_ = true;
+  }
+  expected_.push_back({.answer = Answer::text, .place = place});
+  return place;
+}
+
+void Connection::end_transaction() {
+  start_over();
+  sent_ = true;  // libpq sends with this
+  if (broken_ || PQpipelineSync(session_.get()) != 1) broken_ = true;
+  expected_.push_back({.answer = Answer::sync});
+  transactions_.emplace_back();
+}
+
+// ---- exchanging
+
+Status Connection::exchange(os::Deadline deadline) {
+  finished_ = true;
+  transaction_ = 0;
+  if (broken_) return lost("the connection to the server failed");
+  TUSKV_RETURN_IF_ERROR(receive(deadline));
+  for (const Status& status : transactions_) {
+    if (!status.ok()) return status.clone();
+  }
+  return {};
+}
+
+Status Connection::wait(short events, os::Deadline deadline) {
+  // The server has a timeout of its own. Its word that nothing was applied is worth a moment.
+  const os::Deadline patience = deadline + std::chrono::milliseconds(kAnswerGraceMs);
+  if (wait_for(PQsocket(session_.get()), events, patience)) return {};
+  broken_ = true;
+  return Status(Code::Timeout, "the deadline passed while waiting for the server", Outcome::unknown);
+}
+
+Status Connection::receive(os::Deadline deadline) {
+  PGconn* const session = session_.get();
+  bool statement_open = true;  // libpq ends each statement's results with a null
+  for (std::size_t next = 0; next < expected_.size();) {
+    // While sending, read too: a server that cannot get rid of its answers reads no more.
+    const int unsent = PQflush(session);
+    if (unsent < 0) return lost(PQerrorMessage(session));
+    if (PQisBusy(session) != 0) {
+      TUSKV_RETURN_IF_ERROR(wait(static_cast<short>(POLLIN | (unsent > 0 ? POLLOUT : 0)), deadline));
+      if (PQconsumeInput(session) != 1 && PQisBusy(session) != 0) return lost(PQerrorMessage(session));
+      continue;
+    }
+    PGresult* const result = PQgetResult(session);
+    if (result == nullptr) {
+      if (PQstatus(session) != CONNECTION_OK) return lost(PQerrorMessage(session));
+      if (!statement_open) ++next;
+      statement_open = true;
+      continue;
+    }
+    const Expected& expected = expected_[next];
+    const bool is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+    take(expected, result);
+    if (PQstatus(session) != CONNECTION_OK) {
+      broken_ = true;
+      Status& status = transactions_[transaction_];
+      if (status.ok()) return lost(PQerrorMessage(session));
+      return std::move(status).with_outcome(Outcome::unknown);
+    }
+    if (is_sync) {
+      ++next;
+      ++transaction_;
+    } else {
+      statement_open = false;
+    }
+  }
+  return {};
+}
+
+void Connection::take(const Expected& expected, PGresult* result) {
+  Rows rows(result);
+  switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK: rows_[expected.place] = std::move(rows); return;
+    case PGRES_COMMAND_OK:
+    case PGRES_PIPELINE_SYNC: return;
+    default: break;
+  }
+  // Whatever failed or was skipped is not prepared, if this was to prepare it.
+  if (expected.answer == Answer::prepared) {
+    const std::size_t index = expected.statement->index;
+    prepared_[index / 64] &= ~(std::uint64_t{1} << index % 64);
+  }
+  Status& status = transactions_[transaction_];
+  if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED && status.ok()) status = failure_of(result);
+}
+
+Status Connection::failure_of(const PGresult* result) {
+  const auto field = [result](int code) {
+    const char* text = PQresultErrorField(result, code);
+    return std::string(text != nullptr ? text : "");
+  };
+  const std::string sqlstate = field(PG_DIAG_SQLSTATE);
+  if (sqlstate.empty()) {
+    broken_ = true;
+    return Status(Code::Connection, "the connection to the server was lost", Outcome::unknown);
+  }
+  const ErrorClass meaning = classify(sqlstate);
+  if (sqlstate == "26000" || sqlstate == "42P05") policy_.note_refusal();
+  // A session that has met one of these is not what it should be; so is one whose server is about to go.
+  const std::string severity = field(PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (meaning.remedy == ErrorClass::Remedy::reconnect || severity == "FATAL" || severity == "PANIC") broken_ = true;
+  std::string message = "PostgreSQL: " + field(PG_DIAG_MESSAGE_PRIMARY);
+  return Status(std::make_unique<Failure>(Failure{.code = meaning.code,
+                                                  .outcome = meaning.outcome,
+                                                  .message = target_.redacted(std::move(message)),
+                                                  .sqlstate = sqlstate}));
+}
+
+Status Connection::lost(std::string_view what) {
+  broken_ = true;
+  // The failure that the server announced before it went says more.
+  if (transaction_ < transactions_.size() && !transactions_[transaction_].ok()) {
+    return std::move(transactions_[transaction_]).with_outcome(Outcome::unknown);
+  }
+  std::string message = "the connection to the server was lost";
+  const std::string detail = first_lines(std::string(what));
+  if (!detail.empty()) message += ": " + target_.redacted(detail);
+  return Status(Code::Connection, std::move(message), sent_ ? Outcome::unknown : Outcome::not_applied);
+}
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,205 @@
+#include "postgres/database.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "backoff.h"
+#include "postgres/sqlstate.h"
+
+namespace tuskv::postgres {
+namespace {
+
+/// Whether the same again can succeed, and cannot take effect twice.
+bool may_run_again(const Failure& failure) {
+  using Remedy = ErrorClass::Remedy;
+  if (failure.outcome != Outcome::not_applied) return false;
+  if (failure.sqlstate.empty()) return failure.code == Code::Connection;
+  const Remedy remedy = classify(failure.sqlstate).remedy;
+  return remedy == Remedy::retry || remedy == Remedy::reconnect || failure.code == Code::Connection;
+}
+
+/// A read waits for no row: the whole table is locked, by ALTER TABLE or the like, and will be free again.
+bool is_locked_table(Database::Effect effect, const Failure& failure) {
+  return effect == Database::Effect::reads && failure.sqlstate == "55P03";
+}
+
+std::string random_canary() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::random_device random;
+  std::string text;
+  for (int i = 0; i < 32; ++i) text += kDigits[random() % 16];
+  return text;
+}
+
+}  // namespace
+
+Status store_reset() {
+  return Status(Code::StoreReset, "the server has emptied the UNLOGGED table: what was stored is gone");
+}
+
+Database::Database(Setup setup)
+    : setup_(std::move(setup)),
+      policy_(setup_.options.prepare),
+      pool_(setup_.options.pool_size, [this](os::Deadline deadline) { return connect(deadline); }) {}
+
+Result<std::unique_ptr<Database>> Database::open(Setup setup) {
+  auto database = std::make_unique<Database>(std::move(setup));
+  TUSKV_RETURN_IF_ERROR(database->prepare_table());
+  return database;
+}
+
+Status Database::prepare_table() {
+  const os::Deadline deadline = os::deadline_in(setup_.options.timeout.milliseconds());
+  // A table that was made before the connection was lost is found by the next attempt: nothing happens twice.
+  return run(Effect::reads, deadline, [&](Connection& connection) -> Status {
+    Result<TableName> name = resolve_table(connection, setup_.options, deadline);
+    if (!name.ok()) return std::move(name).status();
+    TUSKV_RETURN_IF_ERROR(open_table(connection, name.value(), setup_.options, deadline));
+    name_ = name.value();
+    StatementOptions options{.table = name_.quoted(),
+                             .value_type = setup_.options.value_type,
+                             .expiry_disabled = setup_.options.ttl_mode == TtlMode::disabled};
+    if (has_own_clock()) options.clock = setup_.clock;
+    statements_ = std::make_unique<const Statements>(options);
+    return is_unlogged() ? look_for_canary(connection, deadline) : Status();
+  });
+}
+
+Result<std::unique_ptr<Connection>> Database::connect(os::Deadline deadline) {
+  const std::int64_t timeout_ms = setup_.options.timeout.milliseconds();
+  Result<std::unique_ptr<Connection>> connection =
+      Connection::open({.target = setup_.target,
+                        .settings = {.synchronous_commit = setup_.options.durability == Durability::durable,
+                                     .statement_timeout_ms = timeout_ms},
+                        .policy = policy_,
+                        .attempt_timeout_ms = timeout_ms},
+                       deadline);
+  if (connection.ok() && statements_ && is_unlogged()) {
+    TUSKV_RETURN_IF_ERROR(look_for_canary(*connection.value(), deadline));
+  }
+  return connection;
+}
+
+Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt) {
+  Backoff backoff;
+  for (std::size_t tries = 0;; ++tries) {
+    Status status;
+    {
+      Result<Lease> lease = pool_.acquire(deadline);
+      if (!lease.ok()) return std::move(lease).status().with_outcome(Outcome::not_applied);
+      if (reset_.load(std::memory_order_relaxed) && reset_.exchange(false)) return store_reset();
+      status = attempt(*lease.value());
+    }
+    if (status.ok()) return status;
+    if (effect == Effect::reads) status = std::move(status).with_outcome(Outcome::not_applied);
+    const bool again = is_locked_table(effect, status.failure()) ||
+                       (may_run_again(status.failure()) && tries < setup_.options.retries);
+    if (!again || !backoff.pause(deadline)) return explained(std::move(status));
+  }
+}
+
+/// What the server says of a value that is no JSON does not tell that it should have been.
+Status Database::explained(Status status) const {
+  if (setup_.options.value_type != ValueType::jsonb || status.failure().code != Code::InvalidValue) return status;
+  Failure failure = status.failure();
+  failure.message = "a value is not JSON that a jsonb column can hold (" + failure.message + ")";
+  return Status(std::make_unique<Failure>(std::move(failure)));
+}
+
+void Database::add_settings(Connection& connection, const Settings& settings) const {
+  const std::int64_t left_ms = os::time_left(settings.deadline).count() / 1000 + 1;
+  const std::int64_t session_ms = setup_.options.timeout.milliseconds();
+  const bool through_pooler = connection.facts().through_pooler;
+  // A small read behind a pooler that a lost client leaves to itself ends soon.
+  const bool needed = settings.lock_timeout_ms != kLockTimeoutMs ||
+                      (through_pooler ? !settings.is_small_read : left_ms > session_ms + 1);
+  if (!needed) return;
+  const std::string statement_timeout = std::to_string(std::max(left_ms, session_ms));
+  const std::string lock_timeout = std::to_string(settings.lock_timeout_ms);
+  Parameters parameters;
+  parameters.add_bytes(setup_.options.durability == Durability::durable ? "on" : "off");
+  parameters.add_bytes(statement_timeout);
+  parameters.add_bytes(lock_timeout);
+  connection.add(through_pooler ? statements_->pooled_settings : statements_->settings, parameters);
+}
+
+void Database::roll_back(Connection& connection, os::Deadline deadline) const {
+  if (connection.broken() || !connection.in_transaction()) return;
+  connection.add(statements_->rollback);
+  connection.end_transaction();
+  static_cast<void>(connection.exchange(deadline));  // what is not idle afterwards is closed by the pool
+}
+
+// ---- the canary
+
+std::size_t Database::add_canary_read(Connection& connection) const {
+  const std::string key = canary_key();
+  Parameters parameters;
+  parameters.add_bytes(key);
+  return connection.add(statements_->canary_read, parameters);
+}
+
+std::optional<std::size_t> Database::add_canary(Connection& connection) const {
+  if (!needs_canary(connection)) return std::nullopt;
+  return add_canary_read(connection);
+}
+
+Status Database::check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline) {
+  if (!place) return {};
+  const Rows& rows = connection.rows(*place);
+  const bool found = rows.count() > 0;
+  return check_canary(connection, found, found ? rows.bytes(0, 0) : std::string_view(), deadline);
+}
+
+Status Database::look_for_canary(Connection& connection, os::Deadline deadline) {
+  const std::size_t place = add_canary_read(connection);
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline).with_outcome(Outcome::not_applied));
+  Status status = check_canary_at(connection, place, deadline);
+  if (status.ok() || status.failure().code != Code::StoreReset) return status;
+  // The connection is fine; whoever calls next is told.
+  reset_.store(true);
+  return {};
+}
+
+Status Database::check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline) {
+  if (found) {
+    os::MutexLock lock(canary_mutex_);
+    if (canary_ == value) return {};
+    const bool first = canary_.empty();
+    canary_ = value;
+    if (first) return {};
+  } else {
+    TUSKV_RETURN_IF_ERROR(replace_canary(connection, deadline).with_outcome(Outcome::not_applied));
+  }
+  Status reset = store_reset();
+  report(Event::Kind::store_reset, reset.failure().message);
+  return reset;
+}
+
+Status Database::replace_canary(Connection& connection, os::Deadline deadline) {
+  const std::string key = canary_key();
+  std::string value = random_canary();
+  if (setup_.options.value_type == ValueType::jsonb) value = '"' + value + '"';
+  Parameters inserted;
+  inserted.add_bytes(key);
+  inserted.add_bytes(value);
+  Parameters read;
+  read.add_bytes(key);
+  connection.add(statements_->canary_insert, inserted);
+  const std::size_t place = connection.add(statements_->canary_read, read);
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+  const Rows& rows = connection.rows(place);
+  os::MutexLock lock(canary_mutex_);
+  canary_ = rows.count() > 0 ? rows.bytes(0, 0) : std::string_view();
+  return {};
+}
+
+void Database::report(Event::Kind kind, const std::string& message) const {
+  if (setup_.options.on_event == nullptr) return;
+  setup_.options.on_event(setup_.options.event_context, {.kind = kind, .message = message});
+}
+
+}  // namespace tuskv::postgres

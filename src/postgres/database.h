@@ -1,0 +1,114 @@
+// What every part of the engine works with: connections to one table, its statements, and the rules for trying again.
+//
+// A call that changes something runs again only when it certainly had no effect; one that only reads runs again on
+// another connection also when its own was lost.
+//
+// An UNLOGGED table is emptied by a crash of the server. A row of our own with a random value, the canary, tells: every
+// new connection looks for it, and since a crash cuts every direct connection, one that has looked cannot meet the
+// emptied table. Behind a pooler the connection survives, so there every answer that could say "not found" brings the
+// canary with it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "os/deadline.h"
+#include "os/mutex.h"
+#include "postgres/connection.h"
+#include "postgres/limits.h"
+#include "postgres/pool.h"
+#include "postgres/schema.h"
+#include "postgres/server_clock.h"
+#include "postgres/statements.h"
+#include "postgres/target.h"
+#include "status.h"
+#include "tuskv/function_ref.h"
+#include "tuskv/options.h"
+
+namespace tuskv::postgres {
+
+/// Thread-safe.
+class Database final {
+ public:
+  struct Setup {
+    Target target;
+    Options options;
+    std::string clock;  ///< an SQL expression; empty: the server's
+  };
+  /// Connects, finds or makes the table.
+  static Result<std::unique_ptr<Database>> open(Setup setup);
+  explicit Database(Setup setup);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  const Statements& statements() const { return *statements_; }
+  const Options& options() const { return setup_.options; }
+  const TableName& table() const { return name_; }
+  bool has_own_clock() const { return !setup_.clock.empty(); }
+  ServerClock& clock() { return clock_; }
+  /// The time that entries are judged by.
+  std::int64_t liveness_us(std::int64_t now_us) const {
+    return setup_.options.ttl_mode == TtlMode::disabled ? INT64_MIN : now_us;
+  }
+
+  enum class Effect : std::uint8_t { reads, writes };
+  /// Runs `attempt` on a connection, and again while that is safe and the deadline allows.
+  Status run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt);
+
+  struct Settings {
+    os::Deadline deadline;
+    std::int64_t lock_timeout_ms = kLockTimeoutMs;
+    bool is_small_read = false;  ///< a few keys, in no transaction of several statements
+  };
+  /// A lock timeout for what waits as long as its deadline allows, on a connection of its own.
+  static std::int64_t lock_timeout_until(os::Deadline deadline) {
+    return std::max<std::int64_t>(os::time_left(deadline).count() / 1000, 1);
+  }
+  /// Adds what the transaction that begins here needs beyond the settings of the session.
+  void add_settings(Connection& connection, const Settings& settings) const;
+  /// Ends a transaction that failed, so that the connection can be used again.
+  void roll_back(Connection& connection, os::Deadline deadline) const;
+
+  /// Whether answers from this connection must bring the canary.
+  bool needs_canary(const Connection& connection) const { return is_unlogged() && connection.facts().through_pooler; }
+  bool is_unlogged() const { return setup_.options.durability == Durability::unlogged; }
+  /// Compares a canary; `found` false: the row is missing. StoreReset when the table has been emptied.
+  Status check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline)
+      TUSKV_EXCLUDES(canary_mutex_);
+
+  /// For statements whose answer cannot hold the canary: adds it beside them, where it is needed.
+  std::optional<std::size_t> add_canary(Connection& connection) const;
+  Status check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline)
+      TUSKV_EXCLUDES(canary_mutex_);
+
+  void report(Event::Kind kind, const std::string& message) const;
+  void close() { pool_.close(); }
+
+ private:
+  Result<std::unique_ptr<Connection>> connect(os::Deadline deadline);
+  std::size_t add_canary_read(Connection& connection) const;
+  Status look_for_canary(Connection& connection, os::Deadline deadline);
+  /// Puts a canary into an emptied table, or takes over that of another process.
+  Status replace_canary(Connection& connection, os::Deadline deadline) TUSKV_EXCLUDES(canary_mutex_);
+  Status prepare_table();
+  Status explained(Status status) const;
+
+  const Setup setup_;
+  PreparePolicy policy_;
+  TableName name_;
+  std::unique_ptr<const Statements> statements_;  ///< null until the table is known
+  ServerClock clock_;
+  /// The table was found emptied by a connection whose caller has not been told.
+  std::atomic<bool> reset_ = false;
+  os::Mutex canary_mutex_;
+  std::string canary_ TUSKV_GUARDED_BY(canary_mutex_);
+  Pool pool_;
+};
+
+Status store_reset();
+
+}  // namespace tuskv::postgres

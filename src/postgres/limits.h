@@ -1,0 +1,35 @@
+// Limits of the PostgreSQL engine that are not options.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tuskv::postgres {
+
+/// Keys in one statement of a call that names more; the statements are one transaction.
+inline constexpr std::size_t kStatementKeysMax = 4096;
+/// Bytes of values in one statement, for the same.
+inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
+/// Larger values are not read within a batch: they would hold up the others.
+inline constexpr std::int32_t kBatchedValueBytesMax = 64 << 10;
+/// What a message of the protocol can carry beside a value.
+inline constexpr std::size_t kValueBytesMax = (std::size_t{1} << 30) - (std::size_t{64} << 10);
+/// How long a statement waits for a row that somebody else holds. Then the units of a batch go one by one, and what
+/// wants the row waits outside of all batches, a turn at a time, so that it holds up neither them nor a connection.
+inline constexpr std::int64_t kLockTimeoutMs = 20;
+inline constexpr std::int64_t kLockTurnMsMax = 500;
+/// How much longer than its deadline a call waits for the answer that the server has ended it.
+inline constexpr std::int64_t kAnswerGraceMs = 50;
+/// So many keys are read behind a pooler without settings of the transaction.
+inline constexpr std::size_t kSmallReadKeys = 256;
+/// Pause before the second attempt to connect, doubled by each further one.
+inline constexpr std::int64_t kReconnectMsFirst = 10;
+inline constexpr std::int64_t kReconnectMsMax = 1000;
+/// A connection that has rested longer is looked at before it is used.
+inline constexpr std::int64_t kIdleUncheckedMs = 100;
+/// How old the engine's idea of the server's clock may be.
+inline constexpr std::int64_t kClockSampleMsMax = 10'000;
+/// Expired or not, entries a round of the sweeper looks at for each it may remove.
+inline constexpr std::size_t kSweepLookedAtFactor = 10;
+
+}  // namespace tuskv::postgres

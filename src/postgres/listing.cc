@@ -1,0 +1,206 @@
+#include "postgres/listing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "named_limits.h"
+#include "postgres/row_state.h"
+
+namespace tuskv::postgres {
+namespace {
+
+TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
+
+/// Behind every key there can be.
+std::string behind_all_keys() { return std::string(kStoredKeyBytesMax + 1, '\xff'); }
+
+/// The glob as a pattern of LIKE, with what stands before the key in front.
+std::string like_pattern(std::string_view before, std::string_view glob) {
+  std::string pattern;
+  const auto add_literal = [&pattern](char c) {
+    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+    pattern += c;
+  };
+  for (const char c : before) add_literal(c);
+  for (std::size_t i = 0; i < glob.size(); ++i) {
+    if (glob[i] == '*') {
+      // A run of them matches what one does.
+      if (pattern.empty() || pattern.back() != '%' || (i > 0 && glob[i - 1] != '*')) pattern += '%';
+    } else if (glob[i] == '?') {
+      pattern += '_';
+    } else {
+      if (glob[i] == '\\' && i + 1 < glob.size()) ++i;
+      add_literal(glob[i]);
+    }
+  }
+  return pattern;
+}
+
+std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset) {
+  return like_pattern(range.from.substr(0, key_offset), filter.pattern);
+}
+
+Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
+  Entry entry;
+  entry.key = rows.bytes(row, 0).substr(scan.key_offset);
+  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
+  if (scan.want == Want::nothing) return entry;
+  entry.version = Version{rows.version(row, state_column + StateColumns::kVersion)};
+  const std::int64_t expires_us = rows.time(row, state_column + StateColumns::kExpires);
+  if (expires_us != 0) entry.expires_at = time_point(expires_us);
+  entry.created_at = time_point(rows.time(row, state_column + StateColumns::kCreated));
+  entry.updated_at = time_point(rows.time(row, state_column + StateColumns::kUpdated));
+  return entry;
+}
+
+/// What is left of the range behind the cursor.
+Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
+  Bounds bounds = bounds_of(scan.range);
+  if (cursor.empty()) return bounds;
+  if (scan.reverse) {
+    bounds.to = std::min<std::string_view>(bounds.to, cursor);
+  } else if (cursor >= bounds.from) {
+    bounds.from = std::string(cursor) + '\0';  // the first key behind it
+  }
+  return bounds;
+}
+
+/// One statement's worth of a page; false when the page is complete.
+Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, std::string& cursor,
+                        std::size_t& examined_left, std::size_t chunk, os::Deadline deadline) {
+  const bool filtered = scan.filter.kind != Filter::Kind::none;
+  const Bounds bounds = bounds_behind(scan, cursor);
+  const std::string pattern = filtered ? pattern_of(scan.range, scan.filter, scan.key_offset) : std::string();
+  const auto& listing = scan.reverse ? database.statements().reverse : database.statements().forward;
+  const std::size_t wanted = std::min(chunk, examined_left);
+  Parameters parameters;
+  parameters.add_bytes(bounds.from);
+  parameters.add_bytes(bounds.to);
+  parameters.add_int8(static_cast<std::int64_t>(wanted) + 1);  // one more tells whether this is the end
+  parameters.add_bool(scan.include_expired);
+  parameters.add_bool(scan.want == Want::value);
+  if (filtered) parameters.add_bytes(pattern);
+  database.add_settings(connection, {.deadline = deadline});
+  const std::optional<std::size_t> canary = database.add_canary(connection);
+  const std::size_t place = connection.add(filtered ? listing.filtered_page : listing.page, parameters);
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+  TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
+  const Rows& rows = connection.rows(place);
+  const int count = std::min(rows.count(), static_cast<int>(wanted));
+  for (int row = 0; row < count; ++row) {
+    cursor = rows.bytes(row, 0);
+    --examined_left;
+    if (!filtered || rows.boolean(row, 1)) scan.entries.push_back(entry_of(scan, rows, row, filtered ? 2 : 1));
+    if (scan.entries.size() < scan.limit) continue;
+    if (row + 1 < rows.count()) scan.next = cursor;
+    return false;
+  }
+  if (rows.count() <= count) return false;  // the end of the range
+  if (examined_left == 0) {
+    scan.next = cursor;
+    return false;
+  }
+  return true;
+}
+
+Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
+  return database.run(Database::Effect::reads, deadline,
+                      [&](Connection& connection) { return scan_page(database, connection, scan, deadline); });
+}
+
+Status run_count(Database& database, Count& count, os::Deadline deadline) {
+  const bool filtered = count.filter.kind != Filter::Kind::none;
+  const Bounds bounds = bounds_of(count.range);
+  const std::string pattern = filtered ? pattern_of(count.range, count.filter, count.key_offset) : std::string();
+  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
+    Parameters parameters;
+    parameters.add_bytes(bounds.from);
+    parameters.add_bytes(bounds.to);
+    if (filtered) parameters.add_bytes(pattern);
+    database.add_settings(connection, {.deadline = deadline});
+    const Statements& statements = database.statements();
+    const std::optional<std::size_t> canary = database.add_canary(connection);
+    const std::size_t place = connection.add(filtered ? statements.count_like : statements.count, parameters);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+    TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
+    count.count = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
+    return {};
+  });
+}
+
+Status run_erase_range(Database& database, EraseRange& erase, os::Deadline deadline) {
+  const Bounds bounds = bounds_of(erase.range);
+  return database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
+    Parameters parameters;
+    parameters.add_bytes(bounds.from);
+    parameters.add_bytes(bounds.to);
+    database.add_settings(connection,
+                          {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
+    const std::optional<std::size_t> canary = database.add_canary(connection);
+    const std::size_t place = connection.add(database.statements().erase_range, parameters);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+    TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
+    erase.erased = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
+    return {};
+  });
+}
+
+}  // namespace
+
+Bounds bounds_of(const Range& range) {
+  return {.from = std::string(range.from), .to = range.to.empty() ? behind_all_keys() : std::string(range.to)};
+}
+
+Bounds examined_bounds(const Scan& page) {
+  Bounds bounds = bounds_behind(page, page.after);
+  if (page.next.empty()) return bounds;
+  if (page.reverse) {
+    bounds.from = page.next;
+  } else {
+    bounds.to = page.next + '\0';
+  }
+  return bounds;
+}
+
+bool is_listing(const Unit& unit) {
+  const Command& first = unit.commands.front();
+  return std::holds_alternative<Scan>(first) || std::holds_alternative<Count>(first) ||
+         std::holds_alternative<EraseRange>(first);
+}
+
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
+  constexpr std::size_t kFirstFilteredChunk = 256;
+  constexpr std::size_t kChunkGrowth = 4;
+  scan.entries.clear();
+  scan.next.clear();
+  std::size_t examined_left = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
+  std::string cursor(scan.after);
+  std::size_t chunk = scan.limit;
+  if (scan.filter.kind != Filter::Kind::none) chunk = std::max(chunk, kFirstFilteredChunk);
+  for (;;) {
+    const Result<bool> more = scan_chunk(database, connection, scan, cursor, examined_left, chunk, deadline);
+    if (!more.ok()) return Status(std::make_unique<Failure>(more.failure()));
+    if (!more.value()) return {};
+    chunk *= kChunkGrowth;
+  }
+}
+
+void run_listing(Database& database, Unit& unit, os::Deadline deadline) {
+  Command& command = unit.commands.front();
+  Status status;
+  if (auto* scan = std::get_if<Scan>(&command)) {
+    status = run_scan(database, *scan, deadline);
+  } else if (auto* count = std::get_if<Count>(&command)) {
+    status = run_count(database, *count, deadline);
+  } else if (auto* erase = std::get_if<EraseRange>(&command)) {
+    status = run_erase_range(database, *erase, deadline);
+  }
+  if (!status.ok()) unit.failure = std::move(status).take();
+}
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,30 @@
+// What walks over a range of keys: pages, counts, erasing. Each is a statement or a few, on a connection of its own.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "commands.h"
+#include "postgres/database.h"
+
+namespace tuskv::postgres {
+
+/// True for a unit that is a Scan, Count or EraseRange.
+bool is_listing(const Unit& unit);
+
+/// Runs such a unit and fills its reply or failure.
+void run_listing(Database& database, Unit& unit, os::Deadline deadline);
+
+/// One attempt at a page. In a transaction that has begun already the statements are added to it.
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+
+/// The bounds of a page or range: from inclusive, to exclusive, both always there.
+struct Bounds {
+  std::string from;
+  std::string to;
+};
+Bounds bounds_of(const Range& range);
+/// The part of a range that a page has looked at.
+Bounds examined_bounds(const Scan& page);
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,287 @@
+#include "postgres/optimistic.h"
+
+#include <algorithm>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "postgres/listing.h"
+#include "postgres/locked_rows.h"
+#include "postgres/row_state.h"
+
+namespace tuskv::postgres {
+namespace {
+
+Status conflict() { return Status(Code::Conflict, "another write changed what the transaction has read"); }
+
+/// Keys to be read in one snapshot, and what came of it.
+struct SnapshotRead {
+  struct Key {
+    bool wants_value = false;
+    int row = -1;
+    std::size_t chunk = 0;
+  };
+  std::map<std::string_view, Key> keys = {};
+  std::vector<std::size_t> places = {};
+  std::vector<Rows> chunks = {};
+  bool with_canary = false;
+};
+
+void add_key_chunk(Database& database, Connection& connection, SnapshotRead& read,
+                   std::span<const std::pair<std::string_view, bool>> part) {
+  const std::string canary = read.with_canary ? canary_key() : std::string();
+  const std::size_t extra = read.with_canary ? 1 : 0;
+  Parameters parameters;
+  parameters.begin_array(kBytea, part.size() + extra);
+  if (read.with_canary) parameters.element(canary);
+  for (const auto& [key, wants_value] : part) parameters.element(key);
+  parameters.end_array();
+  parameters.begin_array(kBool, part.size() + extra);
+  if (read.with_canary) parameters.element_bool(true);
+  for (const auto& [key, wants_value] : part) parameters.element_bool(wants_value);
+  parameters.end_array();
+  parameters.add_int4(INT32_MAX);
+  read.places.push_back(connection.add(database.statements().read_many, parameters));
+}
+
+void add_keys(Database& database, Connection& connection, SnapshotRead& read) {
+  std::vector<std::pair<std::string_view, bool>> keys;
+  keys.reserve(read.keys.size());
+  for (const auto& [key, wanted] : read.keys) keys.emplace_back(key, wanted.wants_value);
+  std::span<const std::pair<std::string_view, bool>> left = keys;
+  do {
+    const auto part = left.first(std::min(left.size(), kStatementKeysMax));
+    add_key_chunk(database, connection, read, part);
+    left = left.subspan(part.size());
+  } while (!left.empty());
+}
+
+Status take_keys(Database& database, Connection& connection, SnapshotRead& read, os::Deadline deadline) {
+  for (const std::size_t place : read.places) read.chunks.push_back(connection.take_rows(place));
+  const int extra = read.with_canary ? 1 : 0;
+  std::vector<SnapshotRead::Key*> in_order;
+  in_order.reserve(read.keys.size());
+  for (auto& [key, wanted] : read.keys) in_order.push_back(&wanted);
+  for (std::size_t chunk = 0; chunk < read.chunks.size(); ++chunk) {
+    const Rows& rows = read.chunks[chunk];
+    int canary_row = -1;
+    for (int row = 0; row < rows.count(); ++row) {
+      const int ordinal = rows.int4(row, 0) - 1 - extra;
+      if (ordinal < 0) {
+        canary_row = row;
+        continue;
+      }
+      SnapshotRead::Key& key = *in_order[chunk * kStatementKeysMax + static_cast<std::size_t>(ordinal)];
+      key.row = row;
+      key.chunk = chunk;
+      database.clock().note(rows.time(row, StateColumns::kCount + 2));
+    }
+    if (extra == 0) continue;
+    const bool found = canary_row >= 0;
+    TUSKV_RETURN_IF_ERROR(database.check_canary(
+        connection, found, found ? rows.bytes(canary_row, 1 + StateColumns::kValue) : std::string_view(), deadline));
+  }
+  return {};
+}
+
+std::uint64_t version_of(const SnapshotRead& read, std::string_view key) {
+  const SnapshotRead::Key& found = read.keys.at(key);
+  return found.row < 0 ? 0 : read.chunks[found.chunk].version(found.row, 1 + StateColumns::kVersion);
+}
+
+std::size_t add_fingerprint(Database& database, Connection& connection, const Bounds& bounds) {
+  Parameters parameters;
+  parameters.add_bytes(bounds.from);
+  parameters.add_bytes(bounds.to);
+  return connection.add(database.statements().fingerprint, parameters);
+}
+
+std::vector<std::size_t> add_fingerprints(Database& database, Connection& connection,
+                                          const OptimisticTransaction& transaction) {
+  std::vector<std::size_t> places;
+  for (const auto& range : transaction.ranges) {
+    places.push_back(add_fingerprint(database, connection, bounds_of({.from = range.from, .to = range.to})));
+  }
+  return places;
+}
+
+bool ranges_hold(const Connection& connection, const OptimisticTransaction& transaction,
+                 const std::vector<std::size_t>& places) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const Rows& rows = connection.rows(places[i]);
+    if (rows.version(0, 0) != transaction.ranges[i].examined) return false;
+    if (rows.version(0, 1) != transaction.ranges[i].fingerprint) return false;
+  }
+  return true;
+}
+
+bool keys_hold(const SnapshotRead& read, const OptimisticTransaction& transaction) {
+  return std::all_of(transaction.reads.begin(), transaction.reads.end(),
+                     [&](const auto& known) { return version_of(read, known.key) == known.version; });
+}
+
+/// Everything read before, in the snapshot that begins here. `more` are keys to be read for the first time.
+Status read_snapshot(Database& database, Connection& connection, const OptimisticTransaction& transaction,
+                     SnapshotRead& read, bool ends, os::Deadline deadline) {
+  read.with_canary = database.needs_canary(connection);
+  read.places.clear();
+  read.chunks.clear();
+  for (const auto& known : transaction.reads) read.keys.try_emplace(known.key);
+  const Statements& statements = database.statements();
+  // One statement is a snapshot of its own.
+  const bool several = !ends || !transaction.ranges.empty() || read.keys.size() > kStatementKeysMax;
+  if (several) connection.add(statements.begin_snapshot);
+  database.add_settings(connection,
+                        {.deadline = deadline, .is_small_read = !several && read.keys.size() <= kSmallReadKeys});
+  if (!read.keys.empty() || read.with_canary) add_keys(database, connection, read);
+  const std::vector<std::size_t> ranges = add_fingerprints(database, connection, transaction);
+  if (several && ends) connection.add(statements.commit);
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+  const bool hold = ranges_hold(connection, transaction, ranges);
+  TUSKV_RETURN_IF_ERROR(take_keys(database, connection, read, deadline));
+  return hold && keys_hold(read, transaction) ? Status() : conflict();
+}
+
+Status read_keys(Database& database, Connection& connection, OptimisticTransaction& transaction, Unit& unit,
+                 os::Deadline deadline) {
+  SnapshotRead read;
+  for (const Command& command : unit.commands) {
+    const Read& wanted = std::get<Read>(command);
+    SnapshotRead::Key& key = read.keys[wanted.key];
+    key.wants_value = key.wants_value || wanted.want == Want::value;
+  }
+  TUSKV_RETURN_IF_ERROR(read_snapshot(database, connection, transaction, read, true, deadline));
+  for (Command& command : unit.commands) {
+    Read& wanted = std::get<Read>(command);
+    const SnapshotRead::Key& key = read.keys.at(wanted.key);
+    wanted.seen = {};
+    if (key.row >= 0) fill_seen(read.chunks[key.chunk], key.row, 1, wanted.seen);
+    if (wanted.want == Want::value) {
+      wanted.into->assign(key.row < 0 ? std::string_view()
+                                      : read.chunks[key.chunk].bytes(key.row, 1 + StateColumns::kValue));
+    }
+  }
+  for (const Command& command : unit.commands) {
+    const Read& done = std::get<Read>(command);
+    transaction.reads.push_back({.key = std::string(done.key), .version = done.seen.version});
+  }
+  return {};
+}
+
+Status read_range(Database& database, Connection& connection, OptimisticTransaction& transaction, Scan& scan,
+                  os::Deadline deadline) {
+  SnapshotRead read;
+  Status status = read_snapshot(database, connection, transaction, read, false, deadline);
+  Bounds bounds;
+  std::size_t place = 0;
+  if (status.ok()) status = scan_page(database, connection, scan, deadline);
+  if (status.ok()) {
+    bounds = examined_bounds(scan);
+    place = add_fingerprint(database, connection, bounds);
+    connection.add(database.statements().commit);
+    connection.end_transaction();
+    status = connection.exchange(deadline);
+  }
+  if (!status.ok()) {
+    database.roll_back(connection, deadline);
+    return status;
+  }
+  scan.examined = connection.rows(place).version(0, 0);
+  scan.fingerprint = connection.rows(place).version(0, 1);
+  transaction.ranges.push_back({.from = std::move(bounds.from),
+                                .to = std::move(bounds.to),
+                                .examined = scan.examined,
+                                .fingerprint = scan.fingerprint});
+  return {};
+}
+
+// ---- commit
+
+std::vector<LockedRows::Key> keys_of(const OptimisticTransaction& transaction) {
+  std::map<std::string_view, bool> wanted;
+  for (const auto& read : transaction.reads) wanted.try_emplace(read.key, false);
+  for (const auto& write : transaction.writes) wanted.try_emplace(write.key, false);
+  std::vector<LockedRows::Key> keys;
+  keys.reserve(wanted.size());
+  for (const auto& [key, wants_value] : wanted) keys.push_back({.key = std::string(key), .wants_value = wants_value});
+  return keys;
+}
+
+void plan_write(LockedRows& rows, const OptimisticTransaction::KeyWrite& write) {
+  using WriteKind = OptimisticTransaction::KeyWrite::Kind;
+  const std::size_t index = rows.index_of(write.key);
+  const EntryState& state = rows.row(index).state;
+  PlannedChange change;
+  if (write.kind == WriteKind::erase) {
+    if (!state.found) return;
+    change.kind = PlannedChange::Kind::erase;
+  } else {
+    if (write.kind == WriteKind::touch && !state.found) return;
+    change.kind = write.kind == WriteKind::put ? PlannedChange::Kind::put : PlannedChange::Kind::touch;
+    change.value = write.value;
+    change.expires_us = write.expires_us;
+    change.created_us = state.found && !write.restarts_created ? state.created_us : rows.now_us();
+    change.updated_us = std::max(rows.now_us(), change.created_us);
+  }
+  rows.apply(index, change);
+}
+
+Status commit_writes(Database& database, Connection& connection, const OptimisticTransaction& transaction,
+                     os::Deadline deadline) {
+  LockedRows rows(database, keys_of(transaction));
+  const bool lists = !transaction.ranges.empty();
+  const LockedRows::Options options{.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)};
+  TUSKV_RETURN_IF_ERROR(lists ? rows.lock_with_table(connection, options) : rows.lock(connection, options));
+  bool hold = std::all_of(transaction.reads.begin(), transaction.reads.end(), [&](const auto& read) {
+    const EntryState& state = rows.row(rows.index_of(read.key)).state;
+    return (state.found ? state.version : 0) == read.version;
+  });
+  if (hold && lists) {
+    const std::vector<std::size_t> places = add_fingerprints(database, connection, transaction);
+    connection.end_transaction();
+    Status status = connection.exchange(deadline).with_outcome(Outcome::not_applied);
+    if (!status.ok()) {
+      database.roll_back(connection, deadline);
+      return status;
+    }
+    hold = ranges_hold(connection, transaction, places);
+  }
+  if (!hold) {
+    database.roll_back(connection, deadline);
+    return conflict();
+  }
+  for (const auto& write : transaction.writes) plan_write(rows, write);
+  rows.add_writes(connection);
+  return rows.commit(connection, deadline);
+}
+
+}  // namespace
+
+Status read_in_transaction(Database& database, OptimisticTransaction& transaction, Unit& unit) {
+  const os::Deadline deadline = os::deadline_in(unit.timeout_ms);
+  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
+    if (auto* scan = std::get_if<Scan>(&unit.commands.front())) {
+      return read_range(database, connection, transaction, *scan, deadline);
+    }
+    return read_keys(database, connection, transaction, unit, deadline);
+  });
+}
+
+Status commit_transaction(Database& database, OptimisticTransaction& transaction, std::int64_t timeout_ms) {
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  if (!transaction.writes.empty()) {
+    return database.run(Database::Effect::writes, deadline, [&](Connection& connection) {
+      return commit_writes(database, connection, transaction, deadline);
+    });
+  }
+  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
+    SnapshotRead read;
+    return read_snapshot(database, connection, transaction, read, true, deadline);
+  });
+}
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,38 @@
+// Everything that depends on what is there: conditions, swaps, counters, expiry, mixed units. The rows of all units are
+// locked together, each command is planned by the same function as in the embedded engine, and what is left of it all
+// is one net change a key.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "postgres/database.h"
+#include "postgres/jobs.h"
+#include "postgres/locked_rows.h"
+
+namespace tuskv::postgres {
+
+class PlannedBatch final {
+ public:
+  PlannedBatch(Database& database, std::span<const Job> jobs) : database_(database), jobs_(jobs) {}
+
+  Status run(Connection& connection, os::Deadline deadline, std::int64_t lock_timeout_ms);
+
+ private:
+  std::vector<LockedRows::Key> collect(bool& creates) const;
+  void plan_jobs(LockedRows& rows, const PinnedJobs& pinned);
+  bool expects_version(std::size_t job) const;
+  static Status plan_unit(LockedRows& rows, Unit& unit);
+  /// A counter that its caller changes alone has a statement of its own. False: it has to be planned.
+  bool is_lone_add() const;
+  Result<bool> run_add(Connection& connection, os::Deadline deadline, std::int64_t lock_timeout_ms);
+  void deliver_failures();
+
+  Database& database_;
+  const std::span<const Job> jobs_;
+  std::vector<std::unique_ptr<Failure>> failures_;
+};
+
+}  // namespace tuskv::postgres

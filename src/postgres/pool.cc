@@ -1,0 +1,154 @@
+#include "postgres/pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "postgres/limits.h"
+
+namespace tuskv::postgres {
+namespace {
+
+constexpr std::size_t kNoSlot = SIZE_MAX;
+
+/// The connection this thread used last, of the pool it used last.
+struct Affinity {
+  std::uint64_t pool = 0;
+  std::size_t slot = 0;
+};
+
+Affinity& affinity() {
+  thread_local Affinity last;
+  return last;
+}
+
+std::uint64_t next_pool_id() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
+Status closed() { return Status(Code::Closed, "the store is closed"); }
+
+Status none_free() { return Status(Code::Timeout, "the deadline passed before a connection became free (pool_size)"); }
+
+/// Trying again cannot help: what is wrong is the request.
+bool is_final(const Failure& failure) { return failure.code != Code::Connection && failure.code != Code::Timeout; }
+
+}  // namespace
+
+Lease::~Lease() {
+  if (pool_ != nullptr) pool_->put_back(slot_);
+}
+
+Pool::Pool(std::size_t size, Connect connect)
+    : connect_(std::move(connect)), id_(next_pool_id()), slots_(size), random_(std::random_device{}()) {}
+
+std::size_t Pool::find_slot(std::size_t preferred) const {
+  const auto is_idle = [](const Slot& slot) { return slot.state == Slot::State::idle; };
+  if (preferred < slots_.size() && is_idle(slots_[preferred])) return preferred;
+  auto found = std::find_if(slots_.begin(), slots_.end(), is_idle);
+  if (found == slots_.end()) {
+    found =
+        std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.state == Slot::State::empty; });
+  }
+  return found == slots_.end() ? kNoSlot : static_cast<std::size_t>(found - slots_.begin());
+}
+
+Result<Lease> Pool::acquire(os::Deadline deadline) {
+  Affinity& last = affinity();
+  Status failure;
+  os::MutexLock lock(mutex_);
+  for (;;) {
+    if (closed_) return closed();
+    const std::size_t found = find_slot(last.pool == id_ ? last.slot : kNoSlot);
+    if (found == kNoSlot) {
+      ++waiting_;
+      const bool in_time = changed_.wait_until(mutex_, deadline);
+      --waiting_;
+      if (!in_time) return none_free();
+      continue;
+    }
+    Slot& slot = slots_[found];
+    if (slot.state == Slot::State::empty && os::time_left(next_attempt_).count() > 0) {
+      // The server could not be reached a moment ago.
+      if (next_attempt_ >= deadline) return failure.ok() ? none_free() : std::move(failure);
+      ++waiting_;
+      changed_.wait_until(mutex_, next_attempt_);
+      --waiting_;
+      continue;
+    }
+    const bool is_idle = slot.state == Slot::State::idle;
+    slot.state = Slot::State::lent;
+    ++lent_;
+    last = {.pool = id_, .slot = found};
+    if (is_idle) {
+      const bool rested = os::time_left(slot.idle_since + std::chrono::milliseconds(kIdleUncheckedMs)).count() == 0;
+      Connection& connection = *slot.connection;
+      if (!rested || !connection.looks_dead()) return Lease(*this, found, connection);
+      slot.connection.reset();
+    }
+    lock.unlock();
+    Result<Lease> connected = connect_in(found, deadline);
+    if (connected.ok() || is_final(connected.failure())) return connected;
+    failure = std::move(connected).status();
+    if (os::time_left(deadline).count() == 0) return failure;
+    lock.lock();
+  }
+}
+
+Result<Lease> Pool::connect_in(std::size_t slot, os::Deadline deadline) {
+  Result<std::unique_ptr<Connection>> made = connect_(deadline);
+  os::MutexLock lock(mutex_);
+  if (made.ok()) {
+    failures_ = 0;
+    next_attempt_ = {};
+    slots_[slot].connection = std::move(made).value();
+    return Lease(*this, slot, *slots_[slot].connection);
+  }
+  slots_[slot].state = Slot::State::empty;
+  --lent_;
+  if (!is_final(made.failure())) note_failure();
+  changed_.notify_all();
+  return std::move(made).status();
+}
+
+void Pool::note_failure() {
+  constexpr int kDoublingsMax = 16;
+  const std::int64_t longest_ms = std::min(kReconnectMsMax, kReconnectMsFirst << std::min(failures_++, kDoublingsMax));
+  // At least half of it: with no pause at all the first ones would come in a burst.
+  std::uniform_int_distribution<std::int64_t> pause_ms(longest_ms / 2, longest_ms);
+  next_attempt_ = std::max(next_attempt_, os::deadline_in(pause_ms(random_)));
+}
+
+void Pool::put_back(std::size_t index) {
+  std::unique_ptr<Connection> broken;  // closed outside the lock
+  os::MutexLock lock(mutex_);
+  Slot& slot = slots_[index];
+  if (slot.connection->broken() || slot.connection->in_transaction()) {
+    broken = std::move(slot.connection);
+    slot.state = Slot::State::empty;
+  } else {
+    slot.state = Slot::State::idle;
+    slot.idle_since = os::deadline_in(0);
+  }
+  --lent_;
+  if (closed_) {
+    changed_.notify_all();
+  } else if (waiting_ > 0) {
+    changed_.notify_one();
+  }
+}
+
+void Pool::close() {
+  std::vector<std::unique_ptr<Connection>> ended;
+  os::MutexLock lock(mutex_);
+  closed_ = true;
+  changed_.notify_all();
+  while (lent_ > 0) changed_.wait(mutex_);
+  for (Slot& slot : slots_) {
+    if (slot.connection) ended.push_back(std::move(slot.connection));
+    slot.state = Slot::State::empty;
+  }
+}
+
+}  // namespace tuskv::postgres

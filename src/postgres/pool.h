@@ -1,0 +1,82 @@
+// The connections of a store. A caller gets its own last one when that is free, which keeps client and backend on one
+// processor; otherwise any free one; otherwise a new one up to the limit; otherwise it waits. When the server cannot be
+// reached all callers together try at growing, random intervals until their deadlines.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "os/deadline.h"
+#include "os/mutex.h"
+#include "postgres/connection.h"
+#include "status.h"
+
+namespace tuskv::postgres {
+
+class Pool;
+
+/// A connection lent from the pool; goes back at the end of the scope, or is closed when it is broken or not idle.
+class Lease final {
+ public:
+  Lease(Pool& pool, std::size_t slot, Connection& connection) : pool_(&pool), slot_(slot), connection_(&connection) {}
+  Lease(Lease&& other) noexcept : pool_(other.pool_), slot_(other.slot_), connection_(other.connection_) {
+    other.pool_ = nullptr;
+  }
+  Lease& operator=(Lease&&) = delete;
+  ~Lease();
+
+  Connection& operator*() const { return *connection_; }
+  Connection* operator->() const { return connection_; }
+
+ private:
+  Pool* pool_;
+  std::size_t slot_;
+  Connection* connection_;
+};
+
+/// Thread-safe.
+class Pool final {
+ public:
+  using Connect = std::function<Result<std::unique_ptr<Connection>>(os::Deadline deadline)>;
+  /// `connect` makes a connection that is ready for use; called from many threads at once.
+  Pool(std::size_t size, Connect connect);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  /// Timeout when none became free, or the failure of the last attempt to connect; in both cases nothing was sent.
+  Result<Lease> acquire(os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  /// Waits for the connections that are lent, closes all, and refuses later calls with Closed. Idempotent.
+  void close() TUSKV_EXCLUDES(mutex_);
+
+ private:
+  friend class Lease;
+  struct Slot {
+    enum class State : std::uint8_t { empty, idle, lent };
+    State state = State::empty;
+    std::unique_ptr<Connection> connection;
+    os::Deadline idle_since = {};
+  };
+
+  std::size_t find_slot(std::size_t preferred) const TUSKV_REQUIRES(mutex_);
+  Result<Lease> connect_in(std::size_t slot, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  void put_back(std::size_t slot) TUSKV_EXCLUDES(mutex_);
+  void note_failure() TUSKV_REQUIRES(mutex_);
+
+  const Connect connect_;
+  const std::uint64_t id_;  ///< tells the pools of a thread's affinity apart
+  os::Mutex mutex_;
+  os::CondVar changed_;
+  std::vector<Slot> slots_ TUSKV_GUARDED_BY(mutex_);
+  std::size_t lent_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::size_t waiting_ TUSKV_GUARDED_BY(mutex_) = 0;
+  bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
+  int failures_ TUSKV_GUARDED_BY(mutex_) = 0;  ///< attempts to connect in a row
+  os::Deadline next_attempt_ TUSKV_GUARDED_BY(mutex_) = {};
+  std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
+};
+
+}  // namespace tuskv::postgres

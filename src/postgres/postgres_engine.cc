@@ -1,0 +1,231 @@
+#include "postgres/postgres_engine.h"
+
+#include <algorithm>
+#include <array>
+#include <unordered_set>
+#include <utility>
+
+#include "plan.h"
+#include "postgres/listing.h"
+#include "postgres/optimistic.h"
+#include "postgres/set_batch.h"
+
+namespace tuskv::postgres {
+namespace {
+
+Status closed_status() { return Status(Code::Closed, "the store is closed"); }
+
+void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); }
+
+template <class C>
+bool is_a(const Command& command) {
+  return std::holds_alternative<C>(command);
+}
+
+/// The way a unit of keyed commands goes.
+Lane lane_of(const Unit& unit) {
+  const auto all = [&](auto holds) { return std::all_of(unit.commands.begin(), unit.commands.end(), holds); };
+  if (all(is_a<Read>)) return Lane::read;
+  if (all([](const Command& command) { return is_a<Put>(command) && is_plain(command); })) return Lane::set;
+  // An erase passes over keys that appear while it waits for others, which is right for one key; several keys of one
+  // unit have to be erased at one moment.
+  if (unit.commands.size() == 1 && is_a<Erase>(unit.commands.front()) && is_plain(unit.commands.front())) {
+    return Lane::set;
+  }
+  return Lane::generic;
+}
+
+/// Whether a key is named twice by different units, once at least to be written: their order then counts.
+bool share_written_keys(std::span<const Unit> units) {
+  struct Named {
+    std::string_view key;
+    std::size_t unit;
+    bool writes;
+  };
+  std::vector<Named> named;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    for (const Command& command : units[i].commands) {
+      named.push_back({.key = command_key(command), .unit = i, .writes = is_keyed_write(command)});
+    }
+  }
+  std::sort(named.begin(), named.end(), [](const Named& a, const Named& b) { return a.key < b.key; });
+  for (std::size_t first = 0; first < named.size();) {
+    std::size_t end = first;
+    bool writes = false;
+    bool several = false;
+    for (; end < named.size() && named[end].key == named[first].key; ++end) {
+      writes = writes || named[end].writes;
+      several = several || named[end].unit != named[first].unit;
+    }
+    if (writes && several) return true;
+    first = end;
+  }
+  return false;
+}
+
+bool is_too_large(const Unit& unit) {
+  return std::any_of(unit.commands.begin(), unit.commands.end(), [](const Command& command) {
+    const auto* put = std::get_if<Put>(&command);
+    return put != nullptr && put->value.size() > kValueBytesMax;
+  });
+}
+
+Status too_large() {
+  return Status(Code::TooLarge, "PostgreSQL takes values of up to " + std::to_string(kValueBytesMax) + " bytes");
+}
+
+BatcherOptions batcher_options(const Options& options) {
+  return {.direct_callers = static_cast<std::uint32_t>(options.direct_callers),
+          .batches = static_cast<std::uint32_t>(options.batches),
+          .batch_keys = options.batch_keys,
+          .batch_bytes = options.batch_bytes};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> PostgresEngine::open(const EngineOptions& options) {
+  Result<Target> target = Target::parse(options.connection);
+  if (!target.ok()) return std::move(target).status();
+  Result<std::unique_ptr<Database>> database =
+      Database::open({.target = std::move(target).value(), .options = options.options, .clock = options.clock});
+  if (!database.ok()) return std::move(database).status();
+  auto engine = std::make_unique<PostgresEngine>(std::move(database).value());
+  if (options.options.ttl_mode == TtlMode::background) {
+    engine->sweeper_.start(
+        {.interval_ms = options.options.sweep_interval.milliseconds(), .batch = options.options.sweep_batch});
+  }
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+PostgresEngine::PostgresEngine(std::unique_ptr<Database> database)
+    : database_(std::move(database)),
+      runner_(*database_),
+      batcher_(runner_, batcher_options(database_->options())),
+      sweeper_([this](std::size_t batch) { return sweep(batch); }) {}
+
+PostgresEngine::~PostgresEngine() { static_cast<void>(close()); }
+
+Status PostgresEngine::check_open() const { return closed() ? closed_status() : Status(); }
+
+// ---- units
+
+void PostgresEngine::execute(std::span<Unit> units) {
+  if (units.size() == 1) {
+    execute_one(units.front());
+  } else {
+    execute_several(units);
+  }
+}
+
+void PostgresEngine::execute_one(Unit& unit) {
+  if (closed()) return fail(unit, closed_status());
+  if (unit.commands.empty()) return;
+  if (is_listing(unit)) return run_listing(*database_, unit, os::deadline_in(unit.timeout_ms));
+  if (is_too_large(unit)) return fail(unit, too_large());
+  run_in_lane(lane_of(unit), std::span(&unit, 1));
+}
+
+void PostgresEngine::run_in_lane(Lane lane, std::span<Unit> units) {
+  if (lane == Lane::read) return batcher_.execute(lane, units);
+  const os::Deadline start = os::deadline_in(0);
+  batcher_.execute(lane, units);
+  for (Unit& unit : units) {
+    if (is_blocked(unit)) runner_.run_blocked(lane, unit, start + std::chrono::milliseconds(unit.timeout_ms));
+  }
+}
+
+void PostgresEngine::execute_several(std::span<Unit> units) {
+  const bool alike = std::all_of(units.begin(), units.end(), [](const Unit& unit) {
+    return !unit.commands.empty() && !is_listing(unit) && !is_too_large(unit);
+  });
+  if (!alike) {
+    for (Unit& unit : units) execute_one(unit);
+    return;
+  }
+  if (closed()) {
+    for (Unit& unit : units) fail(unit, closed_status());
+    return;
+  }
+  if (share_written_keys(units)) return run_in_lane(Lane::generic, units);
+  std::array<std::vector<std::size_t>, kLanes> of_lane;
+  for (std::size_t i = 0; i < units.size(); ++i) of_lane[static_cast<std::size_t>(lane_of(units[i]))].push_back(i);
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    if (of_lane[lane].empty()) continue;
+    if (of_lane[lane].size() == units.size()) return run_in_lane(static_cast<Lane>(lane), units);
+    std::vector<Unit> part;
+    for (const std::size_t i : of_lane[lane]) part.push_back(std::move(units[i]));
+    run_in_lane(static_cast<Lane>(lane), part);
+    for (std::size_t i = 0; i < part.size(); ++i) units[of_lane[lane][i]] = std::move(part[i]);
+  }
+}
+
+void PostgresEngine::submit(Submission& submission) {
+  Unit& unit = submission.unit;
+  if (closed()) {
+    fail(unit, closed_status());
+  } else if (is_too_large(unit)) {
+    fail(unit, too_large());
+  } else if (!unit.commands.empty()) {
+    const Lane lane = is_listing(unit) ? Lane::read : lane_of(unit);
+    return lane == Lane::read ? batcher_.submit(lane, submission) : submit_write(lane, submission);
+  }
+  submission.done(submission);
+}
+
+namespace {
+
+/// A write on its way, for a caller who does not wait: when it meets a locked row it goes again, until its deadline.
+struct PendingWrite final : Submission {
+  Batcher* batcher = nullptr;
+  Lane lane = Lane::set;
+  os::Deadline deadline = {};
+  Submission* caller = nullptr;
+};
+
+void end_write(Submission& submission) noexcept {
+  auto& pending = static_cast<PendingWrite&>(submission);
+  const std::int64_t left_ms = os::time_left(pending.deadline).count() / 1000;
+  if (is_blocked(pending.unit) && left_ms > 0) {
+    pending.unit.failure.reset();
+    pending.unit.timeout_ms = left_ms;
+    return pending.batcher->submit(pending.lane, pending);
+  }
+  const std::unique_ptr<PendingWrite> owned(&pending);
+  Submission& caller = *pending.caller;
+  caller.unit.failure = std::move(pending.unit.failure);
+  caller.done(caller);
+}
+
+}  // namespace
+
+void PostgresEngine::submit_write(Lane lane, Submission& submission) {
+  auto pending = std::make_unique<PendingWrite>();
+  pending->unit.commands = submission.unit.commands;
+  pending->unit.require_all = submission.unit.require_all;
+  pending->unit.timeout_ms = submission.unit.timeout_ms;
+  pending->done = end_write;
+  pending->batcher = &batcher_;
+  pending->lane = lane;
+  pending->deadline = os::deadline_in(submission.unit.timeout_ms);
+  pending->caller = &submission;
+  batcher_.submit(lane, *pending.release());
+}
+
+// ---- transactions
+
+Status PostgresEngine::read(OptimisticTransaction& transaction, Unit& unit) {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  return read_in_transaction(*database_, transaction, unit);
+}
+
+Status PostgresEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  const auto& writes = transaction.writes;
+  if (std::any_of(writes.begin(), writes.end(),
+                  [](const auto& write) { return write.value.size() > kValueBytesMax; })) {
+    return too_large();
+  }
+  return commit_transaction(*database_, transaction, timeout_ms);
+}
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,60 @@
+// Reading the keys of many callers in one statement. Keys are sorted and named once; each answer goes to all who asked.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "postgres/database.h"
+#include "postgres/jobs.h"
+
+namespace tuskv::postgres {
+
+class ReadBatch final {
+ public:
+  /// Every unit is made of Reads.
+  ReadBatch(Database& database, std::span<const Job> jobs) : database_(database), jobs_(jobs) {}
+
+  /// One attempt; fills the replies when it succeeds. StoreReset fails it as a whole.
+  Status run(Connection& connection, os::Deadline deadline);
+  /// Jobs whose values are too large to be read beside others: each has to be run again, alone.
+  const std::vector<Job>& large() const { return large_; }
+  /// Entries that had expired and were removed, where reads do so.
+  std::uint64_t swept() const { return swept_; }
+
+ private:
+  struct Target {
+    std::size_t job;
+    Read* read;
+    std::size_t ordinal = 0;  ///< of its key among the distinct ones, from 0
+  };
+  struct Chunk {
+    std::size_t place = 0;
+    std::size_t first = 0;  ///< ordinal of its first key
+    std::size_t keys = 0;
+    Rows rows = {};
+    std::vector<int> row_of = {};  ///< for each key; -1: absent
+  };
+
+  bool is_single() const;
+  Status run_single(Connection& connection, os::Deadline deadline);
+  void collect(Connection& connection, os::Deadline deadline);
+  void add_chunks(Connection& connection, std::span<const Target* const> distinct, os::Deadline deadline);
+  Status index_rows(Connection& connection, os::Deadline deadline);
+  void fill_replies();
+  bool fill(const Target& target);
+  Status erase_dead(Connection& connection, os::Deadline deadline);
+
+  Database& database_;
+  const std::span<const Job> jobs_;
+  std::vector<Target> targets_;
+  std::vector<Chunk> chunks_;
+  bool with_canary_ = false;
+  std::int32_t value_bytes_max_ = 0;
+  std::vector<Job> large_;
+  std::vector<std::string> missing_;  ///< where reads remove what has expired
+  std::uint64_t swept_ = 0;
+};
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,36 @@
+// The table of a store: made at most once, however many processes open it at the same time, and compared with what the
+// options ask for. A table without our mark is never altered, nor is one of ours made to fit other options.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "os/deadline.h"
+#include "postgres/connection.h"
+#include "status.h"
+#include "tuskv/options.h"
+
+namespace tuskv::postgres {
+
+/// A name as SQL text.
+std::string quoted_identifier(std::string_view name);
+
+/// The key of the row that tells an emptied table from an empty one.
+std::string canary_key();
+/// The keys of this engine's own rows, for what counts or lists everything: from, to.
+std::string own_keys_from();
+std::string own_keys_to();
+
+struct TableName {
+  std::string schema;
+  std::string table;
+  std::string quoted() const { return quoted_identifier(schema) + "." + quoted_identifier(table); }
+};
+
+/// The name that the options ask for, with the schema that an unqualified name would go to.
+Result<TableName> resolve_table(Connection& connection, const Options& options, os::Deadline deadline);
+
+/// Finds the table, or makes it when the options allow; Config when it is not what they ask for, naming what differs.
+Status open_table(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline);
+
+}  // namespace tuskv::postgres

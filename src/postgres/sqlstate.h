@@ -1,0 +1,27 @@
+// The one table that says what an error of the server means for a caller.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "tuskv/error.h"
+
+namespace tuskv::postgres {
+
+struct ErrorClass {
+  /// What can be done about it, by the engine itself.
+  enum class Remedy : std::uint8_t {
+    none,       ///< tell the caller
+    retry,      ///< nothing was applied, and the same again may work at once
+    alone,      ///< nothing was applied; in a batch, its units may work one by one
+    reconnect,  ///< nothing was applied; another connection may work
+  };
+  Code code = Code::Internal;
+  Outcome outcome = Outcome::not_applied;
+  Remedy remedy = Remedy::none;
+};
+
+/// An error response always means that the transaction was rolled back, except where the table says otherwise.
+ErrorClass classify(std::string_view sqlstate);
+
+}  // namespace tuskv::postgres

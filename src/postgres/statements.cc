@@ -1,0 +1,257 @@
+#include "postgres/statements.h"
+
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+namespace tuskv::postgres {
+namespace {
+
+/// Where expiry is not acted on, every row is live but the placeholders of our own transaction.
+constexpr const char* kNoPlaceholder = "(t.expires_at is distinct from '-infinity')";
+
+/// Makes statements: numbers them, names them, and fills in what stands between braces.
+class Writer final {
+ public:
+  explicit Writer(const StatementOptions& options) {
+    const bool json = options.value_type == ValueType::jsonb;
+    const std::string& clock = options.clock;
+    replacements_ = {
+        {"{T}", options.table},
+        {"{CLOCK}", clock},
+        // Once in a statement, whatever it reads.
+        {"{ONE_CLOCK}", "(select " + clock + ")"},
+        {"{VERSION_CLOCK}",
+         "(((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::int8 << 10) "
+         "| (pg_catalog.pg_backend_pid() & 1023))"},
+        {"{NEXT_VERSION}",
+         "greatest(excluded.version, ((t.version >> 10) + 1) << 10 | (pg_catalog.pg_backend_pid() & 1023))"},
+        {"{LIVE}", options.expiry_disabled ? std::string(kNoPlaceholder)
+                                           : "(t.expires_at is null or t.expires_at > " + clock + ")"},
+        {"{LIVE_ONCE}", options.expiry_disabled ? std::string(kNoPlaceholder)
+                                                : "(t.expires_at is null or t.expires_at > (select " + clock + "))"},
+        {"{DEAD}", options.expiry_disabled ? "false" : "t.expires_at <= " + clock},
+        {"{VALUE}", json ? "t.value::text" : "t.value"},
+        {"{TO_VALUE}", json ? "::jsonb" : ""},
+        {"{VALUES}", json ? "text[]" : "bytea[]"},
+        {"{EMPTY}", json ? "'null'::jsonb" : "''::bytea"},
+        {"{VALUE_TEXT}", json ? "t.value::text" : "pg_catalog.encode(t.value, 'escape')"},
+        {"{NUMBER_OPEN}", json ? "pg_catalog.to_jsonb((" : "pg_catalog.convert_to((("},
+        {"{NUMBER_CLOSE}", json ? ")::int8)" : ")::int8)::text, 'UTF8')"},
+    };
+    value_ = json ? kText : kBytea;
+    values_ = json ? kTextArray : kByteaArray;
+  }
+
+  unsigned value() const { return value_; }
+  unsigned values() const { return values_; }
+
+  Statement make(std::string text, std::initializer_list<unsigned> types = {}) {
+    for (const auto& [name, replacement] : replacements_) {
+      for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + replacement.size())) {
+        text.replace(at, name.size(), replacement);
+      }
+    }
+    const std::size_t index = next_++;
+    return {.index = index, .name = "tuskv_" + std::to_string(index), .text = std::move(text), .types = types};
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> replacements_;
+  unsigned value_ = kBytea;
+  unsigned values_ = kByteaArray;
+  std::size_t next_ = 0;
+};
+
+constexpr const char* kStateOf = "{VALUE}, t.expires_at, t.created_at, t.updated_at, t.version";
+constexpr const char* kStateWithoutValue = "null::bytea, t.expires_at, t.created_at, t.updated_at, t.version";
+
+std::string state_if(const char* condition) {
+  return "case when " + std::string(condition) +
+         " then {VALUE} end, t.expires_at, t.created_at, t.updated_at, t.version";
+}
+
+std::string bucket_of(const std::string& instant) {
+  return "((pg_catalog.date_part('epoch', " + instant + ")::int8 >> 8)::int4 + 1)";
+}
+
+void make_reading(Writer& make, Statements& out) {
+  const std::string one = " , {CLOCK} from {T} t where t.key = $1 and {LIVE}";
+  out.read_one = make.make("select " + std::string(kStateOf) + one, {kBytea});
+  out.read_meta = make.make("select " + std::string(kStateWithoutValue) + one, {kBytea});
+  out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
+                                ", pg_catalog.octet_length({VALUE}), {CLOCK} "
+                                "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
+                                "join {T} t on t.key = u.k where {LIVE}",
+                            {kByteaArray, kBoolArray, kInt4});
+}
+
+/// The time is taken once for a row, before the row is locked; `offset 0` keeps the planner from taking it twice.
+std::string upsert(const std::string& rows, const std::string& value) {
+  return "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
+         "select r.k, " +
+         value + ", e.at, " + bucket_of("e.at") + ", e.now, e.now, e.version from " + rows +
+         ", lateral (select n.now, n.now + r.ttl * interval '1 ms' as at, {VERSION_CLOCK} as version "
+         "from (select {CLOCK} as now) n offset 0) e ";
+}
+
+void make_writing(Writer& make, Statements& out) {
+  const std::string on_conflict =
+      "on conflict (key) do update set value = excluded.value, expires_at = excluded.expires_at, "
+      "expires_bucket = excluded.expires_bucket, updated_at = greatest(excluded.updated_at, t.created_at), "
+      "version = {NEXT_VERSION}, "
+      "created_at = case when {DEAD} then excluded.created_at else t.created_at end";
+  out.set_one =
+      make.make(upsert("(select $1::bytea as k, $2 as v, $3::int8 as ttl offset 0) r", "r.v{TO_VALUE}") + on_conflict,
+                {kBytea, make.value(), kInt8});
+  out.set_many =
+      make.make(upsert("unnest($1::bytea[], $2::{VALUES}, $3::int8[]) r(k, v, ttl)", "r.v{TO_VALUE}") + on_conflict,
+                {kByteaArray, make.values(), kInt8Array});
+  out.erase_one = make.make("delete from {T} t where t.key = $1 returning {LIVE}, " + state_if("$2"), {kBytea, kBool});
+  out.erase_many = make.make(
+      "with l as materialized (select t.key, u.i from unnest($1::bytea[]) with ordinality u(k, i) "
+      "join {T} t on t.key = u.k order by t.key for update of t) "
+      "delete from {T} t using l where t.key = l.key returning l.i::int4, {LIVE}, " +
+          state_if("$2"),
+      {kByteaArray, kBool});
+  out.increment = make.make(
+      upsert("(select $1::bytea as k, $2::int8 as v, $3::int8 as ttl offset 0) r", "{NUMBER_OPEN}r.v{NUMBER_CLOSE}") +
+          "on conflict (key) do update set value = {NUMBER_OPEN}{VALUE_TEXT}::int8 + $2{NUMBER_CLOSE}, "
+          "updated_at = greatest(excluded.updated_at, t.created_at), "
+          "version = {NEXT_VERSION} "
+          "where {LIVE} and case when pg_catalog.octet_length({VALUE}) <= 18 "
+          "then {VALUE_TEXT} ~ '^(0|-?[1-9][0-9]{0,16})$' else false end "
+          "returning {VALUE_TEXT}::int8, t.version, t.expires_at",
+      {kBytea, kInt8, kInt8});
+  out.erase_dead = make.make(
+      "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
+      "for update skip locked), d as (delete from {T} t using l where t.key = l.key and {DEAD} returning 1) "
+      "select count(*)::int8 from d",
+      {kByteaArray});
+}
+
+void make_planned(Writer& make, Statements& out) {
+  out.lock = make.make(
+      "insert into {T} as t(key, value, expires_at, created_at, updated_at, version) "
+      "select k, {EMPTY}, '-infinity', '-infinity', '-infinity', 0 from unnest($1::bytea[]) k "
+      "on conflict (key) do update set value = t.value where false",
+      {kByteaArray});
+  out.state =
+      make.make("select u.i::int4, t.key is not null, " + state_if("u.w") +
+                    " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) left join {T} t on t.key = u.k",
+                {kByteaArray, kBoolArray});
+  // Rows that come into being behind its back are absent for this batch: it judges what it has locked.
+  out.lock_state = make.make("select u.i::int4, true, " + state_if("u.w") +
+                                 " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
+                                 "join {T} t on t.key = u.k order by t.key for update of t",
+                             {kByteaArray, kBoolArray});
+  out.clocks = make.make("select {CLOCK}, {VERSION_CLOCK}");
+  out.put = make.make(
+      "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
+      "select r.k, r.v{TO_VALUE}, r.at, r.b, r.c, r.u, r.n from unnest($1::bytea[], $2::{VALUES}, $3::timestamptz[], "
+      "$4::int4[], $5::timestamptz[], $6::timestamptz[], $7::int8[]) r(k, v, at, b, c, u, n) "
+      "on conflict (key) do update set value = excluded.value, expires_at = excluded.expires_at, "
+      "expires_bucket = excluded.expires_bucket, created_at = excluded.created_at, "
+      "updated_at = excluded.updated_at, version = excluded.version",
+      {kByteaArray, make.values(), kTimestamptzArray, kInt4Array, kTimestamptzArray, kTimestamptzArray, kInt8Array});
+  out.touch = make.make(
+      "update {T} t set expires_at = r.at, expires_bucket = r.b, updated_at = r.u, version = r.n "
+      "from unnest($1::bytea[], $2::timestamptz[], $3::int4[], $4::timestamptz[], $5::int8[]) r(k, at, b, u, n) "
+      "where t.key = r.k",
+      {kByteaArray, kTimestamptzArray, kInt4Array, kTimestamptzArray, kInt8Array});
+  out.erase = make.make("delete from {T} t where t.key = any($1)", {kByteaArray});
+  out.lock_table = make.make("lock table {T} in share row exclusive mode");
+  out.announce_writes = make.make("lock table {T} in row exclusive mode");
+}
+
+Statements::Listing make_listing(Writer& make, const std::string& order) {
+  const std::string range =
+      " from {T} t where t.key >= $1 and t.key < $2 and ($4 or {LIVE_ONCE}) order by t.key " + order + " limit $3";
+  return {.page = make.make("select t.key, " + state_if("$5") + range, {kBytea, kBytea, kInt8, kBool, kBool}),
+          .filtered_page = make.make("select t.key, t.key like $6, " + state_if("$5 and t.key like $6") + range,
+                                     {kBytea, kBytea, kInt8, kBool, kBool, kBytea})};
+}
+
+void make_ranges(Writer& make, Statements& out) {
+  out.forward = make_listing(make, "");
+  out.reverse = make_listing(make, "desc");
+  const std::string live_in_range = " from {T} t where t.key >= $1 and t.key < $2 and {LIVE_ONCE}";
+  out.count = make.make("select count(*)::int8" + live_in_range, {kBytea, kBytea});
+  out.count_like = make.make("select count(*)::int8" + live_in_range + " and t.key like $3", {kBytea, kBytea, kBytea});
+  out.erase_range = make.make(
+      "with d as (delete from {T} t where t.key >= $1 and t.key < $2 returning {LIVE} as live) "
+      "select count(*) filter (where d.live)::int8 from d",
+      {kBytea, kBytea});
+  // Equal count and equal sum: nothing changed in between.
+  out.fingerprint = make.make(
+      "select count(*)::int8, coalesce(sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
+      "% 9223372036854775807, 0)::int8" +
+          live_in_range,
+      {kBytea, kBytea});
+}
+
+void make_expiry(Writer& make, Statements& out) {
+  const std::string due = "t.expires_bucket <= (select " + bucket_of("{CLOCK}") + ")";
+  // A round looks at a bounded number: what has not expired yet in the present bucket must not be read each time.
+  out.sweep = make.make(
+      "with c as materialized (select x.key from (select t.key, t.expires_at from {T} t where " + due +
+          " order by t.expires_bucket limit $2) x where x.expires_at <= {ONE_CLOCK} order by x.key limit $1), "
+          "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
+          "for update of t skip locked), "
+          "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
+          "select (select count(*) from c)::int8, (select count(*) from d)::int8",
+      {kInt8, kInt8});
+  out.cleanup =
+      make.make("with c as materialized (select t.key from {T} t where " + due +
+                    " and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket, t.expires_at limit $1), "
+                    "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
+                    "for update of t skip locked), "
+                    "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
+                    "select (select count(*) from c)::int8, (select count(*) from d)::int8",
+                {kInt8});
+}
+
+void make_sessions(Writer& make, Statements& out) {
+  out.begin = make.make("begin");
+  out.begin_snapshot = make.make("begin isolation level repeatable read read only");
+  out.commit = make.make("commit");
+  out.rollback = make.make("rollback");
+  const std::string settings =
+      "select pg_catalog.set_config('synchronous_commit', $1, true), "
+      "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, true), "
+      "pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true)";
+  out.settings = make.make(settings, {kText, kText, kText});
+  out.pooled_settings =
+      make.make(settings +
+                    ", pg_catalog.set_config('enable_seqscan', 'off', true), "
+                    "pg_catalog.set_config('enable_bitmapscan', 'off', true), "
+                    "pg_catalog.set_config('enable_hashjoin', 'off', true), "
+                    "pg_catalog.set_config('enable_mergejoin', 'off', true), pg_catalog.set_config('jit', 'off', true)",
+                {kText, kText, kText});
+  out.canary_read = make.make("select {VALUE} from {T} t where t.key = $1", {kBytea});
+  out.canary_insert = make.make(
+      "insert into {T}(key, value, created_at, updated_at, version) "
+      "values ($1, $2{TO_VALUE}, {CLOCK}, {CLOCK}, 1) on conflict (key) do nothing",
+      {kBytea, make.value()});
+  out.stats = make.make(
+      "select count(*)::int8, count(*) filter (where {DEAD})::int8, "
+      "coalesce(sum(pg_catalog.octet_length(t.key)), 0)::int8, "
+      "coalesce(sum(pg_catalog.octet_length({VALUE})), 0)::int8, "
+      "coalesce(max(pg_catalog.octet_length({VALUE})), 0)::int8, coalesce(max(t.version), 0)::int8 "
+      "from {T} t where t.key < $1 or t.key >= $2",
+      {kBytea, kBytea});
+}
+
+}  // namespace
+
+Statements::Statements(const StatementOptions& options) {
+  Writer make(options);
+  make_reading(make, *this);
+  make_writing(make, *this);
+  make_planned(make, *this);
+  make_ranges(make, *this);
+  make_expiry(make, *this);
+  make_sessions(make, *this);
+}
+
+}  // namespace tuskv::postgres

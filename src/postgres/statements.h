@@ -1,0 +1,83 @@
+// The texts of every statement, made once for a store from its table, the type of its values and its clock. All
+// parameters are binary, keys are named in ascending order (that is the order rows are locked in), and each text stays
+// good under one generic plan.
+//
+// A version is the server's time in microseconds and ten bits of the process that wrote, or the next microsecond when
+// the entry has a later one. The process is there because a key can be erased and set again within a microsecond: a
+// statement takes the time before it waits for others, so it can insert with a time that an erased entry has had. No
+// version is behind the clock, so the same process never gives one twice. (Always the server's own clock: a version has
+// to grow also while a test's clock stands still.)
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "postgres/connection.h"
+#include "tuskv/options.h"
+
+namespace tuskv::postgres {
+
+struct StatementOptions {
+  std::string table;  ///< schema and name, quoted
+  ValueType value_type = ValueType::bytea;
+  std::string clock = "pg_catalog.clock_timestamp()";  ///< an expression; whatever judges or sets a time uses it
+  bool expiry_disabled = false;
+};
+
+/// The columns of a row as every reading statement gives them, behind its own first ones.
+struct StateColumns {
+  static constexpr int kValue = 0, kExpires = 1, kCreated = 2, kUpdated = 3, kVersion = 4, kCount = 5;
+};
+
+struct Statements {
+  explicit Statements(const StatementOptions& options);
+
+  // Reading. The state of live entries, and the clock.
+  Statement read_one;   ///< key → state, clock
+  Statement read_meta;  ///< the same with a null value
+  Statement read_many;  ///< keys, wants value, largest value → ordinal, state, size of the value, clock
+  // Writing without looking.
+  Statement set_one;     ///< key, value, ttl ms
+  Statement set_many;    ///< arrays of the same
+  Statement erase_one;   ///< key, wants value → was live, state
+  Statement erase_many;  ///< keys, wants value → ordinal, was live, state
+  Statement increment;   ///< key, by, ttl ms → value, version, expires; no row: this has to be planned
+  Statement erase_dead;  ///< keys → count
+  // Lock, look, plan, write.
+  Statement lock;             ///< keys: locks rows; absent ones get a placeholder that nobody sees
+  Statement state;            ///< keys, wants value → ordinal, found, state
+  Statement lock_state;       ///< keys, wants value → the same for rows it has locked itself
+  Statement clocks;           ///< → clock, version clock
+  Statement put;              ///< keys, values, expires, buckets, created, updated, versions
+  Statement touch;            ///< keys, expires, buckets, updated, versions
+  Statement erase;            ///< keys
+  Statement lock_table;       ///< keeps all other writers out
+  Statement announce_writes;  ///< waits for one who does
+  // Listing: from (inclusive), to (exclusive).
+  struct Listing {
+    Statement page;           ///< from, to, limit, include expired, wants value → key, state
+    Statement filtered_page;  ///< …, pattern → key, matches, state
+  };
+  Listing forward;
+  Listing reverse;
+  Statement count;        ///< from, to → count
+  Statement count_like;   ///< from, to, pattern → count
+  Statement erase_range;  ///< from, to → count of live ones
+  Statement fingerprint;  ///< from, to → count, fingerprint
+  // Expiry.
+  Statement sweep;    ///< limit, looked at → count
+  Statement cleanup;  ///< limit → count; the earliest first
+  // Sessions.
+  Statement begin;
+  Statement begin_snapshot;
+  Statement commit;
+  Statement rollback;
+  Statement settings;         ///< synchronous_commit, statement_timeout, lock_timeout, for the transaction
+  Statement pooled_settings;  ///< the same, and what a direct session has from its start
+  // The canary.
+  Statement canary_read;    ///< key → value
+  Statement canary_insert;  ///< key, value
+  Statement stats;          ///< first and last of our own keys → …
+};
+
+}  // namespace tuskv::postgres
