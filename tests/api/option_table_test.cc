@@ -79,7 +79,7 @@ TEST(OptionTable, ErrorsNameTheOptionAndTheRule) {
 // Each row's bounds are accepted as text and as a field, and one beyond them is refused as both.
 TEST(OptionTable, BoundsHoldForTextAndFields) {
   for (const OptionRow& row : option_table()) {
-    if (row.max == 0) continue;
+    if (row.max == 0 || row.kind == OptionKind::identifier) continue;
     const char* unit = row.kind == OptionKind::duration ? "ms" : row.kind == OptionKind::bytes ? "B" : "";
     for (const std::int64_t value : {row.min - 1, row.min, row.max, row.max + 1}) {
       const bool fits = value >= row.min && value <= row.max;
@@ -95,6 +95,27 @@ TEST(OptionTable, BoundsHoldForTextAndFields) {
       EXPECT_EQ(check_options(options).ok(), fits) << row.name << " " << value;
     }
   }
+}
+
+// R16: a name that needs no quoting, and leaves room for what is derived from it.
+TEST(OptionTable, P13_R16_NamesAreLowerCaseIdentifiers) {
+  Options options;
+  const std::string longest(48, 'a');
+  for (const std::string& name : {std::string("t"), std::string("_a1"), longest}) {
+    EXPECT_EQ(set("table", name, options), "") << name;
+    EXPECT_EQ(options.table, name);
+    EXPECT_TRUE(check_options(options).ok()) << name;
+  }
+  for (const std::string& name :
+       {std::string(), longest + "a", std::string("1a"), std::string("A"), std::string("a\"b"), std::string("a b"),
+        std::string("\"; drop table x;--"), std::string("tabl\xc3\xa9"), std::string("a.b"), std::string("a\0b", 3)}) {
+    EXPECT_EQ(set("table", name, options),
+              "option \"table\" must be a lower-case name (a-z, 0-9, _) of 1 to 48 bytes, not \"" + name + "\"");
+    EXPECT_FALSE(check_options({.table = name}).ok()) << name;
+  }
+  EXPECT_EQ(set("schema", "", options), "");
+  EXPECT_EQ(set("prepare", "always", options), "");
+  EXPECT_EQ(set("value_type", "jsonb", options), "");
 }
 
 TEST(OptionTable, AnEnumerationOutOfRangeIsRefused) {
@@ -150,8 +171,8 @@ TEST(Open, TheUrlBeatsTheOptions) {
 
 TEST(Open, RefusesWhatDoesNotFit) {
   EXPECT_EQ(open_error("memory:?duribility=x"), "there is no option \"duribility\": did you mean \"durability\"?");
-  EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: stores only");
-  EXPECT_EQ(open_error("memory:?durability=durable"), "option \"durability\" is for file: stores only");
+  EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: and postgresql: stores only");
+  EXPECT_EQ(open_error("memory:?durability=durable"), "option \"durability\" is for file: and postgresql: stores only");
   EXPECT_EQ(open_error("memory:?timeout=0ms"), "option \"timeout\" must be 1ms to 1d (with its unit), not \"0ms\"");
   EXPECT_EQ(open_error("memory:", {.timeout = 0ms}),
             "option \"timeout\" must be 1ms to 1d (with its unit), not \"0ms\"");
@@ -159,7 +180,10 @@ TEST(Open, RefusesWhatDoesNotFit) {
             "option \"timeout\" must be 1ms to 1d (with its unit), not \"9223372036854775807ms\"");
   EXPECT_EQ(open_error("./data"), "the URL has no scheme: did you mean file:./data?");
   EXPECT_EQ(code_of([] { Store::open("memory:?x=1"); }), Code::Config);
-  EXPECT_EQ(code_of([] { Store::open("postgresql://localhost/db?timeout=x"); }), Code::Unsupported);
+  EXPECT_EQ(open_error("memory:?table=t"), "option \"table\" is for postgresql: stores only");
+  EXPECT_EQ(open_error("postgresql://localhost/db?timeout=x"), "option \"timeout\" must be 1ms to 1d (with its unit)");
+  EXPECT_EQ(open_error("postgresql://localhost/db?keep_snapshots=1"),
+            "option \"keep_snapshots\" is for file: stores only");
   EXPECT_EQ(code_of([] { Store::open(static_cast<const char*>(nullptr)); }), Code::InvalidArgument);
 }
 

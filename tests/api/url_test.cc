@@ -59,6 +59,38 @@ TEST(Url, Parameters) {
   }
 }
 
+/// What is left for libpq.
+std::string connection(std::string_view url) {
+  const Result<StoreUrl> parsed = parse_url(url);
+  return parsed.ok() ? parsed.value().connection : "refused: " + parsed.failure().message;
+}
+
+// Our options are taken out with their separators; not a byte of the rest is touched.
+TEST(Url, OptionsAreCutOutOfAPostgresUrl) {
+  for (const auto& [url, left] : std::vector<std::pair<const char*, const char*>>{
+           {"postgresql://", "postgresql://"},
+           {"postgres://u:p@h:1/db", "postgres://u:p@h:1/db"},
+           {"postgresql://h/db?", "postgresql://h/db"},
+           {"postgresql://h/db?timeout=2s", "postgresql://h/db"},
+           {"postgresql://h/db?timeout=2s&sslmode=require", "postgresql://h/db?sslmode=require"},
+           {"postgresql://h/db?sslmode=require&table=t&host=/x&pool_size=3",
+            "postgresql://h/db?sslmode=require&host=/x"},
+           {"postgresql://h/db?sslmode=%72equire&time%6Fut=2s", "postgresql://h/db?sslmode=%72equire"},
+           {"postgresql://u:p?timeout=2s@h/db?table=t", "postgresql://u:p?timeout=2s@h/db"},
+           {"postgresql://a:1,b:2/db?connect_timeout=3&retries=1", "postgresql://a:1,b:2/db?connect_timeout=3"},
+           {"postgresql://h/db?unknown=1&&#", "postgresql://h/db?unknown=1&&#"},
+           {"postgresql://h?application_name=a@b/c&x=t", "postgresql://h?application_name=a@b/c&x=t"},
+           {"host=h dbname=db", "host=h dbname=db"},
+           {"  host = h", "  host = h"}}) {
+    EXPECT_EQ(connection(url), left);
+    EXPECT_EQ(parse_url(url).value().scheme, Scheme::postgresql) << url;
+  }
+  EXPECT_EQ(parse_url("postgresql://h?table=a%5fb&sslmode=x&retries=2").value().parameters,
+            (Parameters{{"table", "a_b"}, {"retries", "2"}}));
+  EXPECT_EQ(message("postgresql://h?table=a&table=b"), "option \"table\" is given twice");
+  EXPECT_EQ(message("postgresql://h?table"), "an option in a URL is written name=value");
+}
+
 TEST(Url, ABarePathIsCorrected) {
   EXPECT_EQ(message("./data"), "the URL has no scheme: did you mean file:./data?");
   EXPECT_EQ(message("/var/lib/x"), "the URL has no scheme: did you mean file:/var/lib/x?");

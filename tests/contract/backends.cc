@@ -7,6 +7,9 @@
 #include "open.h"
 #include "support/manual_clock.h"
 #include "support/temporary_directory.h"
+#if TUSKV_POSTGRES
+#include "contract/postgres_backend.h"
+#endif
 
 namespace tuskv::test {
 namespace {
@@ -29,7 +32,8 @@ class EmbeddedBackend final : public Backend {
             .clock_goes_back = true,
             .clock_stands_still = true,
             .is_one_process = !in_memory_,
-            .versions_compare = true};
+            .versions_compare = true,
+            .counts_syncs = true};
   }
   std::string engine() const override { return in_memory_ ? "memory" : "file"; }
   Durability durability() const override { return in_memory_ ? Durability::unlogged : durability_; }
@@ -48,13 +52,34 @@ std::unique_ptr<Backend> make_embedded() {
 
 }  // namespace
 
+// Servers cost more time than all the rest, so their kinds cover the levels, partitions and the pooler together and not
+// in every combination.
 const std::vector<BackendKind>& backend_kinds() {
   static const std::vector<BackendKind> kinds = {
-      {"memory", &make_embedded<true, Durability::durable>},
-      {"file_durable", &make_embedded<false, Durability::durable>},
-      {"file_relaxed", &make_embedded<false, Durability::relaxed>},
-      {"file_unlogged", &make_embedded<false, Durability::unlogged>},
+    {"memory", &make_embedded<true, Durability::durable>},
+    {"file_durable", &make_embedded<false, Durability::durable>},
+    {"file_relaxed", &make_embedded<false, Durability::relaxed>},
+    {"file_unlogged", &make_embedded<false, Durability::unlogged>},
+#if TUSKV_POSTGRES
+    {"postgres_durable", [] { return make_postgres_backend({}); }},
+    {"postgres_unlogged", [] { return make_postgres_backend({.durability = Durability::unlogged}); }},
+    {"postgres_relaxed_partitioned",
+     [] { return make_postgres_backend({.durability = Durability::relaxed, .parameters = "&partitions=4"}); }},
+    {"postgres_pooled", [] { return make_postgres_backend({.durability = Durability::unlogged, .is_pooled = true}); }},
+#endif
   };
+  return kinds;
+}
+
+const std::vector<BackendKind>& json_backend_kinds() {
+  static const std::vector<BackendKind> kinds = [] {
+    std::vector<BackendKind> all = backend_kinds();
+#if TUSKV_POSTGRES
+    all.push_back({"postgres_json",
+                   [] { return make_postgres_backend({.parameters = "&value_type=jsonb", .keeps_json = true}); }});
+#endif
+    return all;
+  }();
   return kinds;
 }
 

@@ -219,8 +219,8 @@ TEST_P(Condition, UpdateGivesUpWithConflict) {
   });
   EXPECT_EQ(error.code(), Code::Conflict) << error.what();
   EXPECT_TRUE(error.retryable());
-  EXPECT_EQ(runs, 64);
-  EXPECT_THAT(get("k"), Optional(std::string("63")));
+  EXPECT_EQ(runs, 256);
+  EXPECT_THAT(get("k"), Optional(std::string("255")));
 }
 
 }  // namespace

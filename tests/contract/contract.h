@@ -28,6 +28,9 @@ struct Capabilities {
   bool clock_stands_still = false;  ///< time passes by advance_ms alone
   bool is_one_process = false;      ///< a second open while the first is open is Busy, or another store (memory)
   bool versions_compare = false;    ///< versions of different keys are of one order
+  bool counts_syncs = false;        ///< stats() tells the syncs and the log of this process
+  bool syncs = true;                ///< sync() can make what is stored survive a crash of the machine
+  bool keeps_json = false;          ///< values are JSON documents, and come back as such and not byte for byte
 };
 
 /// One place to keep entries, and its clock. Stores it opened must be gone before it is.
@@ -56,8 +59,10 @@ struct BackendKind {
 /// How failed tests show the parameter.
 inline void PrintTo(const BackendKind& kind, std::ostream* out) { *out << kind.name; }
 
-/// Every backend of this build.
+/// Every backend of this build that keeps any bytes.
 const std::vector<BackendKind>& backend_kinds();
+/// Also those that keep JSON alone: for suites whose values are JSON, spelled as PostgreSQL does ({"a": 1}).
+const std::vector<BackendKind>& json_backend_kinds();
 
 class ContractTest : public testing::TestWithParam<BackendKind> {
  protected:
@@ -109,8 +114,14 @@ std::string backend_name(const testing::TestParamInfo<BackendKind>& info);
 
 }  // namespace tuskv::test
 
-/// Defines a suite of the contract, for every backend.
+/// Defines a suite of the contract, for every backend that keeps any bytes.
 #define TUSKV_CONTRACT_SUITE(name)                                                              \
   class name : public ::tuskv::test::ContractTest {};                                           \
   INSTANTIATE_TEST_SUITE_P(Backends, name, ::testing::ValuesIn(::tuskv::test::backend_kinds()), \
+                           ::tuskv::test::backend_name)
+
+/// The same for every backend; all values its tests set are JSON.
+#define TUSKV_JSON_CONTRACT_SUITE(name)                                                              \
+  class name : public ::tuskv::test::ContractTest {};                                                \
+  INSTANTIATE_TEST_SUITE_P(Backends, name, ::testing::ValuesIn(::tuskv::test::json_backend_kinds()), \
                            ::tuskv::test::backend_name)

@@ -195,6 +195,16 @@ TEST_P(Limits, U14_P15_EveryOptionIsCheckedAtOpen) {
   refused([](Options& o) { o.snapshot_threads = 0; }, "snapshot_threads");
   refused([](Options& o) { o.snapshot_threads = 65; }, "snapshot_threads");
   refused([](Options& o) { o.ttl_mode = static_cast<TtlMode>(7); }, "ttl_mode");
+  refused([](Options& o) { o.table = "a\"b"; }, "table");
+  refused([](Options& o) { o.fill_factor = 9; }, "fill_factor");
+  refused([](Options& o) { o.pool_size = 0; }, "pool_size");
+  refused([](Options& o) { o.direct_callers = 0; }, "direct_callers");
+  refused([](Options& o) { o.batches = 101; }, "batches");
+  refused([](Options& o) { o.batch_keys = 4097; }, "batch_keys");
+  refused([](Options& o) { o.batch_bytes = 4095; }, "batch_bytes");
+  refused([](Options& o) { o.retries = 1001; }, "retries");
+  refused([](Options& o) { o.prepare = static_cast<PrepareMode>(3); }, "prepare");
+  refused([](Options& o) { o.value_type = static_cast<ValueType>(2); }, "value_type");
   store().set("k", "v");  // and nothing was left behind
 }
 

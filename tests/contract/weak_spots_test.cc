@@ -134,7 +134,7 @@ TEST_P(WeakSpot, Y4_NoValueOfAnOptionMakesWritesVanish) {
   }
 }
 
-TEST_P(WeakSpot, Y12_ExpiryIsJudgedWhenACallRunsNotWhenItsTransactionBegan) {
+TEST_P(WeakSpot, Y12_R18_ExpiryIsJudgedWhenACallRunsNotWhenItsTransactionBegan) {
   store().set("k", "v", {.ttl = 10ms});
   int runs = 0;
   store().transaction([&](Transaction& tx) {
@@ -160,6 +160,7 @@ TEST_P(WeakSpot, Y15_OptionsBelongToTheStoreTheyWereGivenTo) {
 }
 
 TEST_P(WeakSpot, K14_ALevelPaysForNothingItDoesNotPromise) {
+  if (!backend().capabilities().counts_syncs) GTEST_SKIP() << "another process writes this backend's log";
   options.sync_interval = 1h;
   options.snapshot_interval = 24h;
   store().set("first", "makes what the first write makes");

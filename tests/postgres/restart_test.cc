@@ -1,0 +1,162 @@
+// Servers that end, crash and come back while a store is open. Each test has a server of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/postgres_server.h"
+#include "support/sql_connection.h"
+#include "tuskv/tuskv.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using testing::Optional;
+
+/// What a read says: the value, "absent", or the code of its error.
+std::string outcome_of_get(const Store& store, Bytes key) {
+  try {
+    return store.get(key).value_or("absent");
+  } catch (const Error& error) {
+    return std::string(to_string(error.code()));
+  }
+}
+
+// R3: an UNLOGGED table that a crash has emptied is told once, never taken for one that never had the key.
+TEST(PostgresRestart, R2_R3_AnEmptiedTableIsReportedOnce) {
+  PostgresServer server;
+  const std::string database = create_database(server.address());
+  const std::string unlogged = server.url(database) + "&durability=unlogged&ttl_mode=manual";
+  const Store first = Store::open(unlogged);
+  const Store second = Store::open(unlogged);
+  const Store logged = Store::open(server.url(database) + "&table=logged");
+  first.set("k", "v");
+  logged.set("k", "v");
+  server.restart(Shutdown::fast);
+  EXPECT_EQ(outcome_of_get(first, "k"), "v");
+  EXPECT_EQ(outcome_of_get(second, "k"), "v");
+  server.restart(Shutdown::immediate);
+  EXPECT_EQ(outcome_of_get(first, "k"), "StoreReset");
+  EXPECT_EQ(outcome_of_get(first, "k"), "absent");
+  EXPECT_EQ(outcome_of_get(second, "k"), "StoreReset");
+  EXPECT_EQ(outcome_of_get(second, "k"), "absent");
+  first.set("k", "again");
+  EXPECT_EQ(outcome_of_get(second, "k"), "again");
+  EXPECT_EQ(outcome_of_get(logged, "k"), "v");
+}
+
+// Behind a pooler the connection survives the crash, so every answer carries the canary.
+TEST(PostgresRestart, R2_R11_AnEmptiedTableIsReportedThroughAPooler) {
+  PostgresServer server;
+  const std::string database = create_database(server.address());
+  const PgBouncer pooler(server.address(), {.lines = {"server_login_retry = 0"}});
+  const Store store = Store::open(pooler.url(database) + "&durability=unlogged&ttl_mode=manual&pool_size=1");
+  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
+      {"get", [&] { store.get("k"); }},
+      {"exists", [&] { store.exists("k"); }},
+      {"get_many",
+       [&] {
+         store.get_many({"k", "l"});
+       }},
+      {"increment", [&] { store.increment("n"); }},
+      {"set_if_absent", [&] { store.set_if_absent("a", "v"); }},
+      {"get_and_set", [&] { store.get_and_set("k", "v"); }},
+      {"erase", [&] { store.erase("k"); }},
+      {"transaction", [&] { store.transaction([](Transaction& tx) { tx.set("b", tx.get("k").value_or("")); }); }},
+      {"count", [&] { store.count(); }},
+      {"keys", [&] { store.keys(); }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    store.set("k", "v");
+    const int victim = std::stoi(SqlConnection(server.url(database))
+                                     .value("select pid from pg_stat_activity where backend_type = 'client backend' "
+                                            "and pid <> pg_backend_pid() limit 1"));
+    server.signal_backend(victim, SIGKILL);
+    std::string told;
+    for (int attempts = 0; attempts < 200 && told.empty(); ++attempts) {
+      try {
+        call();
+        told = "answered";
+      } catch (const Error& error) {
+        // The crash itself may be met first.
+        if (error.code() != Code::Connection) told = to_string(error.code());
+        std::this_thread::sleep_for(20ms);
+      }
+    }
+    EXPECT_EQ(told, "StoreReset");
+    EXPECT_EQ(outcome_of_get(store, "k"), "absent");
+  }
+}
+
+TEST(PostgresRestart, R1_R3_CallsGoOnWhenTheServerIsBack) {
+  PostgresServer server;
+  const std::string database = create_database(server.address());
+  const Store store = Store::open(server.url(database) + "&timeout=10s&pool_size=4&retries=1000");
+  store.set("k", "v");
+  std::atomic<bool> done = false;
+  std::atomic<int> counted = 0;
+  std::atomic<int> uncertain = 0;
+  std::vector<std::thread> callers;
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&, t] {
+      while (!done) {
+        try {
+          if (t % 2 == 0) {
+            EXPECT_THAT(store.get("k"), Optional(std::string("v")));  // reads are tried again
+          } else {
+            store.increment("n");
+            ++counted;
+          }
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), Code::Connection) << error.what();
+          EXPECT_EQ(t % 2, 1) << "a read failed: " << error.what();
+          if (error.outcome() == Outcome::unknown) ++uncertain;
+        }
+      }
+    });
+  }
+  {
+    SqlConnection killer(server.url(database));
+    for (int i = 0; i < 10; ++i) {
+      std::this_thread::sleep_for(20ms);
+      killer.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tuskv'");
+    }
+  }
+  server.restart(Shutdown::fast);
+  std::this_thread::sleep_for(100ms);
+  server.restart(Shutdown::immediate);
+  std::this_thread::sleep_for(100ms);
+  done = true;
+  for (std::thread& caller : callers) caller.join();
+  const int stored = std::stoi(store.get("n").value());
+  EXPECT_GE(stored, counted);              // nothing acknowledged is lost
+  EXPECT_LE(stored, counted + uncertain);  // nothing is applied twice
+}
+
+TEST(PostgresRestart, R5_AStoppedBackendDelaysNobodyBeyondTheDeadline) {
+  PostgresServer server;
+  const std::string database = create_database(server.address());
+  const Store store = Store::open(server.url(database) + "&timeout=300ms&pool_size=1&ttl_mode=manual");
+  store.set("k", "v");
+  SqlConnection sql(server.url(database));
+  const int backend = std::stoi(sql.value("select pid from pg_stat_activity where application_name = 'tuskv' limit 1"));
+  server.signal_backend(backend, SIGSTOP);
+  const auto start = std::chrono::steady_clock::now();
+  const std::string outcome = outcome_of_get(store, "k");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 1300ms);
+  EXPECT_EQ(outcome, "Timeout");
+  EXPECT_EQ(outcome_of_get(store, "k"), "v");  // on another connection
+  server.signal_backend(backend, SIGCONT);
+}
+
+}  // namespace
+}  // namespace tuskv::test
