@@ -141,16 +141,21 @@ class FaultedRun final {
     expect_usable_or_poisoned();
     if (testing::Test::HasFailure()) return;
     CrashExplorer explorer(runner_.options(), runner_.history(), runner_.clock(),
-                           {.seed = seed_, .nested_percent = 3, .follow_up_percent = 30});
-    if (sync_may_have_failed()) {
-      for (const CrashMode mode : {CrashMode::lose_unsynced, CrashMode::keep_all})
-        explorer.explore(runner_.disk(), mode);
-    } else {
-      for (const CrashMode mode : {CrashMode::process, CrashMode::lose_unsynced, CrashMode::torn_1})
-        explorer.explore(runner_.disk(), mode);
-    }
+                           {.seed = seed_, .nested_percent = 20});
+    explorer.explore(runner_.disk(), crash_mode());
     states_ += explorer.counts().states;
     close_and_reopen();
+  }
+
+  /// One of those that say something after this fault. A call refused for another reason leaves the same bytes, so the
+  /// errors of one call share the modes; the engine has to come through every error all the same.
+  CrashMode crash_mode() {
+    constexpr CrashMode kModes[] = {CrashMode::process, CrashMode::lose_unsynced, CrashMode::torn_1};
+    constexpr CrashMode kModesAfterFailedSync[] = {CrashMode::lose_unsynced, CrashMode::keep_all};
+    const std::uint64_t error = fault_.error == EIO ? 0 : fault_.error == ENOSPC ? 1 : 2;
+    const std::uint64_t turn = fault_.nth + error;
+    return sync_may_have_failed() ? kModesAfterFailedSync[turn % std::size(kModesAfterFailedSync)]
+                                  : kModes[turn % std::size(kModes)];
   }
 
   void expect_usable_or_poisoned() {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "os/mutex.h"
 #include "support/random.h"
 
 namespace tuskv::test {
@@ -11,13 +12,52 @@ namespace {
 
 bool loses_power(CrashMode mode) { return mode != CrashMode::process; }
 
-bool left_to_chance(CrashMode mode) {
-  return mode != CrashMode::process && mode != CrashMode::lose_unsynced && mode != CrashMode::keep_all;
-}
-
 std::uint64_t derived_seed(std::uint64_t seed, std::uint64_t number) { return Random(seed ^ (number << 20U)).next(); }
 
 }  // namespace
+
+/// Keeps what a crash would leave at one operation of a recovery, each as likely as any other though nobody knows how
+/// many there will be: the n-th takes the place of the one before with a chance of one in n. One only, because a long
+/// recovery would otherwise be crashed many times, each of these recoveries too, and most states would be those of few
+/// crashes.
+class CrashedRecovery final {
+ public:
+  CrashedRecovery(const SimulatedFileSystem& image, std::uint64_t seed) : image_(image), random_(seed) {}
+
+  /// To be called from the hook of the image's disk, by the threads of the recovery.
+  void look(Operation operation) {
+    if (!mutates(operation)) return;
+    os::MutexLock lock(mutex_);
+    if (random_.below(++operations_) != 0) return;
+    mode_ = kCrashModes[random_.below(std::size(kCrashModes))];
+    seed_ = random_.next();
+    left_ = image_.crash_image(mode_, seed_);
+    done_before_ = image_.operation_count();
+  }
+
+  /// Null when the recovery changed nothing.
+  std::unique_ptr<SimulatedFileSystem> take_left(CrashMode* mode, std::uint64_t* seed) {
+    os::MutexLock lock(mutex_);
+    *mode = mode_;
+    *seed = seed_;
+    return std::move(left_);
+  }
+  std::string describe() {
+    os::MutexLock lock(mutex_);
+    return "The disk of the recovery that crashed after operation #" + std::to_string(done_before_) +
+           " (the rest is what it did without the crash):\n" + image_.trace();
+  }
+
+ private:
+  const SimulatedFileSystem& image_;
+  os::Mutex mutex_;
+  Random random_ TUSKV_GUARDED_BY(mutex_);
+  std::uint64_t operations_ TUSKV_GUARDED_BY(mutex_) = 0;
+  CrashMode mode_ TUSKV_GUARDED_BY(mutex_) = CrashMode::process;
+  std::uint64_t seed_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::unique_ptr<SimulatedFileSystem> left_ TUSKV_GUARDED_BY(mutex_);
+  std::uint64_t done_before_ TUSKV_GUARDED_BY(mutex_) = 0;
+};
 
 CrashExplorer::CrashExplorer(const embedded::EngineOptions& engine_options, const History& history,
                              const ManualClock& clock, const ExplorerOptions& options)
@@ -34,9 +74,12 @@ CrashExplorer::Expected CrashExplorer::expected_now() const {
 }
 
 void CrashExplorer::explore(const SimulatedFileSystem& disk) {
-  for (const CrashMode mode : kCrashModes) {
-    for (int i = 0; i < (left_to_chance(mode) ? options_.images_per_random_mode : 1); ++i) explore(disk, mode);
-  }
+  for (const CrashMode mode : kCrashModes) explore(disk, mode);
+}
+
+void CrashExplorer::explore_some(const SimulatedFileSystem& disk, std::size_t modes) {
+  const std::uint64_t first = derived_seed(options_.seed, disk.operation_count());
+  for (std::size_t i = 0; i < modes; ++i) explore(disk, kCrashModes[(first + i) % std::size(kCrashModes)]);
 }
 
 void CrashExplorer::explore(const SimulatedFileSystem& disk, CrashMode mode) {
@@ -69,7 +112,11 @@ void CrashExplorer::visit(const Crash& crash, const Expected& expected) {
   ++states_;
   SimulatedFileSystem& image = *crash.disk;
   Random random(crash.seed);
-  if (crash.depth < options_.nested_depth) crash_recovery(image, crash, expected);
+  std::shared_ptr<CrashedRecovery> recovery;
+  if (crash.depth < options_.nested_depth && random.chance(options_.nested_percent)) {
+    recovery = std::make_shared<CrashedRecovery>(image, random.next());
+    image.set_hook([recovery](Operation operation, const std::string&) { recovery->look(operation); });
+  }
   Result<std::unique_ptr<Engine>> opened = embedded::EmbeddedEngine::open(engine_options_, image, clock_);
   image.set_hook(nullptr);
   if (!opened.ok()) return fail(crash, "cannot open: " + opened.failure().message);
@@ -80,22 +127,20 @@ void CrashExplorer::visit(const Crash& crash, const Expected& expected) {
     follow_up(std::move(opened).value(), image, crash, *found);
   } else {
     image.stop();  // so that its close costs nothing
+    opened.value().reset();
   }
+  if (recovery && !failed()) visit_crashed_recovery(*recovery, crash, expected);
 }
 
-void CrashExplorer::crash_recovery(SimulatedFileSystem& image, const Crash& crash, const Expected& expected) {
-  image.set_hook([this, &image, &crash, expected](Operation operation, const std::string&) {
-    if (failed() || !mutates(operation)) return;
-    Random random(derived_seed(crash.seed, image.operation_count() + 0x10000));
-    if (!random.chance(options_.nested_percent)) return;
-    ++nested_;
-    Crash again = next(crash, image, "during the recovery", kCrashModes[random.below(std::size(kCrashModes))]);
-    ++again.depth;
-    const auto copy = image.crash_image(again.mode, again.seed);
-    again.disk = copy.get();
-    visit(again, expected);
-    if (failed()) ADD_FAILURE() << "The disk of the recovery at depth " << crash.depth << ":\n" << image.trace();
-  });
+void CrashExplorer::visit_crashed_recovery(CrashedRecovery& recovery, const Crash& crash, const Expected& expected) {
+  Crash again{.before = &crash, .what = "during the recovery", .depth = crash.depth + 1};
+  const auto left = recovery.take_left(&again.mode, &again.seed);
+  if (left == nullptr) return;
+  ++nested_;
+  again.disk = left.get();
+  again.power_lost = crash.power_lost || loses_power(again.mode);
+  visit(again, expected);
+  if (failed()) ADD_FAILURE() << recovery.describe();
 }
 
 std::optional<Found> CrashExplorer::compare(Engine& engine, const Crash& crash, const Expected& expected) {

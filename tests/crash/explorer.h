@@ -19,10 +19,8 @@ namespace tuskv::test {
 
 struct ExplorerOptions {
   std::uint64_t seed = 0;
-  /// Images of each mode that chance has a part in, at one operation of the workload.
-  int images_per_random_mode = 1;
-  /// Of the operations of a recovery, how many crash it in turn, and how deep that goes.
-  std::uint64_t nested_percent = 4;
+  /// Of the recoveries, how many crash in turn, each at one of its operations, and how deep that goes.
+  std::uint64_t nested_percent = 35;
   int nested_depth = 3;
   /// Of the reopened stores, how many are written to, closed and reopened once more.
   std::uint64_t follow_up_percent = 12;
@@ -37,6 +35,8 @@ struct ExplorerCounts {
   std::uint64_t follow_ups = 0;  ///< stores written to and opened again
 };
 
+class CrashedRecovery;
+
 /// Thread-safe. Stops at the first failure, which it reports with all that is needed to repeat it.
 class CrashExplorer final {
  public:
@@ -45,6 +45,8 @@ class CrashExplorer final {
 
   /// Images of every mode of the disk as it is now.
   void explore(const SimulatedFileSystem& disk);
+  /// Images of so many modes, which chance picks: over many operations, of every mode.
+  void explore_some(const SimulatedFileSystem& disk, std::size_t modes);
   /// One image; it must be one of the prefixes that the history allows.
   void explore(const SimulatedFileSystem& disk, CrashMode mode);
 
@@ -72,7 +74,7 @@ class CrashExplorer final {
 
   Expected expected_now() const;
   void visit(const Crash& crash, const Expected& expected);
-  void crash_recovery(SimulatedFileSystem& image, const Crash& crash, const Expected& expected);
+  void visit_crashed_recovery(CrashedRecovery& recovery, const Crash& crash, const Expected& expected);
   /// The state that was shown, or nothing after a failure.
   std::optional<Found> compare(Engine& engine, const Crash& crash, const Expected& expected);
   void lose_power_after_reading(const SimulatedFileSystem& image, const Crash& crash, const Found& found);

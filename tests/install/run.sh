@@ -2,7 +2,8 @@
 # Proves that tuskv can be used from outside: run.sh SOURCE_DIR BUILD_DIR SCRATCH_DIR VARIANT
 #   static  what BUILD_DIR has built, installed; by find_package with g++ and clang, C++20 and C++23, and by pkg-config
 #   shared  add_subdirectory as a shared library, then that installed; by find_package and by pkg-config
-#   nested  add_subdirectory as a static library, with the flags of BUILD_DIR, so that the compiler's cache has it
+#   nested  add_subdirectory as a static library, with the flags of BUILD_DIR and beside it, where paths relative to
+#           the place of work are the same, so that the compiler's cache has all of it
 set -euo pipefail
 
 source_dir=$1
@@ -11,10 +12,12 @@ variant=$4
 scratch=$3/$variant
 prefix=$scratch/prefix
 consumer=$source_dir/tests/install
+nested=$scratch/nested
+[[ $variant != nested ]] || nested=$build_dir-nested
 # Built in passing, never debugged: no optimisation, no symbols.
 quick=(-G Ninja -DCMAKE_BUILD_TYPE=None "-DCMAKE_CXX_FLAGS=-O0")
 
-rm -rf "$scratch"
+rm -rf "$scratch" "$nested"
 mkdir -p "$scratch"
 
 say() {
@@ -51,10 +54,10 @@ same() {
 # with_add_subdirectory CMAKE-ARGUMENTS…
 with_add_subdirectory() {
   say "add_subdirectory $*"
-  cmake -S "$consumer" -B "$scratch/nested" "${quick[@]}" -DTUSKV_SOURCE_DIR="$source_dir" \
+  cmake -S "$consumer" -B "$nested" "${quick[@]}" -DTUSKV_SOURCE_DIR="$source_dir" \
     -DCMAKE_CXX_COMPILER_LAUNCHER="$(command -v ccache || true)" "$@" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
-  cmake --build "$scratch/nested" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
-  "$scratch/nested/consumer"
+  cmake --build "$nested" >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  "$nested/consumer"
 }
 
 # Compiles the first program of the README as it stands there, and runs it twice on its own directory.
@@ -96,7 +99,7 @@ case $variant in
     ;;
   shared)
     with_add_subdirectory -DBUILD_SHARED_LIBS=ON -DTUSKV_INSTALL=ON
-    cmake --install "$scratch/nested" --prefix "$prefix" >/dev/null
+    cmake --install "$nested" --prefix "$prefix" >/dev/null
     check_prefix
     check_exports "$(find "$prefix" -name 'libtuskv.so')"
     with_find_package g++ 20
@@ -106,7 +109,7 @@ case $variant in
     with_add_subdirectory "$(same CMAKE_BUILD_TYPE)" "$(same CMAKE_CXX_FLAGS)" \
       "$(same CMAKE_CXX_FLAGS_RELWITHDEBINFO)" \
       "$(same CMAKE_CXX_COMPILER)"
-    ! test -e "$scratch/nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
+    ! test -e "$nested/tuskv/tests" || { echo "a nested build made tests"; exit 1; }
     ;;
   *)
     echo "no variant $variant" >&2
