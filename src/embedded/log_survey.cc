@@ -43,6 +43,7 @@ class Survey final {
   Status judge_end(SegmentReader& reader);
   Status judge_rest(SegmentReader& reader, const SegmentReader& torn, std::uint64_t torn_at);
   Status missing(std::uint64_t ordinal, const std::string& why) const;
+  Status ends_early() const;
   std::uint64_t expected() const { return result_.last_sequence + 1; }
 
   os::FileSystem& file_system_;
@@ -64,6 +65,7 @@ Result<LogSurvey> Survey::run() {
   }
   if (next <= range_.last_ordinal) return missing(next, "the manifest knows of it");
   if (promised && !range_.is_delta) return missing(next, "the segment before it is sealed");
+  if (result_.last_sequence < range_.durable_sequence) return ends_early();
   return std::move(result_);
 }
 
@@ -79,6 +81,14 @@ Status Survey::find_segments() {
 
 Status Survey::missing(std::uint64_t ordinal, const std::string& why) const {
   return {Code::Corruption, range_.directory + "/" + segment_name(ordinal) + " is missing: " + why};
+}
+
+/// Everything that is there is whole: these are not the files that the manifest was written for.
+Status Survey::ends_early() const {
+  const std::uint64_t last = ordinals_.empty() ? range_.first_ordinal : ordinals_.back();
+  return {Code::Corruption, range_.directory + "/" + segment_name(last) + " is damaged: the log ends at sequence " +
+                                std::to_string(result_.last_sequence) + ", but the manifest knows that sequence " +
+                                std::to_string(range_.durable_sequence) + " was synced"};
 }
 
 Result<std::unique_ptr<SegmentReader>> Survey::open(std::uint64_t ordinal) {

@@ -308,6 +308,22 @@ TEST_P(RecoveryDamage, E8GarbageAppended) {
   }
 }
 
+// Whole and orderly closed, but of an older copy than the manifest beside it.
+TEST(RecoveryOlderCopy, ALogThatEndsBeforeWhatTheManifestKnowsIsDamage) {
+  SimulatedFileSystem disk;
+  ASSERT_TRUE(disk.make_directory("d").ok());
+  std::unique_ptr<LogStore> store = std::move(LogStore::open(disk)).value();
+  ASSERT_TRUE(store->append().ok());
+  ASSERT_TRUE(store->log().close().ok());
+  Manifest manifest = read_manifest(disk, "d").value();
+  manifest.durable_sequence = 2;
+  ASSERT_TRUE(write_manifest(disk, "d", manifest).ok());
+  const auto found = recover_state(disk, recovery_options());
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.failure().code, Code::Corruption);
+  EXPECT_NE(found.failure().message.find(path_of(1)), std::string::npos) << found.failure().message;
+}
+
 TEST_P(RecoveryDamage, ARefusedOpeningChangesNothing) {
   const RecordedSegment& first = log_.segments().front();
   ASSERT_TRUE(disk_->flip_bit(path_of(first.ordinal), first.records.front().begin * 8));
