@@ -35,6 +35,14 @@ inline constexpr int kSavepointDepthMax = 64;
 /// Longest pause before the second retry of a conflicting transaction or update; doubled by each further one.
 inline constexpr std::int64_t kRetryPauseUsFirst = 20;
 inline constexpr std::int64_t kRetryPauseUsMax = 10'000;
+/// Who holds a lock or has claimed a name: one byte holds the length (src/coordination/reserved.h).
+inline constexpr std::size_t kOwnerBytesMax = 255;
+/// Counters that give out the tokens of locks, in each namespace. Part of the format: never changed.
+inline constexpr std::uint64_t kTokenCounters = 256;
+/// How long a waiting lock may sleep between two looks.
+inline constexpr std::int64_t kLockPauseUsMax = 50'000;
+/// Limit and cost of a rate limit: their sum stays far within 64 bits.
+inline constexpr std::int64_t kRateLimitMax = 1'000'000'000'000'000;
 inline constexpr std::size_t kSweepBatchMax = 100'000;
 /// Deadlines of a view, and the pause of a sweeper.
 inline constexpr std::int64_t kTimeoutMsMax = 86'400'000;  // 1 day

@@ -10,6 +10,7 @@
 #include "run.h"
 #include "stored_range.h"
 #include "throw.h"
+#include "time_left.h"
 
 namespace tuskv {
 namespace {
@@ -67,9 +68,7 @@ Entry entry_of(const Read& read, std::string value, const View& view) {
 Ttl ttl_of(const Seen& seen, const View& view) {
   if (!seen.found) return {};
   if (seen.expires_us == 0) return {.state = Ttl::State::persistent};
-  // Rounded up; an entry that was live has some time left, whatever the clock says by now.
-  const std::int64_t left_us = std::max<std::int64_t>(seen.expires_us - view.engine->now_us(), 1);
-  return {.state = Ttl::State::remaining, .left = std::chrono::milliseconds((left_us + 999) / 1000)};
+  return {.state = Ttl::State::remaining, .left = time_left(seen.expires_us, view)};
 }
 
 /// The bytes a Scan points to, beside the caller's own.

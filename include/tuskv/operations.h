@@ -13,6 +13,7 @@
 
 #include "tuskv/async.h"
 #include "tuskv/bytes.h"
+#include "tuskv/coordination.h"
 #include "tuskv/error.h"
 #include "tuskv/export.h"
 #include "tuskv/types.h"
@@ -178,6 +179,31 @@ class TUSKV_API Operations {
   Reply<Page> scan(const ScanOptions& options = {}) const;
   Reply<KeyPage> keys(const ScanOptions& options = {}) const;
   Reply<std::uint64_t> count(const CountOptions& options = {}) const;
+
+  // ---- coordinate (see coordination.h, also for what a lock cannot promise; more in KeyValue and Store)
+
+  /// Lets a lock that is still held under this lease live for `ttl` from now; false when it is gone. In a transaction:
+  /// what the transaction writes is written only if the lock is held when it commits.
+  Reply<bool> renew(const Lease& lease, Duration ttl = std::chrono::seconds(30)) const;
+  /// Ends a lock; true when it was still held under this lease.
+  Reply<bool> unlock(const Lease& lease) const;
+  /// Who holds the lock, or nothing.
+  Reply<std::optional<LockHolder>> lock_holder(Bytes name) const;
+
+  /// Gives a claim back; true when `owner` had it.
+  Reply<bool> release_claim(Bytes name, Bytes owner) const;
+  /// Who has claimed the name, or nothing.
+  Reply<std::optional<std::string>> claim_owner(Bytes name) const;
+  /// The names that `owner` has claimed.
+  Reply<KeyPage> claims_of(Bytes owner, const ClaimListOptions& options = {}) const;
+
+  /// Counts a hit and grants it if the limit of the window allows: a fixed window, which starts with its first hit. A
+  /// denied hit counts nothing. In a window at most `limit` is granted, whoever asks; two windows may touch.
+  Reply<RateLimitResult> rate_limit(Bytes name, const RateLimitOptions& options) const;
+  /// What the running window has granted, without counting a hit.
+  Reply<RateLimitWindow> peek_rate_limit(Bytes name) const;
+  /// Ends the window, so that the next hit starts one; true when one was running.
+  Reply<bool> reset_rate_limit(Bytes name) const;
 
  protected:
   explicit Operations(std::shared_ptr<const View> view);

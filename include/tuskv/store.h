@@ -68,6 +68,16 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// exactly once; `limit` is the page size. The range owns copies of what it was given.
   EntryRange entries(const ScanOptions& options = {}) const;
 
+  /// Takes the lock if nobody holds it; never waits. A caller that does not get it writes nothing.
+  std::optional<Lease> try_lock(Bytes name, const TryLockOptions& options = {}) const;
+
+  /// Claims a name, 1 to max_key_bytes bytes, for an owner, 1 to 255 bytes: of all who ask one gets it. To ask again is
+  /// to be granted again, and gives the claim the expiry of these options. In a transaction with the data that it is
+  /// about, both are there or neither.
+  ClaimResult claim(Bytes name, Bytes owner, const ClaimOptions& options = {}) const;
+  /// Hands a claim on, with its expiry; true when `to` has it now: `from` had it, or `to` already did.
+  bool move_claim(Bytes name, Bytes from, Bytes to) const;
+
  protected:
   using Operations::Operations;
 
@@ -224,6 +234,11 @@ class TUSKV_API Store final : public KeyValue {
       return std::move(*result);
     }
   }
+
+  /// Waits for a lock and holds it as long as the Lock lives. Timeout, naming the holder, when it could not be had in
+  /// time. Who waits asks again and again, so the lock goes to whoever asks first after it is free. When this fails
+  /// with an outcome of unknown, the lock may be held until its TTL ends.
+  Lock lock(Bytes name, const LockOptions& options = {}) const;
 
   /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start
   /// with byte 0x01. Nesting joins the names with "/": with_namespace("a").with_namespace("b") is

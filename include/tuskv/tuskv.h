@@ -5,6 +5,7 @@
 
 #include "tuskv/async.h"
 #include "tuskv/bytes.h"
+#include "tuskv/coordination.h"
 #include "tuskv/error.h"
 #include "tuskv/operations.h"
 #include "tuskv/options.h"

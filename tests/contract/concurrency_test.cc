@@ -7,11 +7,11 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "contract/contract.h"
 #include "contract/histories.h"
+#include "contract/threads.h"
 #include "support/random.h"
 
 namespace tuskv::test {
@@ -39,16 +39,7 @@ class ConcurrentTest : public ContractTest {
   /// Runs `work(thread)` on all threads at once.
   void run_threads(const std::function<void(int)>& work, int threads = kThreads) {
     store();
-    std::atomic<int> ready = 0;
-    std::vector<std::thread> running;
-    for (int t = 0; t < threads; ++t) {
-      running.emplace_back([&, t] {
-        ++ready;
-        while (ready < threads) std::this_thread::yield();
-        work(t);
-      });
-    }
-    for (std::thread& thread : running) thread.join();
+    run_together(threads, work);
   }
 
   void check_histories(std::size_t keys, int calls_each, int histories, void (HistoryClient::*call)()) {

@@ -31,6 +31,7 @@ struct Capabilities {
   bool counts_syncs = false;        ///< stats() tells the syncs and the log of this process
   bool syncs = true;                ///< sync() can make what is stored survive a crash of the machine
   bool keeps_json = false;          ///< values are JSON documents, and come back as such and not byte for byte
+  bool is_shared = false;           ///< several processes may have it open at the same time
 };
 
 /// One place to keep entries, and its clock. Stores it opened must be gone before it is.

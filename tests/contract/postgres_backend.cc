@@ -66,7 +66,10 @@ class PostgresBackend final : public Backend {
   }
   std::int64_t now_us() const override { return clock_.now_us(); }
   Capabilities capabilities() const override {
-    return {.reopens = true, .syncs = kind_.durability != Durability::unlogged, .keeps_json = kind_.keeps_json};
+    return {.reopens = true,
+            .syncs = kind_.durability != Durability::unlogged,
+            .keeps_json = kind_.keeps_json,
+            .is_shared = true};
   }
   std::string engine() const override { return "postgresql"; }
   Durability durability() const override { return kind_.durability; }
