@@ -26,6 +26,11 @@ inline constexpr std::size_t kInputBufferBytes = std::size_t{256} << 10;
 inline constexpr int kHistoryLines = 1000;
 inline constexpr std::size_t kCompletions = 100;
 
+/// How long lock run may wait for the lock.
+inline constexpr std::int64_t kLockWaitMsMax = 86'400'000;
+/// How long a command whose lock is lost may take to end before it is killed.
+inline constexpr int kLostLockGraceS = 10;
+
 inline constexpr std::uint64_t kBenchThreadsMax = 256;
 inline constexpr std::uint64_t kBenchSecondsMax = 3600;
 inline constexpr std::uint64_t kBenchKeysMax = 10'000'000;

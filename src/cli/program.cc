@@ -29,6 +29,7 @@ struct Verb {
 
 constexpr const char* kEntries = "Entries";
 constexpr const char* kMany = "Many entries";
+constexpr const char* kCoordinate = "Coordination";
 constexpr const char* kStore = "The store";
 constexpr const char* kOther = "Other";
 
@@ -51,6 +52,12 @@ constexpr std::array kVerbs = {
     Verb{"import", kMany, "Read entries from a file or standard input", add_import},
     Verb{"export", kMany, "Write entries as NDJSON", add_export},
     Verb{"copy", kMany, "Copy all entries from one store to another", add_copy},
+    Verb{"lock", kCoordinate, "Run a program while a lock is held", add_lock,
+         "run KEY [--ttl D] [--wait D] -- COMMAND"},
+    Verb{"rate", kCoordinate, "Count a hit; print what remains, tab, milliseconds until the window ends", add_rate,
+         "KEY --limit N --window D [--cost N] | KEY --limit N --peek | KEY --reset"},
+    Verb{"claim", kCoordinate, "Claim names, each for one owner", add_claim,
+         "take NAME OWNER [--ttl D] | release NAME OWNER | owner NAME | move NAME FROM TO | list OWNER"},
     Verb{"namespaces", kStore, "Print the names of the namespaces that hold entries", add_namespaces},
     Verb{"stats", kStore, "Print what the store holds", add_stats},
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},

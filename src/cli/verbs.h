@@ -29,6 +29,11 @@ Action add_count(Arguments& arguments);
 Action add_namespaces(Arguments& arguments);
 Action add_stats(Arguments& arguments);
 
+// lock.cc, coordinate.cc
+Action add_lock(Arguments& arguments);
+Action add_rate(Arguments& arguments);
+Action add_claim(Arguments& arguments);
+
 // maintenance.cc
 Action add_check(Arguments& arguments);
 Action add_repair(Arguments& arguments);

@@ -1,0 +1,207 @@
+// lock run: a program runs while a lock is held.
+//
+// The program is a child in our process group, with our descriptors and TUSKV_LOCK_TOKEN, the fencing token, in its
+// environment. Signals sent to us are sent on to it; those of a terminal reach it by themselves. The lock is renewed
+// until it ends. If the lock is lost first, because we stood still for longer than the TTL or the store could not be
+// reached, the program is told to end (SIGTERM, and SIGKILL if it has not within kLostLockGraceS) and our exit code is
+// that of a conflict. If we are killed, the program goes on without the lock once its TTL is over: the token is what
+// protects against that.
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "cli/exit_code.h"
+#include "cli/interrupt.h"
+#include "cli/limits.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+
+namespace tuskv::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+struct LockArguments {
+  std::string action;
+  std::string key;
+  std::vector<std::string> command;
+  std::optional<Duration> ttl;
+  std::optional<Duration> wait;
+};
+
+/// Signals are taken when we ask for them and not by handlers. Made before the store is opened: its threads inherit
+/// this, and a signal to the process must find no thread that takes it.
+class HeldSignals final {
+ public:
+  HeldSignals() {
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, it would leave nothing to wait for
+    sigemptyset(&held_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&held_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &held_, &before_);
+  }
+  ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  const sigset_t& before() const noexcept { return before_; }
+  /// The next signal, or nothing when none comes within `wait`.
+  std::optional<siginfo_t> next(milliseconds wait) const {
+    const timespec time = {.tv_sec = wait.count() / 1000, .tv_nsec = wait.count() % 1000 * 1'000'000};
+    siginfo_t info = {};
+    if (::sigtimedwait(&held_, &info, &time) < 0) return std::nullopt;
+    return info;
+  }
+
+ private:
+  sigset_t held_ = {};
+  sigset_t before_ = {};
+};
+
+ExitCode ended_by(int signal) { return static_cast<ExitCode>(128 + signal); }
+
+/// Who we are to those who are refused; no two runs are the same, also when the process id is used again.
+std::string owner_name() {
+  char host[65] = {};
+  ::gethostname(host, sizeof(host) - 1);
+  std::random_device random;
+  return std::string(host) + ":" + std::to_string(::getpid()) + ":" + std::to_string(random());
+}
+
+/// Nothing, and `stopped_by`, when a signal came while it waited.
+std::optional<Lock> acquire(const Store& store, const LockArguments& options, const HeldSignals& signals,
+                            int& stopped_by) {
+  constexpr milliseconds kPause{50};
+  const std::string owner = owner_name();
+  const milliseconds wait(options.wait.value_or(std::chrono::seconds(5)).milliseconds());
+  const auto end = Clock::now() + wait;
+  while (true) {
+    try {
+      return store.lock(
+          options.key,
+          {.ttl = options.ttl.value_or(std::chrono::seconds(30)), .wait = milliseconds(0), .owner = owner});
+    } catch (const Error& error) {
+      if (error.code() != Code::Timeout || error.outcome() != Outcome::not_applied) throw;
+      const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
+      if (left.count() <= 0) {
+        const auto holder = store.lock_holder(options.key);
+        if (!holder) throw;
+        throw Error(Code::Timeout, Outcome::not_applied,
+                    "the lock \"" + options.key + "\" was not free within " + std::to_string(wait.count()) + " ms: \"" +
+                        holder->owner + "\" holds it");
+      }
+      const auto signal = signals.next(std::min(kPause, left));
+      if (!signal || signal->si_signo == SIGCHLD) continue;
+      stopped_by = signal->si_signo;
+      return std::nullopt;
+    }
+  }
+}
+
+class ChildProgram final {
+ public:
+  /// `mask`: the signals it begins with blocked.
+  ChildProgram(const std::vector<std::string>& command, const sigset_t& mask) {
+    std::vector<char*> words;
+    words.reserve(command.size() + 1);
+    for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
+    words.push_back(nullptr);
+    posix_spawnattr_t attributes;
+    ::posix_spawnattr_init(&attributes);
+    sigset_t ours;  // what main() ignores would stay ignored
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGPIPE);
+    sigaddset(&ours, SIGXFSZ);
+    ::posix_spawnattr_setsigdefault(&attributes, &ours);
+    ::posix_spawnattr_setsigmask(&attributes, &mask);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    error_ = ::posix_spawnp(&process_, words.front(), nullptr, &attributes, words.data(), ::environ);
+    ::posix_spawnattr_destroy(&attributes);
+  }
+
+  /// 0, or why it could not be started.
+  int error() const noexcept { return error_; }
+  void send(int signal) const { ::kill(process_, signal); }
+  /// Its exit code once it has ended.
+  std::optional<ExitCode> ended() const {
+    int status = 0;
+    if (::waitpid(process_, &status, WNOHANG) != process_) return std::nullopt;
+    return WIFSIGNALED(status) ? ended_by(WTERMSIG(status)) : static_cast<ExitCode>(WEXITSTATUS(status));
+  }
+
+ private:
+  pid_t process_ = -1;
+  int error_ = 0;
+};
+
+/// Waits for the end of the program; false when the lock was lost first.
+bool hold_until_it_ends(const Lock& lock, const ChildProgram& program, const HeldSignals& signals, ExitCode& code) {
+  constexpr milliseconds kLook{100};
+  std::optional<Clock::time_point> kill_at;
+  while (true) {
+    if (const auto ended = program.ended()) {
+      code = *ended;
+      return !kill_at;
+    }
+    if (!kill_at && !lock.held()) {
+      complain("the lock is lost: ending the command");
+      program.send(SIGTERM);
+      kill_at = Clock::now() + std::chrono::seconds(kLostLockGraceS);
+    }
+    if (kill_at && Clock::now() >= *kill_at) program.send(SIGKILL);
+    const auto signal = signals.next(kLook);
+    // The kernel sends a terminal's signals to the whole group, which the program is in.
+    if (signal && signal->si_signo != SIGCHLD && signal->si_code != SI_KERNEL) program.send(signal->si_signo);
+  }
+}
+
+ExitCode run_locked(Call& call, const LockArguments& options) {
+  if (options.action != "run" || options.command.empty()) throw UsageError("lock takes run KEY -- COMMAND");
+  if (options.wait && options.wait->milliseconds() > kLockWaitMsMax) throw UsageError("--wait takes up to 1 day");
+  if (call.caller != Caller::program) throw UsageError("lock run starts a program: call it outside the shell");
+  const HeldSignals signals;
+  stop_when_interrupted();  // by one that came before
+  int stopped_by = 0;
+  std::optional<Lock> lock = acquire(call.store(Access::write), options, signals, stopped_by);
+  if (!lock) return ended_by(stopped_by);
+  ::setenv("TUSKV_LOCK_TOKEN", std::to_string(lock->token()).c_str(), 1);
+  const ChildProgram program(options.command, signals.before());
+  if (program.error() != 0) {
+    lock->unlock();
+    complain("cannot run " + options.command.front() + ": " + std::strerror(program.error()));
+    return static_cast<ExitCode>(program.error() == ENOENT ? 127 : 126);  // as shells say it
+  }
+  ExitCode code = ExitCode::internal;
+  const bool held = hold_until_it_ends(*lock, program, signals, code);
+  if (lock->unlock() && held) return code;
+  if (held) complain("the lock was lost before the command ended");
+  return ExitCode::conflict;
+}
+
+}  // namespace
+
+Action add_lock(Arguments& arguments) {
+  const auto options = std::make_shared<LockArguments>();
+  arguments.word("ACTION", options->action, "run");
+  arguments.word("KEY", options->key, "The lock");
+  arguments.words(
+      "COMMAND", options->command,
+      "What to run while it is held, behind --; its exit code is passed on. Exit code 4 if the lock was not "
+      "free in time, 7 if it was lost before the command ended, which is then told to");
+  arguments.duration("--ttl", options->ttl,
+                     "The lock outlives this program by so much; renewed until then (default 30s)");
+  arguments.duration("--wait", options->wait, "Wait so long for the lock (default 5s)");
+  return [options](Call& call) { return run_locked(call, *options); };
+}
+
+}  // namespace tuskv::cli
