@@ -16,6 +16,8 @@ using std::chrono_literals::operator""ms;
 using testing::Optional;
 
 constexpr auto kTimeout = 400ms;
+/// Where the deadline is not what is tested: a busy machine must not meet it.
+constexpr auto kAmpleTimeout = 20'000ms;
 
 class PostgresFault : public ServerTest {
  protected:
@@ -57,7 +59,7 @@ std::vector<std::pair<std::string, Step>> steps() {
 /// R4: at most once, and as the error says.
 TEST_F(PostgresFault, R4_ACutAfterAnyByteAppliesAStepAtMostOnce) {
   const Store direct = open("&ttl_mode=manual");
-  const Store store = Store::open(proxied("&pool_size=1"), {.timeout = kTimeout});
+  const Store store = Store::open(proxied("&pool_size=1"), {.timeout = kAmpleTimeout});
   std::int64_t n = 0;
   direct.set("n", "0");
   int applied_and_unknown = 0;
@@ -74,7 +76,7 @@ TEST_F(PostgresFault, R4_ACutAfterAnyByteAppliesAStepAtMostOnce) {
         const bool resets = bytes % 2 == 1;
         proxy_.arm(
             {.action = resets ? ProxyAction::reset : ProxyAction::cut, .direction = direction, .after_bytes = bytes});
-        const auto failure = failure_of(kTimeout, [&] { step(store, n); });
+        const auto failure = failure_of(kAmpleTimeout, [&] { step(store, n); });
         proxy_.disarm();
         met = proxy_.faults_met() > before;
         wait_for_the_server();
@@ -101,7 +103,7 @@ TEST_F(PostgresFault, R4_ACutAfterAnyByteAppliesAStepAtMostOnce) {
 }
 
 TEST_F(PostgresFault, R4_ReadsAreTriedAgainOnAnotherConnection) {
-  const Store store = Store::open(proxied("&pool_size=1"), {.timeout = kTimeout});
+  const Store store = Store::open(proxied("&pool_size=1"), {.timeout = kAmpleTimeout});
   store.set_many({{"a", "1"}, {"b", "2"}});
   const std::vector<std::pair<std::string, std::function<void()>>> reads = {
       {"get", [&] { EXPECT_THAT(store.get("a"), Optional(std::string("1"))); }},
@@ -120,7 +122,7 @@ TEST_F(PostgresFault, R4_ReadsAreTriedAgainOnAnotherConnection) {
         read();
         const std::uint64_t before = proxy_.faults_met();
         proxy_.arm({.direction = direction, .after_bytes = bytes});
-        const auto failure = failure_of(kTimeout, read);
+        const auto failure = failure_of(kAmpleTimeout, read);
         EXPECT_FALSE(failure) << failure->what();
         proxy_.disarm();
         met = proxy_.faults_met() > before;
@@ -141,8 +143,8 @@ TEST_F(PostgresFault, R4_ACutWhileOpeningIsMetByAnotherAttempt) {
         const std::string table = makes_table ? "&table=t" + std::to_string(++tables) : "";
         const std::uint64_t before = proxy_.faults_met();
         proxy_.arm({.direction = direction, .after_bytes = bytes});
-        const auto failure = failure_of(2000ms, [&] {
-          const Store store = Store::open(proxied(table), {.timeout = 2000ms});
+        const auto failure = failure_of(kAmpleTimeout, [&] {
+          const Store store = Store::open(proxied(table), {.timeout = kAmpleTimeout});
           proxy_.disarm();
           EXPECT_EQ(store.get("k").has_value(), !makes_table);
         });
