@@ -324,7 +324,7 @@ TEST_F(PostgresEngine, AServerThatIsNotThereIsAConnectionErrorInTime) {
 // ---- locks
 
 TEST_F(PostgresEngine, R7_ALockedRowHoldsUpOnlyThoseWhoWantIt) {
-  const Store store = open("&timeout=600ms&direct_callers=1&batches=1&pool_size=3");
+  const Store store = open("&timeout=1500ms&direct_callers=1&batches=1&pool_size=3");
   store.set("locked", "v");
   SqlConnection holder = other_session();
   holder.run("begin; select 1 from tuskv where key = '\\x00'::bytea || 'locked' for update");

@@ -94,7 +94,7 @@ TEST_F(PostgresSchedule, ATransactionThatOnlyReadsSeesOneMoment) {
 
 TEST_F(PostgresSchedule, NothingIsHeldWhileUserCodeRuns) {
   const Store first = open("&ttl_mode=manual");
-  const Store second = open("&ttl_mode=manual&timeout=500ms");
+  const Store second = open("&ttl_mode=manual&timeout=5s");
   first.set("x", "1");
   first.transaction([&](Transaction& tx) {
     tx.get("x");
