@@ -42,7 +42,7 @@ class Interrupted : public std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
 
-/// Writes `tuskv: MESSAGE` to stderr, as one line without control characters.
+/// Writes `tuskv: MESSAGE` to stderr, as one line without control characters and passwords.
 void complain(std::string_view message);
 
 /// Says on stderr what the exception being handled means, and returns the exit code for it. A reader of stdout that

@@ -58,6 +58,8 @@ std::string directory_named(const std::string& url_or_path) {
   try {
     return directory_of(url_or_path);
   } catch (const Error&) {
+    const std::string_view text = url_or_path;
+    if (text.starts_with("memory:") || text.find("://") != std::string_view::npos) throw;
     return url_or_path;
   }
 }

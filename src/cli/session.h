@@ -31,7 +31,7 @@ class Session final {
   std::optional<Store> store_;
 };
 
-/// The directory of a `file:` URL, or the text as it is when it is no such URL.
+/// The directory of a `file:` URL, or the text as it is when it is no URL; a Config error for a URL of another kind.
 std::string directory_named(const std::string& url_or_path);
 
 }  // namespace tuskv::cli
