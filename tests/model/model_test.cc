@@ -46,7 +46,7 @@ std::unique_ptr<Backend> make_with_running_clock() { return std::make_unique<Run
 /// with as many operations as its round trips allow.
 std::vector<ModelCase> model_cases() {
   std::vector<ModelCase> cases;
-  for (const BackendKind& kind : backend_kinds()) {
+  for (const BackendKind& kind : json_backend_kinds()) {
     const std::string name = kind.name;
     if (!name.starts_with("file")) cases.push_back({kind, name == "memory" ? 400'000U : 30'000U});
   }
