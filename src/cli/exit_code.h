@@ -12,7 +12,7 @@ namespace tuskv::cli {
 
 enum class ExitCode : int {
   done = 0,
-  no = 1,               ///< a missing key, a condition that did not hold
+  no = 1,               ///< a missing key, a condition that did not hold, a warning of doctor
   usage = 2,            ///< the call, the URL or the input is wrong
   unavailable = 3,      ///< the store cannot be reached, or another program has it open
   timeout = 4,          ///< the deadline passed, and nothing was done

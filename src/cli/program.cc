@@ -63,6 +63,7 @@ constexpr std::array kVerbs = {
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},
     Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots,
          "[list] | take | prune N | restore ORDINAL"},
+    Verb{"doctor", kStore, "Look at what the store stands on. Exit code 1 when there is a warning", add_doctor},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
     Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
     Verb{"shell", kOther, "Read verbs from the terminal or from standard input", add_shell},

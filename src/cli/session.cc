@@ -26,6 +26,7 @@ Store Session::store(Access access) {
   if (store_) return *store_;
   Options options;
   options.create = access == Access::write;
+  if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
   options.on_event = report_event;
   if (timeout_) options.timeout = *timeout_;
   Store store = open(options);

@@ -8,8 +8,9 @@
 
 namespace tuskv::cli {
 
-/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report.
-enum class Access { read, write };
+/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. To inspect is
+/// to read and leave even what has expired as it is.
+enum class Access { read, write, inspect };
 
 class Session final {
  public:

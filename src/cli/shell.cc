@@ -67,10 +67,10 @@ class HistoryFile final {
     if (begin == std::string::npos) return false;
     const std::string verb = line.substr(begin, line.find_first_of(" \t\n", begin) - begin);
     // Whatever is no verb may be one misspelt; whatever starts with an option may be any.
-    constexpr std::array kWithoutValues = {"get",    "del",     "exists",     "incr",  "decr",   "ttl",
-                                           "expire", "persist", "mget",       "scan",  "count",  "import",
-                                           "export", "copy",    "namespaces", "stats", "sweep",  "snapshots",
-                                           "check",  "repair",  "bench",      "help",  "version"};
+    constexpr std::array kWithoutValues = {"get",    "del",     "exists",     "incr",  "decr",    "ttl",
+                                           "expire", "persist", "mget",       "scan",  "count",   "import",
+                                           "export", "copy",    "namespaces", "stats", "sweep",   "snapshots",
+                                           "check",  "repair",  "bench",      "help",  "version", "doctor"};
     for (const char* name : kWithoutValues) {
       if (verb == name) return false;
     }

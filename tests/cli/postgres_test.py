@@ -71,6 +71,20 @@ class ListTest(PostgresToolTest):
             self.assertIn("there is no table", self.refusal(*words, code=2))
 
 
+class DoctorTest(PostgresToolTest):
+    def test_verdicts_and_exit_code(self):
+        self.tuskv("set", "k", "v")
+        document = self.json("doctor")
+        self.assertEqual((document[0]["topic"], document[0]["value"][:11]), ("server", "PostgreSQL "))
+        self.assertNotIn("warning", [each["severity"] for each in document])
+        self.assertRegex(self.text("doctor"), r"(?m)^ok       durability    durable: fsync and full_page_writes are on")
+        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(), "--command",
+                        f"create rule quiet as on update to {self.schema}.tuskv do also nothing"], check=True)
+        self.assertRegex(self.text("doctor", code=1), r"(?m)^warning  triggers      .*quiet - they run in every write")
+        self.assertEqual([each["topic"] for each in self.json("doctor", code=1) if each["severity"] == "warning"],
+                         ["triggers"])
+
+
 class TransferTest(PostgresToolTest):
     def test_from_a_directory_and_back_with_every_field(self):
         there = self.environment["TUSKV_STORE"]
