@@ -7,10 +7,11 @@
 namespace tuskv::postgres {
 namespace {
 
+// What kind of session it is, a role is told of its own ones alone; database and role it sees of all.
 constexpr const char* kSession =
     "select pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1), "
     "pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')::bool, "
-    "(select count(*) from pg_catalog.pg_stat_activity where backend_type = 'client backend')::int8, "
+    "(select count(*) from pg_catalog.pg_stat_activity where datid is not null and usesysid is not null)::int8, "
     "pg_catalog.current_setting('max_connections')::int8 - "
     "pg_catalog.current_setting('superuser_reserved_connections')::int8, "
     "pg_catalog.current_setting('fsync')::bool, pg_catalog.current_setting('full_page_writes')::bool, "
