@@ -101,7 +101,10 @@ Store Store::open(Bytes url, const Options& options) { return open_store(url, op
 std::string directory_of(Bytes url) {
   StoreUrl parsed = value_or_throw(parse_url(url.view()));
   if (parsed.scheme != StoreUrl::Scheme::file) {
-    throw_refused(Code::Config, "this works on the directory of a file: store, and the URL is of another kind");
+    const bool is_postgres = parsed.scheme == StoreUrl::Scheme::postgresql;
+    throw_refused(Code::Config, std::string("this works on the directory of a file: store, and the URL is of another "
+                                            "kind") +
+                                    (is_postgres ? " (PostgreSQL has pg_dump, pg_basebackup and pg_amcheck)" : ""));
   }
   return std::move(parsed.directory);
 }

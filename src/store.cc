@@ -97,6 +97,10 @@ Stats Store::stats() const {
   return stats;
 }
 
+std::vector<Finding> Store::diagnose() const {
+  return value_or_throw(engine_for_call(*view()).diagnose(view()->timeout_ms));
+}
+
 void Store::sync() const { throw_if_failed(engine_for_call(*view()).sync(view()->timeout_ms)); }
 
 SnapshotInfo Store::snapshot() const { return value_or_throw(engine_for_call(*view()).snapshot()); }

@@ -202,6 +202,19 @@ struct Stats {
   std::uint64_t conflicts = 0;             ///< attempts of transactions and updates that others' writes undid
 };
 
+/// One thing that Store::diagnose has looked at.
+struct Finding {
+  enum class Severity {
+    ok,
+    note,     ///< as somebody may have wanted it
+    warning,  ///< something is wrong or soon will be
+  };
+  Severity severity = Severity::ok;
+  std::string topic = {};   ///< what was looked at, always by the same name: "durability", "dead_rows", …
+  std::string value = {};   ///< how it is
+  std::string advice = {};  ///< what that means and what to do; empty when all is well
+};
+
 class AsyncStore;
 
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store.
@@ -260,6 +273,9 @@ class TUSKV_API Store final : public KeyValue {
   void stop_sweeper() const;
 
   Stats stats() const;
+  /// Looks at what the store stands on: the durability really in force, the disk or the server, the table. Changes
+  /// nothing; reads no entries but those that have expired.
+  std::vector<Finding> diagnose() const;
   /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot).
   /// Nothing to do for `memory:`.
   void sync() const;

@@ -8,11 +8,12 @@
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/secrets.h"
 
 namespace tuskv::cli {
 
 void complain(std::string_view message) {
-  std::string line = "tuskv: " + escaped_line(message) + "\n";
+  std::string line = "tuskv: " + escaped_line(without_passwords(message)) + "\n";
   std::string_view rest = line;
   while (!rest.empty()) {
     const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());

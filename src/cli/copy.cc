@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
+#include "tuskv/maintenance.h"
 
 namespace tuskv::cli {
 
@@ -24,8 +25,12 @@ struct Totals {
 
 /// What tells one store from another, so far as the URL does: a directory in one spelling.
 std::string identity(const std::string& url) {
-  const std::string directory = directory_named(url);
-  if (directory == url) return url;
+  std::string directory;
+  try {
+    directory = directory_of(url);
+  } catch (const Error&) {
+    return url;
+  }
   std::error_code error;
   const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, error), error);
   std::string name = error ? directory : path.string();

@@ -43,7 +43,7 @@ ExitCode exit_code(const Error& error) noexcept {
 std::string_view exit_code_help() noexcept {
   return "Exit codes:\n"
          "  0   done\n"
-         "  1   no: the key is missing or the condition is false\n"
+         "  1   no: the key is missing, the condition is false, or doctor warns\n"
          "  2   wrong usage, URL, option or input\n"
          "  3   unavailable: no connection, or another program has the store open\n"
          "  4   the deadline passed and nothing was done\n"

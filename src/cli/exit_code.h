@@ -12,7 +12,7 @@ namespace tuskv::cli {
 
 enum class ExitCode : int {
   done = 0,
-  no = 1,               ///< a missing key, a condition that did not hold
+  no = 1,               ///< a missing key, a condition that did not hold, a warning of doctor
   usage = 2,            ///< the call, the URL or the input is wrong
   unavailable = 3,      ///< the store cannot be reached, or another program has it open
   timeout = 4,          ///< the deadline passed, and nothing was done
@@ -42,7 +42,7 @@ class Interrupted : public std::exception {
   const char* what() const noexcept override { return "interrupted"; }
 };
 
-/// Writes `tuskv: MESSAGE` to stderr, as one line without control characters.
+/// Writes `tuskv: MESSAGE` to stderr, as one line without control characters and passwords.
 void complain(std::string_view message);
 
 /// Says on stderr what the exception being handled means, and returns the exit code for it. A reader of stdout that

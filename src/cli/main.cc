@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "cli/arguments.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/secrets.h"
 
 namespace tuskv::cli {
 
@@ -62,5 +64,7 @@ int run_program(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   tuskv::cli::hold_standard_descriptors();
   tuskv::cli::set_up_signals();
-  return tuskv::cli::run_program({argv + (argc > 0 ? 1 : 0), argv + argc});
+  const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  std::for_each(argv, argv + argc, tuskv::cli::hide_passwords);
+  return tuskv::cli::run_program(words);
 }

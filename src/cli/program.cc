@@ -63,6 +63,7 @@ constexpr std::array kVerbs = {
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},
     Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots,
          "[list] | take | prune N | restore ORDINAL"},
+    Verb{"doctor", kStore, "Look at what the store stands on. Exit code 1 when there is a warning", add_doctor},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
     Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
     Verb{"shell", kOther, "Read verbs from the terminal or from standard input", add_shell},
@@ -73,7 +74,9 @@ std::string footer() {
   std::string text =
       "Options may stand before or after the verb. A word behind -- is data even if it starts with a dash.\n"
       "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n\n"
-      "A store is memory: or file:DIRECTORY, with options behind a question mark, joined by &:\n";
+      "A store is memory:, file:DIRECTORY or postgresql://USER@HOST/DATABASE, with options behind a question mark, "
+      "joined\n"
+      "by &:\n";
   for (const OptionHelp& option : option_help()) {
     text += "  " + option.name + "=" + option.default_value + "\n      " + option.help + " " + option.form + ".\n";
   }
@@ -118,7 +121,7 @@ std::string in_our_words(std::string message) {
 class Program final {
  public:
   Program(Settings& settings, Place place, const std::vector<std::string>& words)
-      : app_("A key-value store in a directory or in memory", place == Place::shell ? "" : "tuskv") {
+      : app_("A key-value store in a directory, in memory or on PostgreSQL", place == Place::shell ? "" : "tuskv") {
     app_.require_subcommand(0, 1);
     app_.formatter(std::make_shared<Help>());
     app_.get_formatter()->column_width(26);

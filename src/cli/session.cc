@@ -26,6 +26,7 @@ Store Session::store(Access access) {
   if (store_) return *store_;
   Options options;
   options.create = access == Access::write;
+  if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
   options.on_event = report_event;
   if (timeout_) options.timeout = *timeout_;
   Store store = open(options);
@@ -58,6 +59,8 @@ std::string directory_named(const std::string& url_or_path) {
   try {
     return directory_of(url_or_path);
   } catch (const Error&) {
+    const std::string_view text = url_or_path;
+    if (text.starts_with("memory:") || text.find("://") != std::string_view::npos) throw;
     return url_or_path;
   }
 }

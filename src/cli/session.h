@@ -8,8 +8,9 @@
 
 namespace tuskv::cli {
 
-/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report.
-enum class Access { read, write };
+/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. To inspect is
+/// to read and leave even what has expired as it is.
+enum class Access { read, write, inspect };
 
 class Session final {
  public:
@@ -31,7 +32,7 @@ class Session final {
   std::optional<Store> store_;
 };
 
-/// The directory of a `file:` URL, or the text as it is when it is no such URL.
+/// The directory of a `file:` URL, or the text as it is when it is no URL; a Config error for a URL of another kind.
 std::string directory_named(const std::string& url_or_path);
 
 }  // namespace tuskv::cli

@@ -5,7 +5,7 @@
 // it is 0.
 //
 // History is kept in ~/.tuskv_history, readable by its owner alone. Lines that carry values (set, mset, getset, cas)
-// are remembered while the shell runs and never written there.
+// or a password are remembered while the shell runs and never written there.
 #include <histedit.h>
 #include <unistd.h>
 
@@ -24,6 +24,7 @@
 #include "cli/interrupt.h"
 #include "cli/limits.h"
 #include "cli/output.h"
+#include "cli/secrets.h"
 #include "cli/shell_words.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
@@ -57,7 +58,7 @@ class HistoryFile final {
   void add(const std::string& line) {
     HistEvent event = {};
     ::history(shown_.get(), &event, H_ENTER, line.c_str());
-    if (!carries_values(line)) ::history(kept_.get(), &event, H_ENTER, line.c_str());
+    if (!carries_values(line) && without_passwords(line) == line) ::history(kept_.get(), &event, H_ENTER, line.c_str());
   }
 
  private:
@@ -66,10 +67,10 @@ class HistoryFile final {
     if (begin == std::string::npos) return false;
     const std::string verb = line.substr(begin, line.find_first_of(" \t\n", begin) - begin);
     // Whatever is no verb may be one misspelt; whatever starts with an option may be any.
-    constexpr std::array kWithoutValues = {"get",    "del",     "exists",     "incr",  "decr",   "ttl",
-                                           "expire", "persist", "mget",       "scan",  "count",  "import",
-                                           "export", "copy",    "namespaces", "stats", "sweep",  "snapshots",
-                                           "check",  "repair",  "bench",      "help",  "version"};
+    constexpr std::array kWithoutValues = {"get",    "del",     "exists",     "incr",  "decr",    "ttl",
+                                           "expire", "persist", "mget",       "scan",  "count",   "import",
+                                           "export", "copy",    "namespaces", "stats", "sweep",   "snapshots",
+                                           "check",  "repair",  "bench",      "help",  "version", "doctor"};
     for (const char* name : kWithoutValues) {
       if (verb == name) return false;
     }

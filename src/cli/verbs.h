@@ -44,6 +44,9 @@ Action add_import(Arguments& arguments);
 Action add_export(Arguments& arguments);
 Action add_copy(Arguments& arguments);
 
+// doctor.cc
+Action add_doctor(Arguments& arguments);
+
 // shell.cc, bench.cc
 Action add_shell(Arguments& arguments);
 Action add_bench(Arguments& arguments);

@@ -75,6 +75,7 @@ class Connection final {
   Connection& operator=(const Connection&) = delete;
 
   const SessionFacts& facts() const { return facts_; }
+  bool prepares() const { return prepares_; }
 
   /// Adds a statement to the next exchange and returns its place in it. Statements up to end_transaction() are one
   /// transaction, unless they begin and commit one themselves.

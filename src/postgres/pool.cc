@@ -82,9 +82,9 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
     ++lent_;
     last = {.pool = id_, .slot = found};
     if (is_idle) {
-      const bool rested = os::time_left(slot.idle_since + std::chrono::milliseconds(kIdleUncheckedMs)).count() == 0;
+      // One poll: a write on a connection that the server has left would be `unknown`.
       Connection& connection = *slot.connection;
-      if (!rested || !connection.looks_dead()) return Lease(*this, found, connection);
+      if (!connection.looks_dead()) return Lease(*this, found, connection);
       slot.connection.reset();
     }
     lock.unlock();
@@ -129,7 +129,6 @@ void Pool::put_back(std::size_t index) {
     slot.state = Slot::State::empty;
   } else {
     slot.state = Slot::State::idle;
-    slot.idle_since = os::deadline_in(0);
   }
   --lent_;
   if (closed_) {

@@ -58,7 +58,6 @@ class Pool final {
     enum class State : std::uint8_t { empty, idle, lent };
     State state = State::empty;
     std::unique_ptr<Connection> connection;
-    os::Deadline idle_since = {};
   };
 
   std::size_t find_slot(std::size_t preferred) const TUSKV_REQUIRES(mutex_);

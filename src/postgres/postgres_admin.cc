@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "postgres/diagnosis.h"
 #include "postgres/postgres_engine.h"
 
 namespace tuskv::postgres {
@@ -146,6 +147,13 @@ Result<Stats> PostgresEngine::stats() {
   if (stats.durability == Durability::relaxed) stats.synced_sequence = synced_.load(std::memory_order_relaxed);
   stats.swept = swept_.load(std::memory_order_relaxed) + runner_.swept();
   return stats;
+}
+
+Result<std::vector<Finding>> PostgresEngine::diagnose(std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  Result<DiagnosisFacts> facts = collect_facts(*database_, os::deadline_in(timeout_ms));
+  if (!facts.ok()) return std::move(facts).status();
+  return judge(facts.value(), database_->options());
 }
 
 Status PostgresEngine::sync(std::int64_t timeout_ms) {

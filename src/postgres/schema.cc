@@ -242,7 +242,8 @@ Status open_table(Connection& connection, const TableName& name, const Options& 
   Result<Found> found = look_up(connection, name, deadline);
   if (found.ok() && !found.value().exists) {
     if (!options.create) {
-      return Status(Code::Config, "there is no table " + name.quoted() + ", and the option create is false");
+      return Status(Code::Config,
+                    "there is no table " + name.quoted() + " yet: the first open with create=true makes it");
     }
     TUSKV_RETURN_IF_ERROR(make(connection, name, options, deadline));
     found = look_up(connection, name, deadline);

@@ -209,6 +209,9 @@ void make_expiry(Writer& make, Statements& out) {
                     "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
                     "select (select count(*) from c)::int8, (select count(*) from d)::int8",
                 {kInt8});
+  out.count_expired = make.make(
+      "select count(*)::int8 from (select from {T} t where " + due + " and t.expires_at <= {CLOCK} limit $1) x",
+      {kInt8});
 }
 
 void make_sessions(Writer& make, Statements& out) {

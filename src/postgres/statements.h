@@ -65,8 +65,9 @@ struct Statements {
   Statement erase_range;  ///< from, to → count of live ones
   Statement fingerprint;  ///< from, to → count, fingerprint
   // Expiry.
-  Statement sweep;    ///< limit, looked at → count
-  Statement cleanup;  ///< limit → count; the earliest first
+  Statement sweep;          ///< limit, looked at → count
+  Statement cleanup;        ///< limit → count; the earliest first
+  Statement count_expired;  ///< limit → count
   // Sessions.
   Statement begin;
   Statement begin_snapshot;

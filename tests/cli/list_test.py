@@ -60,6 +60,17 @@ class ListTest(ToolTest):
         self.assertEqual((document["engine"], document["durability"], document["entries"]), ("file", "durable", 5))
         self.assertRegex(self.text("stats"), r"(?m)^entries +5$")
 
+    def test_doctor(self):
+        self.refusal("doctor", code=2)
+        self.fill()
+        document = self.json("doctor")
+        self.assertEqual([each["topic"] for each in document],
+                         ["durability", "log", "snapshots", "disk", "entries", "expired"])
+        self.assertEqual({each["severity"] for each in document}, {"ok"})
+        self.assertRegex(self.text("doctor"), r"(?m)^ok       durability    durable: every write")
+        self.assertRegex(self.text("doctor", "--store", "memory:"), r"^ok       durability    in memory: ")
+        self.assertIn("--namespace", self.refusal("doctor", "--namespace", "n", code=2))
+
     def test_sweep(self):
         self.environment["TUSKV_STORE"] = "file:./tuskv-data?ttl_mode=manual"
         self.tuskv("mset", "a", "1", "b", "2", "--ttl", "1ms")

@@ -171,7 +171,7 @@ class TerminalTest(ToolTest):
         terminal.prompt()
         for line in ("set token secret-1", "  mset token secret-2", "getset token secret-3",
                      "cas token secret-3 secret-4",
-                     "--json set token secret-5", "get token"):
+                     "--json set token secret-5", "copy file:./none postgresql://u:secret-6@h/d", "get token"):
             terminal.type(line + "\n")
             terminal.prompt()
         terminal.type("\x1b[A")

@@ -14,6 +14,9 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 using testing::Optional;
 
 TUSKV_CONTRACT_SUITE(Closing);
@@ -51,6 +54,7 @@ TEST_P(Closing, U11_G10_EveryCallAfterCloseThrowsClosed) {
       {"start_sweeper", [&] { closed.start_sweeper(); }},
       {"stop_sweeper", [&] { closed.stop_sweeper(); }},
       {"stats", [&] { closed.stats(); }},
+      {"diagnose", [&] { closed.diagnose(); }},
       {"sync", [&] { closed.sync(); }},
       {"snapshot", [&] { closed.snapshot(); }},
       {"snapshots", [&] { closed.snapshots(); }},
@@ -165,6 +169,23 @@ TEST_P(Closing, ReopenKeepsEverythingThatIsKnownOfAnEntry) {
 TEST_P(Closing, U15_P11_TheStoreSaysWhichDurabilityItHas) {
   EXPECT_EQ(store().stats().engine, backend().engine());
   EXPECT_EQ(store().stats().durability, backend().durability());
+}
+
+TEST_P(Closing, DiagnoseFindsNothingWrongWithAGoodStore) {
+  store().set("k", "v");
+  set_dead("dead");
+  bool tells_durability = false;
+  for (const Finding& finding : store().diagnose()) {
+    EXPECT_NE(finding.severity, Finding::Severity::warning) << finding.topic << ": " << finding.value;
+    EXPECT_EQ(finding.severity == Finding::Severity::ok, finding.advice.empty()) << finding.topic;
+    EXPECT_THAT(finding.value, Not(IsEmpty())) << finding.topic;
+    if (finding.topic == "expired") {
+      EXPECT_THAT(finding.value, HasSubstr("1 expired"));
+    }
+    tells_durability = tells_durability || finding.topic == "durability";
+  }
+  EXPECT_TRUE(tells_durability);
+  EXPECT_EQ(store().stats().expired, 1u);
 }
 
 }  // namespace

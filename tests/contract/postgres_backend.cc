@@ -67,6 +67,7 @@ class PostgresBackend final : public Backend {
   std::int64_t now_us() const override { return clock_.now_us(); }
   Capabilities capabilities() const override {
     return {.reopens = true,
+            .clock_stands_still = true,
             .syncs = kind_.durability != Durability::unlogged,
             .keeps_json = kind_.keeps_json,
             .is_shared = true};

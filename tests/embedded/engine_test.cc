@@ -297,6 +297,46 @@ TEST(EngineDiskTest, AFailedBackgroundSyncIsReported) {
   EXPECT_EQ(events.sync_failures, 1);
 }
 
+TEST(EngineDiskTest, DiagnoseTellsOfTheDiskAndOfWhatFailed) {
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open({.directory = "data"}, disk, clock);
+  ASSERT_TRUE(opened.ok());
+  const std::unique_ptr<Engine> engine = std::move(opened).value();
+  const auto put = [&] {
+    std::vector<Command> commands{Put{.key = "k", .value = "v"}};
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+    return unit.failure == nullptr;
+  };
+  const auto text_of = [&](std::string_view topic) {
+    const Result<std::vector<Finding>> findings = engine->diagnose(5000);
+    for (const Finding& finding : findings.value()) {
+      if (finding.topic != topic) continue;
+      return (finding.severity == Finding::Severity::warning ? "warning: " : "") + finding.value;
+    }
+    return std::string("nothing");
+  };
+  ASSERT_TRUE(put());
+  EXPECT_EQ(text_of("durability"), "durable: every write is on the disk when it is answered");
+  EXPECT_EQ(text_of("snapshots"), "none");
+  ASSERT_TRUE(engine->snapshot().ok());
+  clock.advance_ms(180'000);
+  EXPECT_EQ(text_of("snapshots"), "1, the newest with 1 entries, 3 min ago");
+  disk.inject({.operation = test::Operation::sync, .path_contains = "snapshot"});
+  ASSERT_TRUE(put());
+  ASSERT_FALSE(engine->snapshot().ok());
+  EXPECT_EQ(text_of("snapshots"), "warning: 1, the newest with 1 entries, 3 min ago; 1 failed");
+  disk.set_capacity(std::uint64_t{32} << 20);
+  EXPECT_TRUE(text_of("disk").starts_with("warning: ")) << text_of("disk");
+  disk.set_capacity(std::uint64_t{1} << 30);
+  EXPECT_TRUE(text_of("disk").ends_with(" MiB are free")) << text_of("disk");
+  disk.inject({.operation = test::Operation::sync, .path_contains = ".tlog", .for_ever = true});
+  EXPECT_FALSE(put());
+  EXPECT_TRUE(text_of("durability").starts_with("warning: durable, but a sync has failed: ")) << text_of("durability");
+  EXPECT_FALSE(engine->close().ok());
+}
+
 /// The disk stands still for the calls that write: readers go on, other writers of the shard, and whoever would remove
 /// what has expired in it, end at their deadline.
 TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {

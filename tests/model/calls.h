@@ -288,7 +288,7 @@ class Step final {
         return handle_.update(key, [&](std::optional<std::string_view> present) -> Change {
           if (kind == 0) return Change::keep();
           if (kind == 1) return std::nullopt;
-          const std::string value = std::string(present.value_or("").substr(0, 10)) + added;
+          const std::string value = draw_.joined(present, added);
           return kind < 6 ? Change(value) : Change(value, options);
         });
       });

@@ -102,11 +102,30 @@ std::string Draw::number_text() {
   return std::to_string(static_cast<std::int64_t>(below(20)) - 5);
 }
 
+std::string Draw::json() {
+  constexpr std::string_view kEdges[] = {
+      "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1.0", "null", "true", "{}", "\"\""};
+  const std::uint64_t kind = below(1000);
+  if (kind < 100) return std::string(kEdges[below(std::size(kEdges))]);
+  if (kind < 550) return std::to_string(static_cast<std::int64_t>(below(20)) - 5);
+  if (kind < 700) return "{\"a\": " + std::to_string(below(3)) + ", \"b\": []}";
+  const std::size_t size = kind < 985 ? below(40) : kind < 995 ? below(2'000) : rules_.value_bytes_max - 2 - below(3);
+  return '"' + std::string(size, static_cast<char>('A' + below(26))) + '"';
+}
+
+std::string Draw::joined(std::optional<std::string_view> present, const std::string& added) const {
+  constexpr std::size_t kKeptBytesMax = 10;
+  if (!rules_.is_json) return std::string(present.value_or("").substr(0, kKeptBytesMax)) + added;
+  return present && present->size() <= kKeptBytesMax ? "[" + std::string(*present) + ", " + added + "]" : added;
+}
+
 std::string Draw::value() {
   std::string value;
   const std::uint64_t kind = below(1000);
   if (makes(Mistake::value, 100)) {
     value.assign(rules_.value_bytes_max + 1, 'v');
+  } else if (rules_.is_json) {
+    value = json();
   } else if (kind < 500) {
     value = number_text();
   } else if (kind < 550) {

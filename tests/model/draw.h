@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct DrawRules {
   std::size_t key_bytes_max = 1024;
   std::size_t value_bytes_max = 65'536;
   bool expiry_disabled = false;
+  bool is_json = false;  ///< all values are, in PostgreSQL's spelling
 };
 
 class Draw final {
@@ -39,6 +41,8 @@ class Draw final {
   std::string prefix();
   std::string glob();
   std::string value();
+  /// A value made of the present one and another.
+  std::string joined(std::optional<std::string_view> present, const std::string& added) const;
   std::int64_t number();
   /// Within a few units, at times for ever, or wrong.
   Duration ttl();
@@ -55,6 +59,7 @@ class Draw final {
   void note(std::string_view text);
   bool makes(Mistake mistake, std::uint64_t percent) { return mistake_ == mistake && chance(percent); }
   std::string number_text();
+  std::string json();
   Duration wrong_ttl();
 
   Random random_;

@@ -41,7 +41,8 @@ DrawRules ModelRun::draw_rules(const Options& options, const Backend& backend) {
   return {.unit_ms = unit_ms(backend),
           .key_bytes_max = options.max_key_bytes,
           .value_bytes_max = options.max_value_bytes,
-          .expiry_disabled = options.ttl_mode == TtlMode::disabled};
+          .expiry_disabled = options.ttl_mode == TtlMode::disabled,
+          .is_json = backend.capabilities().keeps_json};
 }
 
 ModelRun::ModelRun(Backend& backend, std::uint64_t seed, std::string* told_steps)
@@ -234,7 +235,7 @@ ModelRun::Verdict ModelRun::use_snapshots(Random& random) {
   const bool syncs = random.chance(40);
   note(syncs ? " sync" : " snapshot");
   if (syncs || !backend_.capabilities().has_snapshots) {
-    store_->sync();
+    if (backend_.capabilities().syncs) store_->sync();
     return std::nullopt;
   }
   const SnapshotInfo taken = store_->snapshot();

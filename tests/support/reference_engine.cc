@@ -290,6 +290,12 @@ Result<Stats> ReferenceEngine::stats() {
   return stats;
 }
 
+Result<std::vector<Finding>> ReferenceEngine::diagnose(std::int64_t) {
+  os::MutexLock lock(mutex_);
+  if (closed_) return closed_status();
+  return std::vector<Finding>{{.topic = "engine", .value = "reference"}};
+}
+
 Status ReferenceEngine::sync(std::int64_t) {
   os::MutexLock lock(mutex_);
   return closed_ ? closed_status() : Status();

@@ -40,6 +40,7 @@ class ReferenceEngine final : public Engine {
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats() override;
+  Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
   Status sync(std::int64_t timeout_ms) override;
   Result<SnapshotInfo> snapshot() override;
   Result<std::vector<SnapshotInfo>> snapshots() override;

@@ -1,0 +1,60 @@
+// What Store::diagnose tells of a store on PostgreSQL: facts are collected in two round trips, and judged without any.
+//
+// What the options and the table disagree in was refused when the store was opened; here is what may be wrong all the
+// same, or go wrong afterwards.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/deadline.h"
+#include "postgres/database.h"
+#include "status.h"
+#include "tuskv/options.h"
+#include "tuskv/store.h"
+
+namespace tuskv::postgres {
+
+struct DiagnosisFacts {
+  // The session.
+  std::string server_version = {};
+  bool through_pooler = false;
+  bool prepares = false;
+  bool is_standby = false;
+  bool is_read_only = false;
+  std::int64_t connections = 0;
+  std::int64_t connections_max = 0;  ///< without those kept for superusers
+  // Durability, as a write of this store gets it.
+  bool fsync = true;
+  bool full_page_writes = true;
+  std::string synchronous_commit = {};
+  // The table, or its partitions together.
+  std::string table = {};
+  std::int64_t fill_factor = 100;
+  bool may_select = true;
+  bool may_insert = true;
+  bool may_update = true;
+  bool may_delete = true;
+  bool is_hidden_by_policies = false;  ///< row-level security holds for this role
+  std::string triggers = {};           ///< names; rules are among them
+  bool has_key_index = true;
+  bool has_expiry_index = true;
+  std::string other_indexes = {};
+  // Its rows, as the server's statistics have them.
+  bool has_autovacuum = true;
+  bool counts = true;  ///< track_counts
+  std::int64_t live = 0;
+  std::int64_t dead = 0;
+  std::int64_t updates = 0;
+  std::int64_t hot_updates = 0;
+  std::optional<std::int64_t> vacuum_age_us = {};
+  std::optional<std::int64_t> expired = {};  ///< nothing: not counted; at most kExpiredEntriesMany
+};
+
+Result<DiagnosisFacts> collect_facts(Database& database, os::Deadline deadline);
+
+std::vector<Finding> judge(const DiagnosisFacts& facts, const Options& options);
+
+}  // namespace tuskv::postgres

@@ -1,0 +1,138 @@
+// Collects the facts. Every role may read these catalogues; only the entries themselves need a right.
+#include <utility>
+
+#include "findings.h"
+#include "postgres/diagnosis.h"
+
+namespace tuskv::postgres {
+namespace {
+
+// What kind of session it is, a role is told of its own ones alone; database and role it sees of all.
+constexpr const char* kSession =
+    "select pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1), "
+    "pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')::bool, "
+    "(select count(*) from pg_catalog.pg_stat_activity where datid is not null and usesysid is not null)::int8, "
+    "pg_catalog.current_setting('max_connections')::int8 - "
+    "pg_catalog.current_setting('superuser_reserved_connections')::int8, "
+    "pg_catalog.current_setting('fsync')::bool, pg_catalog.current_setting('full_page_writes')::bool, "
+    "pg_catalog.current_setting('synchronous_commit'), "
+    "pg_catalog.current_setting('autovacuum')::bool, pg_catalog.current_setting('track_counts')::bool";
+
+/// {T} is the table as a string literal. `t` is the table and its partitions, `l` those of them that hold rows.
+constexpr const char* kTable =
+    "with t as materialized (select c.oid, c.relkind, c.reloptions from pg_catalog.pg_class c "
+    "where c.oid = {T}::regclass or c.oid in (select i.inhrelid from pg_catalog.pg_inherits i "
+    "where i.inhparent = {T}::regclass)), "
+    "l as (select * from t where t.relkind = 'r'), "
+    "o as (select o.option_name as name, o.option_value as value "
+    "from l, pg_catalog.pg_options_to_table(l.reloptions) o), "
+    // The first column of each index of the whole table, and whether it is all there is.
+    "x as (select i.indexrelid, i.indisunique and i.indpred is null as is_total, i.indisvalid as is_valid, "
+    "i.indnkeyatts = 1 as is_single, coalesce(a.attname, '') as name, i.indrelid = {T}::regclass as is_whole "
+    "from t join pg_catalog.pg_index i on i.indrelid = t.oid "
+    "left join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]), "
+    "s as (select coalesce(sum(pg_catalog.pg_stat_get_live_tuples(oid)), 0)::int8 as live, "
+    "coalesce(sum(pg_catalog.pg_stat_get_dead_tuples(oid)), 0)::int8 as dead, "
+    "coalesce(sum(pg_catalog.pg_stat_get_tuples_updated(oid)), 0)::int8 as updates, "
+    "coalesce(sum(pg_catalog.pg_stat_get_tuples_hot_updated(oid)), 0)::int8 as hot, "
+    "greatest(max(pg_catalog.pg_stat_get_last_vacuum_time(oid)), "
+    "max(pg_catalog.pg_stat_get_last_autovacuum_time(oid))) as vacuumed from l) "
+    "select coalesce((select min(value::int8) from o where name = 'fillfactor'), 100), "
+    "not exists(select from o where name = 'autovacuum_enabled' and not value::bool), "
+    "pg_catalog.has_table_privilege({T}::regclass, 'select'), "
+    "pg_catalog.has_table_privilege({T}::regclass, 'insert'), "
+    "pg_catalog.has_table_privilege({T}::regclass, 'update'), "
+    "pg_catalog.has_table_privilege({T}::regclass, 'delete'), "
+    "pg_catalog.row_security_active({T}::regclass), "
+    "coalesce((select pg_catalog.string_agg(distinct n.name, ', ') from (select g.tgname::text as name "
+    "from t join pg_catalog.pg_trigger g on g.tgrelid = t.oid where not g.tgisinternal union "
+    "select r.rulename::text from t join pg_catalog.pg_rewrite r on r.ev_class = t.oid) n), ''), "
+    "exists(select from x where is_whole and is_valid and is_total and is_single and name = 'key'), "
+    "exists(select from x where is_whole and is_valid and name = 'expires_bucket'), "
+    "coalesce((select pg_catalog.string_agg(x.indexrelid::regclass::text, ', ' order by x.indexrelid) "
+    "from x where not (x.is_single and x.name in ('key', 'expires_bucket'))), ''), "
+    "s.live, s.dead, s.updates, s.hot, "
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8 from s";
+
+std::string table_text(const Database& database) {
+  std::string literal = "'";
+  for (const char c : database.table().quoted()) {
+    if (c == '\'') literal += '\'';
+    literal += c;
+  }
+  literal += '\'';
+  std::string text = kTable;
+  for (std::size_t at = text.find("{T}"); at != std::string::npos; at = text.find("{T}", at + literal.size())) {
+    text.replace(at, 3, literal);
+  }
+  return text;
+}
+
+void take_session(const Rows& rows, DiagnosisFacts& facts) {
+  facts.server_version = rows.bytes(0, 0);
+  facts.is_standby = rows.boolean(0, 1);
+  facts.is_read_only = rows.boolean(0, 2);
+  facts.connections = rows.int8(0, 3);
+  facts.connections_max = rows.int8(0, 4);
+  facts.fsync = rows.boolean(0, 5);
+  facts.full_page_writes = rows.boolean(0, 6);
+  facts.synchronous_commit = rows.bytes(0, 7);
+  facts.has_autovacuum = rows.boolean(0, 8);
+  facts.counts = rows.boolean(0, 9);
+}
+
+void take_table(const Rows& rows, DiagnosisFacts& facts) {
+  facts.fill_factor = rows.int8(0, 0);
+  facts.has_autovacuum = facts.has_autovacuum && rows.boolean(0, 1);
+  facts.may_select = rows.boolean(0, 2);
+  facts.may_insert = rows.boolean(0, 3);
+  facts.may_update = rows.boolean(0, 4);
+  facts.may_delete = rows.boolean(0, 5);
+  facts.is_hidden_by_policies = rows.boolean(0, 6);
+  facts.triggers = rows.bytes(0, 7);
+  facts.has_key_index = rows.boolean(0, 8);
+  facts.has_expiry_index = rows.boolean(0, 9);
+  facts.other_indexes = rows.bytes(0, 10);
+  facts.live = rows.int8(0, 11);
+  facts.dead = rows.int8(0, 12);
+  facts.updates = rows.int8(0, 13);
+  facts.hot_updates = rows.int8(0, 14);
+  if (!rows.is_null(0, 15)) facts.vacuum_age_us = rows.int8(0, 15);
+}
+
+Status count_expired(Database& database, Connection& connection, os::Deadline deadline, DiagnosisFacts& facts) {
+  Parameters parameters;
+  parameters.add_int8(static_cast<std::int64_t>(kExpiredEntriesMany));
+  const std::size_t place = connection.add(database.statements().count_expired, parameters);
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+  facts.expired = connection.rows(place).int8(0, 0);
+  return {};
+}
+
+}  // namespace
+
+Result<DiagnosisFacts> collect_facts(Database& database, os::Deadline deadline) {
+  DiagnosisFacts facts;
+  const std::string text = table_text(database);
+  const Status status = database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
+    facts = {.through_pooler = connection.facts().through_pooler,
+             .prepares = connection.prepares(),
+             .table = database.table().quoted()};
+    database.add_settings(connection, {.deadline = deadline});  // as a write does
+    const std::size_t session = connection.add_text(kSession);
+    const std::size_t table = connection.add_text(text);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+    if (connection.rows(table).count() == 0) return Status(Code::Config, "the table has been dropped");
+    take_session(connection.rows(session), facts);
+    take_table(connection.rows(table), facts);
+    // Without the index the whole table would be read.
+    if (!facts.may_select || !facts.has_expiry_index) return {};
+    return count_expired(database, connection, deadline, facts);
+  });
+  TUSKV_RETURN_IF_ERROR(status.clone());
+  return facts;
+}
+
+}  // namespace tuskv::postgres

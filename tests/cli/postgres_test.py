@@ -1,0 +1,162 @@
+"""The same program on PostgreSQL: the verbs, moving entries in and out, exit codes, and no password anywhere.
+
+TUSKV_TEST_POSTGRES names the file that says where the server is which the tests of a ctest run share
+(tests/support/postgres_fixture.cc).
+"""
+import itertools
+import json
+import os
+import socket
+import subprocess
+import unittest
+
+import point_test
+import transfer_test
+from tool import ToolTest
+
+with open(os.environ["TUSKV_TEST_POSTGRES"], encoding="utf-8") as addresses:
+    HOST, PORT = addresses.read().split()[:2]
+
+numbers = itertools.count()
+
+
+def url(database="postgres", user="tuskv", **options):
+    given = {"host": HOST, "port": PORT, "user": user, **options}
+    return f"postgresql:///{database}?" + "&".join(f"{name}={value}" for name, value in given.items())
+
+
+class PostgresToolTest(ToolTest):
+    """Every test starts with a schema that does not exist yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.schema = f"cli_{os.getpid()}_{next(numbers)}"
+        self.environment["TUSKV_STORE"] = url(schema=self.schema)
+
+
+class PointTest(PostgresToolTest, point_test.PointTest):
+    """Every verb on single entries, as on a directory."""
+
+
+class ListTest(PostgresToolTest):
+    def test_listing_and_the_store_as_a_whole(self):
+        lines = "".join(f"key{i:04}\tvalue {i}\n" for i in range(1200))
+        self.tuskv("import", "--format", "tsv", stdin=lines)
+        self.assertEqual(self.text("scan"), lines)
+        self.assertEqual(self.lines("scan", "--prefix", "key00", "--limit", "2", "--reverse", "--keys-only"),
+                         ["key0099", "key0098"])
+        self.assertEqual(self.lines("scan", "--glob", "key*7", "--after", "key1186", "--keys-only"),
+                         ["key1187", "key1197"])
+        self.assertEqual(self.json("count", "--prefix", "key11"), {"count": 100})
+        self.tuskv("set", "k", "v", "--namespace", "n")
+        self.assertEqual(self.json("namespaces"), ["n"])
+        stats = self.json("stats")
+        self.assertEqual((stats["engine"], stats["durability"], stats["entries"]), ("postgresql", "durable", 1201))
+        self.environment["TUSKV_STORE"] += "&ttl_mode=manual"
+        script = "mset a 1 b 2 --ttl 1ms\nset c 3\nsweep\nsweep --json\ncount\n"
+        self.assertEqual(self.lines("shell", stdin=script), ["2", '{"removed":0}', "1201"])
+        self.assertEqual(self.text("--json", "bench", "mixed", "--seconds", "1", "--keys", "10", "--threads", "2")[:19],
+                         '{"workload":"mixed"')
+        self.assertEqual(self.lines("namespaces"), ["n"])
+
+    def test_what_only_a_directory_has_is_refused(self):
+        self.tuskv("set", "k", "v")
+        for words in (("check",), ("repair",), ("snapshots",), ("snapshots", "prune", "1"),
+                      ("snapshots", "restore", "1"), ("check", url(user="u:secret")), ("check", "postgresql://u:secret@host/db")):
+            self.assertIn("pg_dump", self.refusal(*words, code=2))
+        self.assertIn("pg_dump", self.refusal("snapshots", "take", code=2))
+
+    def test_a_read_makes_no_table(self):
+        for words in (("get", "k"), ("scan",), ("stats",), ("export",)):
+            self.assertIn("there is no table", self.refusal(*words, code=2))
+
+
+class DoctorTest(PostgresToolTest):
+    def test_verdicts_and_exit_code(self):
+        self.tuskv("set", "k", "v")
+        document = self.json("doctor")
+        self.assertEqual((document[0]["topic"], document[0]["value"][:11]), ("server", "PostgreSQL "))
+        self.assertNotIn("warning", [each["severity"] for each in document])
+        self.assertRegex(self.text("doctor"), r"(?m)^ok       durability    durable: fsync and full_page_writes are on")
+        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(), "--command",
+                        f"create rule quiet as on update to {self.schema}.tuskv do also nothing"], check=True)
+        self.assertRegex(self.text("doctor", code=1), r"(?m)^warning  triggers      .*quiet - they run in every write")
+        self.assertEqual([each["topic"] for each in self.json("doctor", code=1) if each["severity"] == "warning"],
+                         ["triggers"])
+
+
+class TransferTest(PostgresToolTest):
+    def test_from_a_directory_and_back_with_every_field(self):
+        there = self.environment["TUSKV_STORE"]
+        self.environment["TUSKV_STORE"] = "file:./data"
+        transfer_test.ExportTest.fill(self)
+        for durability in ("durable", "relaxed", "unlogged"):
+            target = f"{there}_{durability}&durability={durability}"
+            self.assertEqual(self.json("copy", "file:./data", target), {"copied": 5, "namespaces": 2})
+            self.assertEqual(self.json("copy", target, f"file:./{durability}"), {"copied": 5, "namespaces": 2})
+            exported = self.tuskv("export")
+            self.assertEqual(self.tuskv("export", "--store", target), exported)
+            self.assertEqual(self.tuskv("export", "--store", f"file:./{durability}"), exported)
+        self.assertEqual(json.loads(exported.splitlines()[1])["expires_at_ms"], transfer_test.FAR_MS)
+        self.assertIn("same store", self.refusal("copy", there, there, code=2))
+
+    def test_import_and_export(self):
+        lines = "".join(transfer_test.record(f"k{i:04}", "v" * 100, expires_at_ms=transfer_test.FAR_MS + i,
+                                             namespace=f"n{i % 3}") for i in range(2500))
+        self.assertEqual(self.lines("import", "--acknowledge", stdin=lines)[-1], "2500")
+        exported = self.text("export")
+        self.assertEqual(sorted(map(json.loads, exported.splitlines()), key=lambda each: each["key"]),
+                         list(map(json.loads, lines.splitlines())))
+        self.tuskv("del", "--all", "--yes", "--namespace", "n0")
+        self.assertEqual(self.text("import", stdin=exported), "2500\n")
+        self.assertEqual(self.text("export"), exported)
+        code, out, err = self.finish("import", "--keep-going", stdin="bad\n" + transfer_test.record("k", "v"))
+        self.assertEqual((code, out), (2, b"1\n"), err)
+
+
+class FailureTest(PostgresToolTest):
+    def test_exit_codes(self):
+        self.tuskv("mset", "text", "abc", "k", "v")
+        self.tuskv("get", "none", code=1)
+        self.refusal("incr", "text", code=8)
+        nobody = "--timeout", "300ms", "--store"
+        self.assertIn("cannot connect", self.refusal(*nobody, "postgresql://127.0.0.1:1/postgres", "get", "k", code=3))
+        self.assertIn("cannot connect", self.refusal(*nobody, "postgresql:///x?host=/nonexistent", "get", "k", code=3))
+        for wrong, said in ((url("nowhere"), "nowhere"), (url(user="nobody_here"), "nobody_here"),
+                            (self.environment["TUSKV_STORE"] + "&durability=unlogged", "is logged"),
+                            (self.environment["TUSKV_STORE"] + "&partitions=2", "partitions"),
+                            (url(table="Upper"), "table"), (url(no_such_option="1"), "cannot be read")):
+            self.assertIn(said, self.refusal("--store", wrong, "get", "k", code=2), wrong)
+
+    def test_a_server_that_says_nothing(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            store = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/postgres"
+            self.refusal("--timeout", "200ms", "--store", store, "set", "k", "v", code=3)
+
+    def test_no_password_is_shown(self):
+        for store in ("postgresql://u:secret@127.0.0.1:1/db", "postgresql://u:se@cret/secret@127.0.0.1:1/db",
+                      "postgresql://u:secret?secret@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db?password=secret",
+                      "host=127.0.0.1 port=1 password=secret", "host=127.0.0.1 port=1 password='a secret'",
+                      "postgres://u:secret@[x/db", "x://u:secret@h"):
+            for words in (("--store", store, "get", "k"), ("copy", store, "memory:"), ("get", "k", store),
+                          ("check", store), ("import", store)):
+                code, out, err = self.finish("--timeout", "100ms", *words)
+                self.assertGreater(code, 1, words)
+                self.assertNotIn(b"secret", out + err, words)
+
+    def test_the_list_of_processes_shows_no_password(self):
+        store = self.environment["TUSKV_STORE"] + "&password=secret"
+        process = self.start("--store", store, "import", "--acknowledge", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(transfer_test.record("k", "v").encode())
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"1\n")
+        with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+            words = file.read()
+        self.assertIn(b"import", words)
+        self.assertNotIn(b"secret", words)
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,213 @@
+// What Store::diagnose tells of a server and its table: each finding is provoked on a real one, but for the few that no
+// server can be brought to, which are judged from facts alone.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "postgres/diagnosis.h"
+#include "postgres/server_test.h"
+
+namespace tuskv::test {
+namespace {
+
+using Severity = Finding::Severity;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::StartsWith;
+
+Finding finding_of(const std::vector<Finding>& findings, std::string_view topic) {
+  const auto found =
+      std::find_if(findings.begin(), findings.end(), [&](const Finding& finding) { return finding.topic == topic; });
+  if (found != findings.end()) return *found;
+  ADD_FAILURE() << "nothing is said about " << topic;
+  return {};
+}
+
+void expect_ok(const Finding& finding, const std::string& value) {
+  EXPECT_EQ(finding.severity, Severity::ok) << finding.topic;
+  EXPECT_THAT(finding.value, HasSubstr(value));
+  EXPECT_THAT(finding.advice, IsEmpty()) << finding.topic;
+}
+
+void expect(const Finding& finding, Severity severity, const std::string& value, const std::string& advice) {
+  EXPECT_EQ(finding.severity, severity) << finding.topic << ": " << finding.value;
+  EXPECT_THAT(finding.value, HasSubstr(value));
+  EXPECT_THAT(finding.advice, HasSubstr(advice));
+}
+
+class PostgresDoctor : public ServerTest {};
+
+TEST_F(PostgresDoctor, FindsNothingWrongWithAFreshTable) {
+  for (const auto* parameters : {"", "&durability=relaxed&partitions=3&fill_factor=60&table=parts",
+                                 "&durability=unlogged&value_type=jsonb&table=json"}) {
+    const Store store = open(parameters);
+    store.set("k", "1");
+    std::vector<std::string> topics;
+    for (const Finding& finding : store.diagnose()) {
+      // Other tests may take connections of the server at the same time.
+      const bool is_others = finding.topic == "connections";
+      EXPECT_TRUE(is_others || finding.severity == Severity::ok) << finding.topic << ": " << finding.value;
+      topics.push_back(finding.topic);
+    }
+    EXPECT_THAT(topics, ElementsAre("server", "connection", "connections", "durability", "writes", "table", "indexes",
+                                    "triggers", "live_rows", "dead_rows", "hot_updates", "vacuum", "expired"));
+  }
+  const std::vector<Finding> findings = open("&durability=relaxed&partitions=3&table=parts").diagnose();
+  expect_ok(finding_of(findings, "table"), "logged, bytea, 3 partitions, fill factor 60");
+  expect_ok(finding_of(findings, "durability"),
+            "relaxed: fsync and full_page_writes are on, synchronous_commit is off");
+  expect_ok(finding_of(findings, "connection"), "direct; statements are prepared");
+  const std::vector<Finding> json = open("&durability=unlogged&value_type=jsonb&table=json").diagnose();
+  expect_ok(finding_of(json, "table"), "UNLOGGED, jsonb, 0 partitions, fill factor 80");
+  expect_ok(finding_of(json, "durability"), "unlogged: ");
+}
+
+TEST_F(PostgresDoctor, SeesAPooler) {
+  const std::string url = shared().pooler().url(database());
+  expect_ok(finding_of(Store::open(url).diagnose(), "connection"), "through a pooler; statements are not prepared");
+  expect_ok(finding_of(open("&prepare=never").diagnose(), "connection"), "direct; statements are not prepared");
+}
+
+TEST_F(PostgresDoctor, SeesWhatWasAddedToTheTable) {
+  for (const std::string table : {"plain", "parts"}) {
+    const Store store = open("&table=" + table + (table == "parts" ? "&partitions=2" : ""));
+    sql().run("create function nothing_" + table + "() returns trigger language plpgsql as 'begin return new; end'");
+    sql().run("create trigger spy after insert on " + table + " for each row execute function nothing_" + table + "()");
+    sql().run("create index more on " + table + " (version)");
+    const std::vector<Finding> findings = store.diagnose();
+    expect(finding_of(findings, "triggers"), Severity::warning, "spy", "in every write");
+    expect(finding_of(findings, "indexes"), Severity::note, "more", "heap-only");
+    sql().run("drop trigger spy on " + table + "; drop index more");
+    sql().run("create rule quiet as on update to " + table + " do also nothing");
+    expect(finding_of(store.diagnose(), "triggers"), Severity::warning, "quiet", "in every write");
+  }
+}
+
+TEST_F(PostgresDoctor, SeesWhatIsMissingFromTheTable) {
+  const Store store = open();
+  sql().run("drop index tuskv_expires_bucket_idx");
+  std::vector<Finding> findings = store.diagnose();
+  expect(finding_of(findings, "indexes"), Severity::warning, "expires_bucket", "create index");
+  expect(finding_of(findings, "expired"), Severity::note, "not counted", "index");
+  sql().run("create index on tuskv (expires_bucket) where expires_bucket is not null");
+  sql().run("alter table tuskv drop constraint tuskv_pkey");
+  expect(finding_of(store.diagnose(), "indexes"), Severity::warning, "key", "add primary key");
+  sql().run("drop table tuskv cascade");
+  EXPECT_EQ(error_of([&] { return store.diagnose(); }).code(), Code::Config);
+}
+
+TEST_F(PostgresDoctor, SeesWhatTheRoleMayNotDo) {
+  open();
+  const std::string role = "doctor_" + database();
+  sql().run("create role " + role + " login; grant usage on schema public to " + role);
+  sql().run("grant select on tuskv to " + role);
+  const Store store = Store::open(url("&create=false&ttl_mode=manual", role));
+  expect(finding_of(store.diagnose(), "writes"), Severity::note, "only read", "grant INSERT, UPDATE, DELETE");
+  // Of sessions of other roles it sees little, but that they are there.
+  EXPECT_GE(std::stoi(finding_of(store.diagnose(), "connections").value), 2);
+  sql().run("grant insert, update on tuskv to " + role);
+  expect(finding_of(store.diagnose(), "writes"), Severity::warning, "lacks DELETE", "grant");
+  sql().run("grant delete on tuskv to " + role);
+  expect_ok(finding_of(store.diagnose(), "writes"), "allowed");
+  sql().run("alter table tuskv enable row level security");
+  expect(finding_of(store.diagnose(), "row_security"), Severity::warning, "hide rows", "disable");
+  sql().run("revoke select on tuskv from " + role);
+  expect(finding_of(store.diagnose(), "writes"), Severity::warning, "lacks SELECT", "grant");
+  sql().run("alter role " + role + " set default_transaction_read_only = on");
+  sql().run("grant select on tuskv to " + role + "; alter table tuskv disable row level security");
+  const Store read_only = Store::open(url("&create=false&ttl_mode=manual", role));
+  expect(finding_of(read_only.diagnose(), "writes"), Severity::warning, "read-only", "default_transaction_read_only");
+  sql().run("drop owned by " + role + "; drop role " + role);
+}
+
+TEST_F(PostgresDoctor, SeesDeadRowsAndUpdatesThatAreNotHeapOnly) {
+  const Store store = open("&ttl_mode=manual");
+  sql().run(
+      "alter table tuskv set (autovacuum_enabled = off); create index on tuskv (version); "
+      "insert into tuskv(key, value, created_at, updated_at, version) "
+      "select convert_to('k' || i, 'UTF8'), '', now(), now(), i from generate_series(1, 12000) i");
+  sql().run("update tuskv set version = version + 1");
+  sql().run("select pg_stat_force_next_flush()");
+  std::vector<Finding> findings = store.diagnose();
+  expect_ok(finding_of(findings, "live_rows"), "12000");
+  expect(finding_of(findings, "dead_rows"), Severity::warning, "12000", "vacuum \"public\".\"tuskv\"");
+  expect(finding_of(findings, "hot_updates"), Severity::note, "0 % of 12000", "fill_factor");
+  expect(finding_of(findings, "vacuum"), Severity::warning, "not yet; autovacuum is off", "turn it on");
+  sql().run("vacuum tuskv");
+  sql().run("select pg_stat_force_next_flush(); alter table tuskv reset (autovacuum_enabled)");
+  findings = store.diagnose();
+  EXPECT_EQ(finding_of(findings, "dead_rows").severity, Severity::ok);
+  expect_ok(finding_of(findings, "vacuum"), "s ago");
+}
+
+TEST_F(PostgresDoctor, SeesExpiredEntriesThatNobodyRemoves) {
+  const Store store = open("&ttl_mode=manual");
+  const auto expire = [&](int from, int to) {
+    sql().run(
+        "insert into tuskv(key, value, created_at, updated_at, version, expires_at, expires_bucket) "
+        "select convert_to('k' || i, 'UTF8'), '', now(), now(), i, now() - interval '1 h', 1 "
+        "from generate_series(" +
+        std::to_string(from) + ", " + std::to_string(to) + ") i");
+  };
+  expire(1, 100);
+  expect_ok(finding_of(store.diagnose(), "expired"), "100 expired entries");
+  expire(101, 20'000);
+  expect(finding_of(store.diagnose(), "expired"), Severity::warning, "more than 10000", "tuskv sweep");
+  expect_ok(finding_of(open("&ttl_mode=disabled").diagnose(), "expired"), "disabled");
+  EXPECT_EQ(store.cleanup_expired(), 20'000u);
+  expect_ok(finding_of(store.diagnose(), "expired"), "no expired entry");
+}
+
+/// On a server of its own, whose settings it changes.
+TEST(PostgresDoctorServer, R25_SeesAServerThatIsLessDurableThanAsked) {
+  PostgresServer server(
+      {.lines = {"max_connections = 10", "superuser_reserved_connections = 2", "synchronous_commit = off"}});
+  const std::string database = create_database(server.address());
+  const Store durable = Store::open(server.url(database) + "&pool_size=2&ttl_mode=manual");
+  const Store relaxed = Store::open(server.url(database) + "&durability=relaxed&pool_size=2&ttl_mode=manual");
+  // The server's default does not reach sessions of ours, which say what they want.
+  expect_ok(finding_of(durable.diagnose(), "durability"), "durable: ");
+  expect_ok(finding_of(relaxed.diagnose(), "durability"), "relaxed: ");
+  expect_ok(finding_of(durable.diagnose(), "connections"), "2 of 8");
+
+  const PostgresServer standby({.standby_of = &server});
+  const Store reader = Store::open(standby.url(database) + "&create=false&ttl_mode=manual&pool_size=1");
+  expect(finding_of(reader.diagnose(), "writes"), Severity::warning, "standby", "primary");
+
+  const auto reload_with = [&](const std::string& line, const Store& store, std::string_view topic) {
+    server.add_setting(line);
+    server.reload();
+    EXPECT_TRUE(eventually([&] { return finding_of(store.diagnose(), topic).severity == Severity::warning; })) << line;
+    return finding_of(store.diagnose(), topic);
+  };
+  expect(reload_with("full_page_writes = off", relaxed, "durability"), Severity::warning,
+         "unlogged, though relaxed was asked for: full_page_writes", "spoil pages");
+  expect(reload_with("fsync = off", durable, "durability"), Severity::warning,
+         "unlogged, though durable was asked for: fsync is off", "set fsync=on");
+  expect(reload_with("track_counts = off", durable, "vacuum"), Severity::warning, "track_counts", "autovacuum");
+  expect(reload_with("autovacuum = off", durable, "vacuum"), Severity::warning, "autovacuum is off", "turn it on");
+
+  std::vector<SqlConnection> others;
+  for (int i = 0; i < 5; ++i) others.emplace_back(server.url(database));
+  expect(finding_of(durable.diagnose(), "connections"), Severity::note, "7 of 8", "pool_size");
+  others.emplace_back(server.url(database));
+  expect(finding_of(durable.diagnose(), "connections"), Severity::warning, "8 of 8", "max_connections");
+}
+
+/// A pooler that cannot prepare, and one that takes our settings away in every transaction: neither can be had here.
+TEST(PostgresDoctorServer, R25_JudgesWhatNoServerHereCanBe) {
+  const postgres::DiagnosisFacts facts = {
+      .through_pooler = true, .prepares = true, .connections_max = 100, .synchronous_commit = "off", .expired = 0};
+  const std::vector<Finding> findings = postgres::judge(facts, {});
+  expect(finding_of(findings, "connection"), Severity::note, "pooler; statements are prepared", "prepare=auto");
+  expect(finding_of(findings, "durability"), Severity::warning,
+         "relaxed, though durable was asked for: synchronous_commit is off", "settings of sessions");
+}
+
+}  // namespace
+}  // namespace tuskv::test
