@@ -12,6 +12,8 @@
 #include <system_error>
 #include <thread>
 
+#include "bench/postgres_server.h"
+
 namespace tuskv::bench {
 namespace {
 
@@ -37,9 +39,13 @@ Scale quick_scale() {
           .entries = 20'000,
           .entries_large = 50'000,
           .entries_long_keys = 2000,
+          .entries_server = 1000,
+          .entries_grown = 3000,
+          .entries_expired = 5000,
           .round = std::chrono::milliseconds(10),
           .round_durable = std::chrono::milliseconds(20),
           .stall_run = std::chrono::milliseconds(300),
+          .sweep_slice = std::chrono::milliseconds(20),
           .settle = std::chrono::milliseconds(0),
           .rounds = 2,
           .rounds_long = 1};
@@ -84,6 +90,20 @@ void Bench::say_left_out(const std::string& name, const std::string& reason) {
   if (std::find(left_out_.begin(), left_out_.end(), name) != left_out_.end()) return;
   left_out_.push_back(name);
   std::cout << name << " is left out: " << reason << std::endl;
+}
+
+PostgresServer* Bench::postgres() {
+  if constexpr (TUSKV_BENCH_HAS_POSTGRES) {
+    std::string missing;
+    if (!postgres_) postgres_ = PostgresServer::start(missing);
+    if (postgres_) {
+      postgres_->drop_everything();
+      note_version("PostgreSQL", postgres_->version());
+    } else {
+      say_left_out("PostgreSQL", missing);
+    }
+  }
+  return postgres_.get();
 }
 
 void Bench::settle() const {

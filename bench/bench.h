@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,8 @@
 #include "bench/subject.h"
 
 namespace tuskv::bench {
+
+class PostgresServer;
 
 struct Settings {
   /// 0: each row's own number.
@@ -32,9 +35,13 @@ struct Scale {
   std::uint64_t entries = 1'000'000;
   std::uint64_t entries_large = 10'000'000;
   std::uint64_t entries_long_keys = 100'000;
+  std::uint64_t entries_server = 100'000;
+  std::uint64_t entries_grown = 300'000;
+  std::uint64_t entries_expired = 1'000'000;
   std::chrono::milliseconds round{250};
   std::chrono::milliseconds round_durable{500};
   std::chrono::milliseconds stall_run{3000};
+  std::chrono::milliseconds sweep_slice{1000};
   std::chrono::milliseconds settle{20'000};
   std::size_t rounds = 9;
   std::size_t rounds_long = 5;
@@ -66,6 +73,10 @@ class Bench final {
   /// Opens a subject, or prints why it is left out and returns null.
   std::unique_ptr<Subject> open(SubjectKind kind, const SubjectOptions& options = {});
 
+  /// A server with an empty database, started when it is first asked for; null when this machine or build has none,
+  /// which is said.
+  PostgresServer* postgres();
+
   /// Every contestant once to warm up, then `rounds` times all of them, each time starting with another one. Between
   /// two turns the machine comes to rest: what a turn left behind (compaction, dirty pages) is not paid by the next.
   std::vector<Series> interleave(std::span<const Contestant> contestants, std::size_t rounds);
@@ -85,6 +96,7 @@ class Bench final {
   Machine machine_;
   std::vector<Measurement> results_;
   std::vector<std::string> left_out_;
+  std::shared_ptr<PostgresServer> postgres_;
 };
 
 }  // namespace tuskv::bench

@@ -27,6 +27,10 @@ struct Client {
       session->set(keys.key(picked % entries), values->value(picked));
     }
   }
+  void get_and_set(std::uint64_t calls) {
+    constexpr std::uint64_t kGetsForEachSet = 4;
+    for (std::uint64_t i = 0; i < calls; ++i) random.below(kGetsForEachSet + 1) == 0 ? set(1) : get(1);
+  }
 };
 
 }  // namespace
@@ -40,10 +44,12 @@ double LocalSubject::run(const Work& work) {
                                                   .keys = KeyWriter(work.data.key_bytes),
                                                   .values = &values,
                                                   .entries = work.data.entries});
-    if (work.kind == Work::Kind::get) {
-      workers.emplace_back([client](std::uint64_t calls) { client->get(calls); });
-    } else {
-      workers.emplace_back([client](std::uint64_t calls) { client->set(calls); });
+    switch (work.kind) {
+      case Work::Kind::get: workers.emplace_back([client](std::uint64_t calls) { client->get(calls); }); break;
+      case Work::Kind::set: workers.emplace_back([client](std::uint64_t calls) { client->set(calls); }); break;
+      case Work::Kind::mixed:
+        workers.emplace_back([client](std::uint64_t calls) { client->get_and_set(calls); });
+        break;
     }
   }
   return throughput(workers, work.duration, work.calls_per_look);

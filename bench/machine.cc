@@ -21,6 +21,17 @@ std::string cpu_model() {
   return "unknown";
 }
 
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts = {};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text = {};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", &parts);
+  return text.data();
+}
+
+}  // namespace
+
 std::string file_system_name(const std::string& directory) {
   struct statfs found = {};
   if (statfs(directory.c_str(), &found) != 0) return "unknown";
@@ -33,17 +44,6 @@ std::string file_system_name(const std::string& directory) {
     default: return "file system type " + std::to_string(found.f_type);
   }
 }
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts = {};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text = {};
-  std::strftime(text.data(), text.size(), "%Y-%m-%d", &parts);
-  return text.data();
-}
-
-}  // namespace
 
 Machine describe_machine(const std::string& directory) {
   struct sysinfo memory = {};

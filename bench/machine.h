@@ -20,5 +20,7 @@ struct Machine {
 /// `directory`: where the data is kept.
 Machine describe_machine(const std::string& directory);
 void print(const Machine& machine);
+/// The file system that holds the directory.
+std::string file_system_name(const std::string& directory);
 
 }  // namespace tuskv::bench

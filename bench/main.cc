@@ -4,8 +4,10 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "bench/bench.h"
+#include "bench/rows/postgres_rows.h"
 #include "bench/rows/rows.h"
 #include "bench/throughput.h"
 
@@ -17,6 +19,12 @@ constexpr int kExitGoalMissed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitFailed = 70;
 
+std::vector<Row> all_rows() {
+  std::vector<Row> rows(kRows.begin(), kRows.end());
+  if constexpr (TUSKV_BENCH_HAS_POSTGRES) rows.insert(rows.end(), kPostgresRows.begin(), kPostgresRows.end());
+  return rows;
+}
+
 void print_usage() {
   std::cout << "usage: tuskv_bench [--only ROW]… [--rounds N] [--quick] [--strict] [--output DIRECTORY]\n\n"
                "  --only ROW    rows whose name starts so; may be given several times\n"
@@ -24,8 +32,8 @@ void print_usage() {
                "  --quick       tiny sizes: shows that every row works, measures nothing\n"
                "  --strict      ends with 1 when a goal is missed\n"
                "  --output DIR  where results.json and the data go (default: build/bench)\n\nrows:\n";
-  for (const Row& row : kRows)
-    std::cout << "  " << row.name << std::string(14 - row.name.size(), ' ') << row.about << '\n';
+  for (const Row& row : all_rows())
+    std::cout << "  " << row.name << std::string(17 - row.name.size(), ' ') << row.about << '\n';
 }
 
 struct Arguments {
@@ -69,7 +77,8 @@ int run(const Arguments& arguments) {
   const auto start = std::chrono::steady_clock::now();
   Bench bench(arguments.settings);
   std::size_t rows = 0;
-  for (const Row& row : kRows) {
+  if (!TUSKV_BENCH_HAS_POSTGRES) bench.say_left_out("PostgreSQL", "libpq-dev was not found");
+  for (const Row& row : all_rows()) {
     if (!wanted(arguments.settings, row.name)) continue;
     row.run(bench);
     ++rows;

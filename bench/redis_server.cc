@@ -55,9 +55,10 @@ void append_bulk(std::string& out, std::string_view bytes) {
 }  // namespace
 
 RedisServer::RedisServer(const std::string& directory)
-    : process_({"redis-server", "--port", "0", "--unixsocket", socket_path(directory), "--save", "", "--appendonly",
-                "no", "--logfile", "redis.log", "--dir", directory}),
-      socket_(connect_to(socket_path(directory))) {}
+    : socket_path_(socket_path(directory)),
+      process_({"redis-server", "--port", "0", "--unixsocket", socket_path_, "--save", "", "--appendonly", "no",
+                "--logfile", "redis.log", "--dir", directory}),
+      socket_(connect_to(socket_path_)) {}
 
 RedisServer::~RedisServer() {
   process_.terminate();

@@ -21,6 +21,8 @@ class RedisServer final {
   /// Whether there is a redis-server in PATH.
   static bool available();
 
+  const std::string& socket() const { return socket_path_; }
+
   /// Sends a SET without waiting for its answer; answers are read from time to time.
   void set(std::string_view key, std::string_view value);
   /// Reads the answers of all sets; throws when one failed.
@@ -35,6 +37,7 @@ class RedisServer final {
   std::string read_bytes(std::size_t count);
   void fill();
 
+  std::string socket_path_;
   ChildProcess process_;
   int socket_ = -1;
   std::string outgoing_ = {};

@@ -15,7 +15,11 @@ namespace tuskv::bench {
 
 /// Random accesses to the entries of a dataset, by `threads` threads for about `duration`.
 struct Work {
-  enum class Kind { get, set };
+  enum class Kind {
+    get,
+    set,
+    mixed,  ///< four gets for each set, at random; not at every subject
+  };
   Kind kind = Kind::get;
   Dataset data = {};
   std::size_t threads = 1;
@@ -63,9 +67,25 @@ struct SubjectOptions {
   /// Peers with a block cache: everything fits into it, nothing is compressed, a Bloom filter is kept, and loading ends
   /// with a compaction of everything. Otherwise as they come.
   bool all_in_cache = false;
+  /// For those that are reached through PostgreSQL: the server, and a table of their own; `sync` makes it a logged one,
+  /// otherwise it is UNLOGGED.
+  std::string url = {};
+  std::string table = {};
 };
 
-enum class SubjectKind { tuskv_memory, tuskv, rocksdb, lmdb, leveldb, tbb, persistent_kv };
+enum class SubjectKind {
+  tuskv_memory,
+  tuskv,
+  rocksdb,
+  lmdb,
+  leveldb,
+  tbb,
+  persistent_kv,
+  tuskv_postgres,
+  libpq,
+  redis,
+  pgkv
+};
 
 /// The subject, opened. Null when this build, or this machine, does not have it; missing_reason says why.
 std::unique_ptr<Subject> make_subject(SubjectKind kind, const SubjectOptions& options);

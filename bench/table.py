@@ -60,7 +60,7 @@ def series_text(result: dict) -> str:
 def table(results: dict) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items()
-                         if name != "tuskv memory:")
+                         if not name.startswith("tuskv "))
     lines = [f"{machine['cpu']}, {machine['cores']} cores, {machine['memory']}, {machine['kernel']}, "
              f"{machine['file_system']}, {machine['compiler']}, {machine['date']}. {versions}.", "",
              "Ratios are medians of interleaved rounds of one run, with the lowest and the highest; above 1 is in "

@@ -28,6 +28,16 @@ Listed listed(SubjectKind kind) {
       return {.name = "persistent-kv",
               .built = true,
               .missing = "its program is not built (target bench_peers; needs cargo)"};
+    case SubjectKind::pgkv:
+      return {.name = "pgkv", .built = true, .missing = "its program is not built (target bench_peers; needs cargo)"};
+    case SubjectKind::tuskv_postgres:
+      return {.name = "tuskv postgresql:", .built = TUSKV_BENCH_HAS_POSTGRES, .missing = "libpq-dev was not found"};
+    case SubjectKind::libpq:
+      return {.name = "libpq", .built = TUSKV_BENCH_HAS_POSTGRES, .missing = "libpq-dev was not found"};
+    case SubjectKind::redis:
+      return {.name = "Redis",
+              .built = TUSKV_BENCH_HAS_HIREDIS,
+              .missing = TUSKV_BENCH_HAS_HIREDIS ? "redis-server is not in PATH" : "libhiredis-dev was not found"};
   }
   return {};
 }
@@ -42,6 +52,14 @@ std::unique_ptr<Subject> make_subject(SubjectKind kind, const SubjectOptions& op
   if (kind == SubjectKind::tuskv_memory) return make_tuskv_memory();
   if (kind == SubjectKind::tuskv) return make_tuskv(options);
   if (kind == SubjectKind::persistent_kv) return make_persistent_kv(options);
+  if (kind == SubjectKind::pgkv) return make_pgkv(options);
+  if constexpr (TUSKV_BENCH_HAS_POSTGRES) {
+    if (kind == SubjectKind::tuskv_postgres) return make_tuskv_postgres(options);
+    if (kind == SubjectKind::libpq) return make_libpq(options);
+  }
+  if constexpr (TUSKV_BENCH_HAS_HIREDIS) {
+    if (kind == SubjectKind::redis) return make_redis(options);
+  }
   if constexpr (TUSKV_BENCH_HAS_ROCKSDB) {
     if (kind == SubjectKind::rocksdb) return make_rocksdb(options);
   }

@@ -54,4 +54,9 @@ std::unique_ptr<Subject> make_tuskv(const SubjectOptions& options) {
                                              {.durability = options.sync ? Durability::durable : Durability::relaxed}));
 }
 
+std::unique_ptr<Subject> make_tuskv_postgres(const SubjectOptions& options) {
+  return std::make_unique<Tuskv>(Store::open(
+      options.url, {.durability = options.sync ? Durability::durable : Durability::unlogged, .table = options.table}));
+}
+
 }  // namespace tuskv::bench

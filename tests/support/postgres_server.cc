@@ -85,7 +85,8 @@ std::string PostgresServer::program_directory() {
   return programs;
 }
 
-PostgresServer::PostgresServer(const PostgresSettings& settings) : programs_(program_directory()) {
+PostgresServer::PostgresServer(const PostgresSettings& settings)
+    : programs_(program_directory()), home_(settings.parent) {
   const int port = settings.listens_on_tcp ? free_port() : kPort;
   address_ = {.host = home_.path(), .port = port};
   tcp_address_ = {.host = "127.0.0.1", .port = port};

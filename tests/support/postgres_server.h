@@ -29,6 +29,7 @@ struct PostgresSettings {
   bool listens_on_tcp = false;          ///< on 127.0.0.1, at a free port
   /// pg_hba.conf
   std::string access = "local all,replication all trust\nhost all all 127.0.0.1/32 trust\n";
+  std::string parent = {};  ///< the directory to make the cluster's in; empty: in memory where there is room
   /// A copy of that server, which follows it. It must outlive the constructor alone.
   const PostgresServer* standby_of = nullptr;
 };

@@ -111,8 +111,8 @@ std::filesystem::path parent_directory() {
   return given.native().size() > kPathSizeMax ? "/tmp" : given;
 }
 
-std::string make_directory() {
-  std::string path = parent_directory() / "tuskv-server-XXXXXX";
+std::string make_directory(const std::filesystem::path& parent) {
+  std::string path = parent / "tuskv-server-XXXXXX";
   if (::mkdtemp(path.data()) == nullptr) throw_errno("cannot make a directory like " + path);
   return path;
 }
@@ -132,7 +132,10 @@ std::string run_command(const std::vector<std::string>& arguments) {
   return written;
 }
 
-ServerHome::ServerHome() : path_(make_directory()), user_(::geteuid()), group_(::getegid()) {
+ServerHome::ServerHome(const std::string& parent)
+    : path_(make_directory(parent.empty() ? parent_directory() : std::filesystem::path(parent))),
+      user_(::geteuid()),
+      group_(::getegid()) {
   if (user_ == 0) {
     const passwd* other = ::getpwnam("postgres");
     if (other == nullptr) other = ::getpwnam("nobody");

@@ -18,7 +18,8 @@ std::string run_command(const std::vector<std::string>& arguments);
 /// pid files: NAME/postmaster.pid and NAME.pid below it.
 class ServerHome final {
  public:
-  ServerHome();
+  /// Below `parent`; empty: in memory where there is room.
+  explicit ServerHome(const std::string& parent = {});
   /// Stops what still runs, at once, and waits for it.
   ~ServerHome();
   ServerHome(const ServerHome&) = delete;
