@@ -95,30 +95,40 @@ void ReadBatch::collect(Connection& connection, os::Deadline deadline) {
     target->ordinal = distinct.size() - 1;
   }
   // A caller that is alone holds up nobody.
+  by_key_ = !with_canary_ && database_.options().partitions == 0 &&
+            std::all_of(distinct.begin(), distinct.end(),
+                        [](const Target* target) { return target->read->want == Want::value; });
   value_bytes_max_ = jobs_.size() == 1 ? std::numeric_limits<std::int32_t>::max() : kBatchedValueBytesMax;
   add_chunks(connection, distinct, deadline);
 }
 
+Parameters ReadBatch::parameters_for(std::span<const Target* const> part) const {
+  const std::string canary = with_canary_ ? canary_key() : std::string();
+  const std::size_t extra = with_canary_ ? 1 : 0;
+  Parameters parameters;
+  parameters.begin_array(kBytea, part.size() + extra);
+  if (with_canary_) parameters.element(canary);
+  for (const Target* target : part) parameters.element(target->read->key);
+  parameters.end_array();
+  if (!by_key_) {
+    parameters.begin_array(kBool, part.size() + extra);
+    if (with_canary_) parameters.element_bool(true);
+    for (const Target* target : part) parameters.element_bool(target->read->want == Want::value);
+    parameters.end_array();
+  }
+  parameters.add_int4(value_bytes_max_);
+  return parameters;
+}
+
 void ReadBatch::add_chunks(Connection& connection, std::span<const Target* const> distinct, os::Deadline deadline) {
   const Statements& statements = database_.statements();
-  const std::string canary = with_canary_ ? canary_key() : std::string();
+  const Statement& statement = by_key_ ? statements.read_values : statements.read_many;
   const bool several = distinct.size() > kStatementKeysMax;
   if (several) connection.add(statements.begin_snapshot);
   database_.add_settings(connection, {.deadline = deadline, .is_small_read = distinct.size() <= kSmallReadKeys});
   for (std::size_t first = 0; first < distinct.size(); first += kStatementKeysMax) {
     const auto part = distinct.subspan(first, std::min(kStatementKeysMax, distinct.size() - first));
-    const std::size_t extra = with_canary_ ? 1 : 0;
-    Parameters parameters;
-    parameters.begin_array(kBytea, part.size() + extra);
-    if (with_canary_) parameters.element(canary);
-    for (const Target* target : part) parameters.element(target->read->key);
-    parameters.end_array();
-    parameters.begin_array(kBool, part.size() + extra);
-    if (with_canary_) parameters.element_bool(true);
-    for (const Target* target : part) parameters.element_bool(target->read->want == Want::value);
-    parameters.end_array();
-    parameters.add_int4(value_bytes_max_);
-    chunks_.push_back({.place = connection.add(statements.read_many, parameters), .first = first, .keys = part.size()});
+    chunks_.push_back({.place = connection.add(statement, parameters_for(part)), .first = first, .keys = part.size()});
   }
   if (several) connection.add(statements.commit);
   connection.end_transaction();
@@ -128,12 +138,13 @@ Status ReadBatch::index_rows(Connection& connection, os::Deadline deadline) {
   constexpr int kClockColumn = StateColumns::kCount + 2;
   for (Chunk& chunk : chunks_) {
     chunk.rows = connection.take_rows(chunk.place);
+    if (chunk.rows.count() > 0) database_.clock().note(chunk.rows.time(0, kClockColumn));
+    if (by_key_) continue;
     const int extra = with_canary_ ? 1 : 0;
     chunk.row_of.assign(chunk.keys + static_cast<std::size_t>(extra), -1);
     for (int row = 0; row < chunk.rows.count(); ++row) {
       chunk.row_of[static_cast<std::size_t>(chunk.rows.int4(row, 0) - 1)] = row;
     }
-    if (chunk.rows.count() > 0) database_.clock().note(chunk.rows.time(0, kClockColumn));
   }
   if (!with_canary_) return {};
   for (Chunk& chunk : chunks_) {
@@ -144,6 +155,21 @@ Status ReadBatch::index_rows(Connection& connection, os::Deadline deadline) {
     chunk.row_of.erase(chunk.row_of.begin());
   }
   return {};
+}
+
+/// The row of a key, of rows in the order of keys; -1: absent.
+int ReadBatch::Chunk::find(std::string_view key) const {
+  int low = 0;
+  int high = rows.count();
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    if (rows.bytes(middle, 0) < key) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < rows.count() && rows.bytes(low, 0) == key ? low : -1;
 }
 
 void ReadBatch::fill_replies() {
@@ -160,7 +186,7 @@ void ReadBatch::fill_replies() {
 bool ReadBatch::fill(const Target& target) {
   constexpr int kSizeColumn = StateColumns::kCount + 1;
   const Chunk& chunk = chunks_[target.ordinal / kStatementKeysMax];
-  const int row = chunk.row_of[target.ordinal - chunk.first];
+  const int row = by_key_ ? chunk.find(target.read->key) : chunk.row_of[target.ordinal - chunk.first];
   if (row < 0) {
     answer_absent(*target.read);
     if (database_.options().ttl_mode == TtlMode::on_read) missing_.emplace_back(target.read->key);

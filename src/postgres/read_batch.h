@@ -34,12 +34,15 @@ class ReadBatch final {
     std::size_t first = 0;  ///< ordinal of its first key
     std::size_t keys = 0;
     Rows rows = {};
-    std::vector<int> row_of = {};  ///< for each key; -1: absent
+    std::vector<int> row_of = {};  ///< by ordinal: for each key; -1: absent
+
+    int find(std::string_view key) const;
   };
 
   bool is_single() const;
   Status run_single(Connection& connection, os::Deadline deadline);
   void collect(Connection& connection, os::Deadline deadline);
+  Parameters parameters_for(std::span<const Target* const> part) const;
   void add_chunks(Connection& connection, std::span<const Target* const> distinct, os::Deadline deadline);
   Status index_rows(Connection& connection, os::Deadline deadline);
   void fill_replies();
@@ -51,6 +54,7 @@ class ReadBatch final {
   std::vector<Target> targets_;
   std::vector<Chunk> chunks_;
   bool with_canary_ = false;
+  bool by_key_ = false;  ///< rows are found by their keys, not by ordinals
   std::int32_t value_bytes_max_ = 0;
   std::vector<Job> large_;
   std::vector<std::string> missing_;  ///< where reads remove what has expired

@@ -84,6 +84,10 @@ void make_reading(Writer& make, Statements& out) {
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
                                 "join {T} t on t.key = u.k where {LIVE}",
                             {kByteaArray, kBoolArray, kInt4});
+  out.read_values = make.make("select t.key, " + state_if("pg_catalog.octet_length({VALUE}) <= $2") +
+                                  ", pg_catalog.octet_length({VALUE}), {CLOCK} from {T} t "
+                                  "where t.key = any($1) and {LIVE} order by t.key",
+                              {kByteaArray, kInt4});
 }
 
 /// The time is taken once for a row, before the row is locked; `offset 0` keeps the planner from taking it twice.

@@ -36,6 +36,9 @@ struct Statements {
   Statement read_one;   ///< key → state, clock
   Statement read_meta;  ///< the same with a null value
   Statement read_many;  ///< keys, wants value, largest value → ordinal, state, size of the value, clock
+  /// keys, largest value → key, state, size of the value, clock, in the order of keys. A tenth cheaper than by ordinal,
+  /// but for partitions: each would be searched for every key.
+  Statement read_values;
   // Writing without looking.
   Statement set_one;     ///< key, value, ttl ms
   Statement set_many;    ///< arrays of the same

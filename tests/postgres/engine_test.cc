@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -374,6 +376,26 @@ TEST_F(PostgresEngine, ALongerTimeoutOfAViewIsGiven) {
 }
 
 // ---- sizes and plans
+
+/// With partitions a batch of reads finds rows by ordinal, without by their keys, in the order of bytes.
+TEST_F(PostgresEngine, ManyReadsFindEachKeyByItsBytes) {
+  using std::string_literals::operator""s;
+  const std::vector<std::string> present = {"a", "a\0"s, "a\0b"s, "ab", "\x7f", "\x80", "\xff", "\xff\xff"};
+  const std::vector<std::string> asked = {"\xff\xff", "absent", "a",  "\xff\xfe", "a\0b"s, "\x80",
+                                          "a",        "\x01",   "ab", "\xff",     "a\0"s,  "\x7f"};
+  for (const std::string options : {"&table=plain", "&table=parts&partitions=3"}) {
+    const Store store = open(options);
+    for (const std::string& key : present) store.set(key, "value of " + key);
+    store.set("absent", "was here");
+    store.erase("absent");
+    const std::vector<std::optional<std::string>> found = store.get_many(asked);
+    ASSERT_EQ(found.size(), asked.size());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const bool is_present = std::find(present.begin(), present.end(), asked[i]) != present.end();
+      EXPECT_EQ(found[i], is_present ? std::optional("value of " + asked[i]) : std::nullopt) << options << " " << i;
+    }
+  }
+}
 
 TEST_F(PostgresEngine, LargeValuesTravelAloneAndWhole) {
   const Store store = open("&direct_callers=1");
