@@ -57,6 +57,10 @@ def series_text(result: dict) -> str:
     return f"- {result['title']}, {result['unit']}: " + "; ".join(figures) + "."
 
 
+def note_text(result: dict) -> str:
+    return f"- {result['title']}: {'; '.join(result['notes'])}."
+
+
 def table(results: dict) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items()
@@ -71,6 +75,7 @@ def table(results: dict) -> str:
     lines.append("")
     lines += [series_text(result) for result in results["results"]
               if not any("goal" in comparison for comparison in result["comparisons"]) or len(result["series"]) > 6]
+    lines += [note_text(result) for result in results["results"] if result["notes"]]
     return "\n".join(lines)
 
 

@@ -27,14 +27,13 @@ Measurement measure(PostgresEntrants& entrants, const Work& work, std::size_t ro
     }
     result.compare(kTuskv, kLibpq, Goal{.factor = 1.05, .better = Better::less});
     result.compare(kTuskv, kRedis, std::nullopt);
-    result.compare(kTuskv, kPgkv, std::nullopt);
     return result;
   }
   const bool is_few = work.threads <= kFewCallersMax;
   const bool is_many = work.threads >= kManyCallersMin;
   result.compare(kTuskv, kLibpq, is_few ? std::optional(Goal{.factor = 1}) : is_many ? many.libpq : std::nullopt);
   result.compare(kTuskv, kRedis, is_many ? many.redis : std::nullopt);
-  result.compare(kTuskv, kPgkv, is_many ? many.pgkv : std::nullopt);
+  result.compare(kTuskv, kPgkv, many.pgkv);
   return result;
 }
 
@@ -55,8 +54,9 @@ void run_calls(Bench& bench, const CallsRow& row) {
   entrants.add(kTuskv, SubjectKind::tuskv_postgres);
   entrants.add(kLibpq, SubjectKind::libpq);
   if (!row.sync) entrants.add(kRedis, SubjectKind::redis);
-  entrants.add(kPgkv, SubjectKind::pgkv);
   for (const std::size_t callers : kCallers) {
+    // Nothing is promised against it for fewer, and it would lengthen every round.
+    if (callers == kManyCallersMin) entrants.add(kPgkv, SubjectKind::pgkv);
     const Work work = {.kind = row.kind,
                        .data = entrants.data,
                        .threads = callers,
@@ -65,7 +65,7 @@ void run_calls(Bench& bench, const CallsRow& row) {
     Measurement result = measure(entrants, work, row.sync ? scale.rounds_long : scale.rounds, row.many);
     result.row = row.row;
     result.title = std::string(row.what) + ", " + callers_text(callers);
-    if (row.sync) result.notes.push_back("the server's files are on " + server->file_system());
+    if (row.sync && callers == 1) result.notes.push_back("the server's files are on " + server->file_system());
     bench.add(std::move(result));
   }
 }
