@@ -13,9 +13,14 @@ Change::Change(std::nullopt_t) noexcept : kind_(Kind::erase) {}
 Change::Change(std::optional<std::string> value) : kind_(Kind::erase) {
   if (value) *this = Change(*std::move(value));
 }
-Change::Change(KeepTag) noexcept {}
+Change::Change(Kind kind, std::string value, const SetOptions& options) noexcept
+    : kind_(kind), value_(std::move(value)), options_(options) {}
 
-Change Change::keep() noexcept { return Change(KeepTag()); }
+Change Change::replace(std::string value, const SetOptions& options) {
+  return Change(Kind::replace, std::move(value), options);
+}
+Change Change::keep() noexcept { return Change(Kind::keep, {}, {}); }
+Change Change::keep(const SetOptions& options) noexcept { return Change(Kind::touch, {}, options); }
 
 }  // namespace v0
 }  // namespace tuskv

@@ -47,14 +47,28 @@ bool apply(const View& view, C&& conditional, Present& present) {
 }
 
 Expiry update_expiry(const View& view, const Change& change, const Present& present) {
+  constexpr Expiry kKeep{.kind = Expiry::Kind::keep};
+  const bool replaces = change.kind() == Change::Kind::replace;
+  const Expiry expiry = checked_expiry(change.options(), replaces ? default_expiry(view) : kKeep);
   // An entry the update creates has no expiry to keep.
-  const Expiry unspecified = present.found ? Expiry{.kind = Expiry::Kind::keep} : default_expiry(view);
-  const Expiry expiry = checked_expiry(change.options(), unspecified);
-  return expiry.kind == Expiry::Kind::keep ? unspecified : expiry;
+  return expiry.kind == Expiry::Kind::keep && !present.found ? default_expiry(view) : expiry;
 }
 
 bool has_passed(const View& view, const Expiry& expiry) {
   return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us();
+}
+
+/// Gives the entry its new expiry; false when another write came in between.
+bool try_touch(const View& view, std::string_view key, const Change& change, Present& present,
+               std::optional<std::string>& result) {
+  const Expiry expiry = update_expiry(view, change, present);
+  if (!present.found) return true;
+  if (expiry.kind != Expiry::Kind::keep) {
+    Touch touch{.key = key, .condition = unchanged(present), .expiry = expiry};
+    if (!apply(view, std::move(touch), present)) return false;
+  }
+  if (!has_passed(view, expiry)) result = std::move(present.value);
+  return true;
 }
 
 /// One attempt; false when another write came in between, and `present` is what that has left. `result` is the final
@@ -68,7 +82,9 @@ bool try_update(const View& view, std::string_view key, FunctionRef<Change(std::
       return true;
     case Change::Kind::erase:
       return !present.found || apply(view, Erase{.key = key, .condition = unchanged(present)}, present);
-    case Change::Kind::set: break;
+    case Change::Kind::touch: return try_touch(view, key, change, present, result);
+    case Change::Kind::set:
+    case Change::Kind::replace: break;
   }
   check_value(view, change.value());
   const Expiry expiry = update_expiry(view, change, present);

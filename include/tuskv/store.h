@@ -30,17 +30,20 @@ class TUSKV_API Change {
   Change(const char* value, const SetOptions& options = {.keep_ttl = true});
   Change(std::nullopt_t) noexcept;
   Change(std::optional<std::string> value);
+  /// Sets as `set` does: without options the expiry of a present entry is replaced, too.
+  static Change replace(std::string value, const SetOptions& options = {});
   /// Leaves the entry as it is.
   static Change keep() noexcept;
+  /// Leaves the value as it is and gives the entry this expiry; an absent entry stays absent.
+  static Change keep(const SetOptions& options) noexcept;
 
-  enum class Kind { set, erase, keep };
+  enum class Kind { set, replace, erase, keep, touch };
   Kind kind() const noexcept { return kind_; }
   const std::string& value() const noexcept { return value_; }
   const SetOptions& options() const noexcept { return options_; }
 
  private:
-  struct KeepTag {};
-  explicit Change(KeepTag) noexcept;
+  Change(Kind kind, std::string value, const SetOptions& options) noexcept;
 
   Kind kind_ = Kind::keep;
   std::string value_ = {};

@@ -46,6 +46,53 @@ TEST(Update, KeepsTheExpiryUnlessToldOtherwise) {
   EXPECT_FALSE(store->exists("k"));
 }
 
+TEST(Update, ReplaceTreatsTheExpiryAsSetDoes) {
+  ReferenceStore store;
+  store->set("k", "1", {.ttl = 10s});
+  store->update("k", [](OptionalView) { return Change::replace("2", {.keep_ttl = true}); });
+  EXPECT_EQ(store->ttl("k").left, 10s);
+  store->update("k", [](OptionalView) { return Change::replace("3", {.ttl = 5s}); });
+  EXPECT_EQ(store->ttl("k").left, 5s);
+  EXPECT_EQ(store->update("k", [](OptionalView) { return Change::replace("4"); }), "4");
+  EXPECT_EQ(store->ttl("k").state, Ttl::State::persistent);
+  const Store view = store->with_namespace("n", {.ttl = 7s});
+  view.set("k", "1", {.persistent = true});
+  view.update("k", [](OptionalView) { return Change::replace("2"); });
+  EXPECT_EQ(view.ttl("k").left, 7s);
+}
+
+TEST(Update, KeepWithAnExpiryChangesThatAlone) {
+  ReferenceStore store;
+  const auto touch = [](const SetOptions& options) {
+    return [options](OptionalView) { return Change::keep(options); };
+  };
+  EXPECT_EQ(store->update("k", touch({.ttl = 5s})), std::nullopt);
+  EXPECT_FALSE(store->exists("k"));
+  store->set("k", "1", {.ttl = 10s});
+  EXPECT_EQ(store->update("k", touch({.ttl = 5s})), "1");
+  EXPECT_EQ(store->ttl("k").left, 5s);
+  EXPECT_EQ(store->update("k", touch({.keep_ttl = true})), "1");
+  EXPECT_EQ(store->update("k", touch({})), "1");
+  EXPECT_EQ(store->ttl("k").left, 5s);
+  EXPECT_EQ(store->update("k", touch({.persistent = true})), "1");
+  EXPECT_EQ(store->ttl("k").state, Ttl::State::persistent);
+  EXPECT_EQ(store->update("k", touch({.expires_at = std::chrono::sys_seconds(1s)})), std::nullopt);
+  EXPECT_FALSE(store->exists("k"));
+  EXPECT_EQ(code_of([&] { store->update("k", touch({.ttl = 0s})); }), Code::InvalidArgument);
+
+  // The entry it prolongs is the one the function has seen.
+  store->set("k", "1");
+  int calls = 0;
+  EXPECT_EQ(store->update("k",
+                          [&](OptionalView) {
+                            if (++calls == 1) store.engine->put("k", "10");
+                            if (calls == 2) store.engine->erase("k");
+                            return Change::keep({.ttl = 5s});
+                          }),
+            std::nullopt);
+  EXPECT_EQ(calls, 3);
+}
+
 TEST(Update, RunsAgainWhenAnotherWriteCameInBetween) {
   ReferenceStore store;
   store->set("k", "1");
