@@ -51,6 +51,10 @@ class TUSKV_API Change {
 };
 
 class EntryRange;
+template <class T>
+struct Codec;
+template <class T, class Key, class C>
+class TypedView;
 
 /// What functions take that should work on a store and inside a transaction alike: every operation, blocking.
 class TUSKV_API KeyValue : public Operations<Blocking> {
@@ -81,11 +85,22 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// Hands a claim on, with its expiry; true when `to` has it now: `from` had it, or `to` already did.
   bool move_claim(Bytes name, Bytes from, Bytes to) const;
 
+  /// The entries whose keys start with `prefix`, as values of T under keys of Key: `typed<User>("user:")`,
+  /// `typed<Event, std::uint64_t>("event:")`. The codec is that of T (tuskv/codec.h, tuskv/json.h, tuskv/protobuf.h, or
+  /// your own); another can be named, `typed<T, Key, RawCodec<T>>(prefix)`, or given. Made in a transaction, the view
+  /// is part of it and ends with it. Defined in tuskv/typed.h, which must be included: see TypedView there.
+  template <class T, class Key = std::string, class C = Codec<T>>
+  TypedView<T, Key, C> typed(Bytes prefix, const TypedOptions& options = {}) const;
+  template <class T, class Key = std::string, class C>
+  TypedView<T, Key, C> typed(Bytes prefix, const TypedOptions& options, C codec) const;
+
  protected:
   using Operations::Operations;
 
  private:
   friend class EntryRange;
+  /// This handle below a prefix: keys are given and returned without it.
+  KeyValue with_prefix(Bytes prefix, const TypedOptions& options) const;
   std::optional<std::string> update_erased(Bytes key,
                                            FunctionRef<Change(std::optional<std::string_view>)> change) const;
 };

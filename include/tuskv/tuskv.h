@@ -1,7 +1,8 @@
 #pragma once
 
-// tuskv: a key-value store with one API over an embedded engine and PostgreSQL. This header is all that programs need;
-// tuskv/maintenance.h is for tools that work on a closed directory.
+// tuskv: a key-value store with one API over an embedded engine and PostgreSQL. This header is all that most programs
+// need. Beside it: tuskv/typed.h for values of a type instead of bytes, with tuskv/json.h and tuskv/protobuf.h (each
+// includes it), and tuskv/maintenance.h for tools that work on a closed directory.
 
 #include "tuskv/async.h"
 #include "tuskv/bytes.h"

@@ -138,6 +138,14 @@ struct EraseOptions {
   bool allow_empty_prefix = false;
 };
 
+/// How a typed view writes and reads.
+struct TypedOptions {
+  /// Given to every write of the view that says nothing about expiry; otherwise that is the default of the namespace.
+  std::optional<Duration> ttl = {};
+  /// `get` and `get_or_throw` let what they return live for `ttl` from now, which must be given. Other reads do not.
+  bool sliding = false;
+};
+
 static_assert(std::is_trivially_destructible_v<SetOptions> && std::is_trivially_destructible_v<Item> &&
               std::is_trivially_destructible_v<CounterOptions> && std::is_trivially_destructible_v<ScanOptions> &&
               std::is_trivially_destructible_v<CountOptions> && std::is_trivially_destructible_v<EraseOptions>);

@@ -5,7 +5,8 @@
 # function with a `store`, an `async` and a `tx`; the right ones must compile, and each mistake must not, which proves
 # that it fails for what it says and not for a typing error. Compiling costs, so all mistakes go into one file, where
 # each has its own name for its lines; one that no error names is looked at alone, since a compiler may report an error
-# of a template only where it meets it first.
+# of a template only where it meets it first. A name that ends with `[says: words]` wants these words in an error of
+# the mistake alone.
 set -uo pipefail
 
 include_dir=$1
@@ -23,6 +24,7 @@ compile() {
 #include <utility>
 #include <vector>
 #include "tuskv/tuskv.h"
+#include "tuskv/typed.h"
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 /// A range that makes each element when it is asked for.
@@ -37,6 +39,8 @@ struct Generated {
   Iterator begin() const { return {0}; }
   Iterator end() const { return {1}; }
 };
+/// A value that has no codec of its own.
+struct Point { int x = 0; int y = 0; };
 $1
 END
 }
@@ -69,6 +73,12 @@ fi
 all_mistakes=$(for i in "${!mistakes[@]}"; do use "$i" "${mistakes[i]}"; done)
 errors=$(LC_ALL=C compile "$all_mistakes" 2>&1)
 for i in "${!mistakes[@]}"; do
+  if [[ ${names[i]} =~ \[says:\ (.*)\]$ ]]; then
+    said=$(LC_ALL=C compile "$(use "$i" "${mistakes[i]}")" 2>&1)
+    grep -E "error:" <<<"$said" | grep -qF "${BASH_REMATCH[1]}" && continue
+    printf '%s: it does not; it says\n%s\n' "${names[i]}" "$(head -n 20 <<<"$said")"
+    status=1
+  fi
   grep -Eq "^mistake_$i:1:([0-9]+:)? +(fatal )?error:" <<<"$errors" && continue
   if compile "$(use 0 "${mistakes[i]}")" >/dev/null 2>&1; then
     printf '%s: compiles: %s\n' "${names[i]}" "${mistakes[i]}"

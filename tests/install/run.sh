@@ -34,6 +34,16 @@ with_find_package() {
   "$build/consumer"
 }
 
+# The headers that need another library. The consumer above has been built without these being looked for.
+with_optional_headers() {
+  say "find_package, with the optional headers"
+  local build=$scratch/optional
+  cmake -S "$consumer" -B "$build" "${quick[@]}" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_STANDARD=20 \
+    -DOPTIONAL_HEADERS=ON >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  cmake --build "$build" --target optional_headers >"$scratch/log" || { cat "$scratch/log"; exit 1; }
+  "$build/optional_headers"
+}
+
 # with_pkg_config PKG-CONFIG-ARGUMENTS…
 with_pkg_config() {
   say "pkg-config $*"
@@ -94,6 +104,7 @@ case $variant in
       with_find_package "$compiler" 20
       with_find_package "$compiler" 23
     done
+    with_optional_headers
     with_pkg_config --static
     with_readme_program
     ;;

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "tuskv/codec.h"
+#include "tuskv/export.h"
+#include "tuskv/store.h"
+#include "tuskv/types.h"
+
+// What the operations of typed views take and return: the types of types.h, with values of T.
+
+namespace tuskv {
+inline namespace v0 {
+namespace detail {
+
+[[noreturn]] TUSKV_API void throw_serialization(const std::string& message);
+[[noreturn]] TUSKV_API void throw_absent();
+
+}  // namespace detail
+
+/// What stands at one position of a batch: a value, nothing, or bytes that are no T. One that cannot be decoded does
+/// not spoil its neighbours.
+template <class T>
+class Decoded {
+ public:
+  Decoded() = default;
+  explicit Decoded(T value) : value_(std::move(value)) {}
+  static Decoded failed(std::string error) {
+    Decoded decoded;
+    decoded.error_ = std::move(error);
+    return decoded;
+  }
+
+  bool has_value() const noexcept { return value_.has_value(); }
+  explicit operator bool() const noexcept { return value_.has_value(); }
+  /// The key exists and its value is no T.
+  bool is_undecodable() const noexcept { return !error_.empty(); }
+  /// Why, with the key; empty unless `is_undecodable`.
+  const std::string& error() const noexcept { return error_; }
+
+  /// The value, which must be there.
+  const T& operator*() const& noexcept { return *value_; }
+  T& operator*() & noexcept { return *value_; }
+  T&& operator*() && noexcept { return *std::move(value_); }
+  const T* operator->() const noexcept { return &*value_; }
+  T* operator->() noexcept { return &*value_; }
+  /// The value; throws Serialization when it is undecodable and NotFound when there is none.
+  const T& value() const {
+    if (is_undecodable()) detail::throw_serialization(error_);
+    if (!value_) detail::throw_absent();
+    return *value_;
+  }
+  /// The value or nothing; throws Serialization when it is undecodable.
+  const std::optional<T>& optional() const& {
+    if (is_undecodable()) detail::throw_serialization(error_);
+    return value_;
+  }
+  std::optional<T> optional() && {
+    if (is_undecodable()) detail::throw_serialization(error_);
+    return std::move(value_);
+  }
+
+ private:
+  std::optional<T> value_ = {};
+  std::string error_ = {};
+};
+
+/// As Entry. When the key itself is none of the view's (another program wrote below the prefix), `key` is empty or zero
+/// and `value` says so.
+template <class T, class Key>
+struct TypedEntry {
+  Key key = {};
+  Decoded<T> value = {};
+  Version version = {};
+  std::optional<TimePoint> expires_at = {};
+  TimePoint created_at = {};
+  TimePoint updated_at = {};
+};
+
+template <class T, class Key>
+struct TypedPage {
+  std::vector<TypedEntry<T, Key>> entries = {};
+  /// Where the next page starts (`after`); empty when this page is the last.
+  std::string next = {};
+};
+
+/// One entry for set_many. Its own `ttl` wins over the TTL of the whole call.
+template <class T, class Key>
+struct TypedItem {
+  typename KeyCodec<Key>::Parameter key;
+  T value;
+  std::optional<Duration> ttl = {};
+};
+
+/// As CompareResult.
+template <class T>
+struct TypedCompareResult {
+  using Status = CompareResult::Status;
+  Status status = Status::not_found;
+  std::optional<T> current = {};
+  explicit operator bool() const noexcept { return status == Status::success; }
+};
+
+/// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry) and from nullopt
+/// (erase).
+template <class T>
+class TypedChange {
+ public:
+  TypedChange(T value, const SetOptions& options = {.keep_ttl = true}) : value_(std::move(value)), options_(options) {}
+  TypedChange(std::nullopt_t) noexcept : kind_(Change::Kind::erase) {}
+  TypedChange(std::optional<T> value) : value_(std::move(value)) {
+    if (!value_) kind_ = Change::Kind::erase;
+  }
+  /// Leaves the entry as it is.
+  static TypedChange keep() noexcept { return TypedChange(Change::Kind::keep, {}); }
+  /// Leaves the value as it is and gives the entry this expiry; an absent entry stays absent.
+  static TypedChange keep(const SetOptions& options) noexcept { return TypedChange(Change::Kind::touch, options); }
+
+  Change::Kind kind() const noexcept { return kind_; }
+  std::optional<T>& value() noexcept { return value_; }
+  const SetOptions& options() const noexcept { return options_; }
+
+ private:
+  TypedChange(Change::Kind kind, const SetOptions& options) noexcept : kind_(kind), options_(options) {}
+
+  Change::Kind kind_ = Change::Kind::set;
+  std::optional<T> value_ = {};
+  SetOptions options_ = {.keep_ttl = true};
+};
+
+}  // namespace v0
+}  // namespace tuskv

@@ -1,0 +1,227 @@
+// Codecs by themselves: exact bytes, the ends of ranges, and what each refuses.
+#include "tuskv/codec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/reference_store.h"
+#include "tuskv/json.h"
+
+namespace tuskv::test {
+namespace {
+
+using testing::HasSubstr;
+
+/// The message with which the call refuses; empty when it does not.
+template <class F>
+std::string refusal(F&& call) {
+  try {
+    static_cast<void>(call());
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+struct Point {
+  double x = 0;
+  float y = 0;
+  friend bool operator==(const Point&, const Point&) = default;
+};
+
+struct Small {
+  std::uint8_t byte = 0;
+  std::int64_t wide = 0;
+  std::vector<float> fractions = {};
+  friend bool operator==(const Small&, const Small&) = default;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Small, byte, wide, fractions)
+
+static_assert(CodecFor<Codec<std::string>, std::string> && CodecFor<Codec<int>, int>);
+static_assert(CodecFor<Codec<Small>, Small> && CodecFor<Codec<nlohmann::json>, nlohmann::json>);
+static_assert(!JsonValue<Point>);
+// What an include of json.h must not change.
+static_assert(!std::is_base_of_v<JsonCodec<std::string>, Codec<std::string>>);
+static_assert(!std::is_base_of_v<JsonCodec<int>, Codec<int>>);
+
+TEST(Codec, IntegersAreDecimalText) {
+  using Unsigned = Codec<std::uint64_t>;
+  using Byte = Codec<std::int8_t>;
+  EXPECT_EQ(Codec<int>::encode(-7), "-7");
+  EXPECT_EQ(Unsigned::decode("18446744073709551615"), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(Codec<std::int64_t>::decode("-9223372036854775808"), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(Byte::decode("-128"), -128);
+  EXPECT_EQ(Byte::decode("127"), 127);
+  for (const char* wrong : {"", "-", "+1", " 1", "1 ", "01", "-0", "1.0", "1e3", "0x1", "--1"}) {
+    EXPECT_THAT(refusal([&] { return Byte::decode(wrong); }), HasSubstr("not a decimal integer")) << wrong;
+  }
+  for (const char* wrong : {"128", "-129", "256", "99999999999999999999", "18446744073709551616"}) {
+    EXPECT_THAT(refusal([&] { return Byte::decode(wrong); }), HasSubstr("range")) << wrong;
+  }
+  EXPECT_THAT(refusal([] { return Unsigned::decode("18446744073709551616"); }), HasSubstr("range"));
+  EXPECT_THAT(refusal([] { return Unsigned::decode("-1"); }), HasSubstr("range"));
+  EXPECT_THAT(refusal([] { return Codec<std::int64_t>::decode("9223372036854775808"); }), HasSubstr("range"));
+}
+
+TEST(Codec, IntegerKeysAreBigEndianWithTheSignFlipped) {
+  const auto bytes = [](const auto& encoded) { return std::string(std::string_view(encoded)); };
+  EXPECT_EQ(bytes(KeyCodec<std::uint16_t>::encode(0x0102)), std::string("\x01\x02"));
+  EXPECT_EQ(bytes(KeyCodec<std::int16_t>::encode(0)), std::string("\x80\0", 2));
+  EXPECT_EQ(bytes(KeyCodec<std::int16_t>::encode(-1)), std::string("\x7f\xff"));
+  EXPECT_EQ(bytes(KeyCodec<std::int64_t>::encode(1)), std::string("\x80\0\0\0\0\0\0\x01", 8));
+  std::string previous;
+  for (int value = -32768; value < 32768; ++value) {
+    const std::string encoded = bytes(KeyCodec<std::int16_t>::encode(value));
+    ASSERT_TRUE(previous < encoded) << value;
+    ASSERT_EQ(KeyCodec<std::int16_t>::decode(encoded), value);
+    previous = encoded;
+  }
+  EXPECT_THAT(refusal([] { return KeyCodec<std::int16_t>::decode("123"); }), HasSubstr("size"));
+}
+
+TEST(Codec, RawIsTheBytesInMemory) {
+  const Point point{0.1, -3.5F};
+  const std::string bytes(RawCodec<Point>::encode(point));
+  EXPECT_EQ(bytes.size(), sizeof(Point));
+  EXPECT_EQ(RawCodec<Point>::decode(bytes), point);
+  EXPECT_EQ(RawCodec<Point>::decode(std::string_view("x" + bytes).substr(1)), point);  // not aligned
+  EXPECT_THAT(refusal([&] { return RawCodec<Point>::decode(bytes + "x"); }), HasSubstr("size"));
+  EXPECT_THAT(refusal([&] { return RawCodec<Point>::decode(""); }), HasSubstr("size"));
+}
+
+TEST(Codec, RawValuesAndTextOfAnyBytesInAView) {
+  ReferenceStore store;
+  const auto points = store->typed<Point, std::uint32_t, RawCodec<Point>>("point:");
+  points.set_many({{7, {1, 2}}, {8, {3, 4}}});
+  store->set(std::string("point:\0\0\0\x09", 10), "no point");
+  EXPECT_TRUE(points.compare_and_swap(7, Point{1, 2}, Point{5, 6}));
+  EXPECT_EQ(points.get_many({8, 7, 9})[1].value(), (Point{5, 6}));
+  EXPECT_THAT(message_of([&] { points.get(9); }), HasSubstr("\"point:9\""));
+  const auto text = store->typed<std::string>("text:");
+  const std::string any("\0\xff\n", 3);
+  text.set("a", any);
+  EXPECT_EQ(text.get("a"), any);
+  EXPECT_EQ(text.get_and_set("a", ""), any);
+  EXPECT_EQ(text.get("a"), "");
+}
+
+TEST(Codec, Y16_JsonRefusesWhatItCannotSay) {
+  using Json = JsonCodec<nlohmann::json>;
+  using Number = JsonCodec<double>;
+  EXPECT_EQ(Number::decode(Number::encode(0.1)), 0.1);
+  EXPECT_TRUE(std::signbit(Number::decode(Number::encode(-0.0))));
+  for (const double number : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    EXPECT_THAT(refusal([&] { return Number::encode(number); }), HasSubstr("NaN"));
+    EXPECT_THAT(refusal([&] { return Json::encode({{"a", {1, number}}}); }), HasSubstr("NaN"));
+  }
+  EXPECT_THAT(refusal([] { return JsonCodec<std::string>::encode("\xff"); }), HasSubstr("UTF-8"));
+  EXPECT_THAT(refusal([] { return Json::encode(nlohmann::json::binary({1})); }), HasSubstr("binary"));
+  for (const char* wrong : {"", "{", "[1,]", "NaN", "'a'", "\"\\ud800\"", "\"\xff\"", "1 2", "{\"a\"}"}) {
+    EXPECT_NE(refusal([&] { return Json::decode(wrong); }), "") << wrong;
+  }
+}
+
+TEST(Codec, Y16_IntegersOfJsonAreNeverNarrowed) {
+  using Json = JsonCodec<Small>;
+  EXPECT_EQ(Json::decode(R"({"byte": 255, "wide": -9223372036854775808})"),
+            (Small{255, std::numeric_limits<std::int64_t>::min(), {}}));
+  EXPECT_EQ(Json::decode(R"({"byte": 2e2, "wide": 1.0, "fractions": [0.1, 3, 123456789]})").fractions.size(), 3u);
+  EXPECT_EQ(Json::decode(R"({"unknown": 1e99})"), Small());
+  EXPECT_EQ(Json::decode(R"({"byte": 1, "byte": 2})").byte, 2);  // the last wins, as on PostgreSQL
+  for (const char* wrong : {R"({"byte": 256})", R"({"byte": -1})", R"({"byte": 1.5})", R"({"byte": 300})",
+                            R"({"wide": 9223372036854775808})", R"({"wide": 18446744073709551615})",
+                            R"({"wide": 18446744073709551616})", R"({"wide": -1e30})", R"({"wide": 0.5})"}) {
+    EXPECT_THAT(refusal([&] { return Json::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  EXPECT_THAT(refusal([] { return JsonCodec<std::vector<int>>::decode("[1, 2, 4294967299]"); }),
+              HasSubstr("4294967299"));
+}
+
+TEST(Codec, JsonIsBoundedInDepth) {
+  using Json = JsonCodec<nlohmann::json>;
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  EXPECT_EQ(Json::encode(Json::decode(nested(kJsonDepthMax))), nested(kJsonDepthMax));
+  EXPECT_THAT(refusal([&] { return Json::decode(nested(kJsonDepthMax + 1)); }), HasSubstr("deep"));
+  EXPECT_THAT(refusal([] { return Json::decode(std::string(10'000'000, '[')); }), HasSubstr("deep"));
+  EXPECT_THAT(refusal([&] { return Json::encode(nlohmann::json::parse(nested(kJsonDepthMax + 1))); }),
+              HasSubstr("deep"));
+  EXPECT_EQ(Json::decode(R"(["[[\"", "{{"])").size(), 2u);  // brackets of text do not count
+  EXPECT_EQ(Json::decode("\"" + std::string(1000, '[') + "\"").get<std::string>().size(), 1000u);
+}
+
+// ---- own codecs and keys
+
+struct Color {
+  int red = 0;
+  int green = 0;
+  friend bool operator==(const Color&, const Color&) = default;
+};
+
+/// Keeps state, and is chosen at the call.
+struct Shifted {
+  int by = 0;
+  std::string encode(const Color& color) const {
+    return {static_cast<char>(color.red + by), static_cast<char>(color.green + by)};
+  }
+  Color decode(std::string_view bytes) const {
+    if (bytes.size() != 2) throw std::runtime_error("a color has two bytes");
+    return {bytes[0] - by, bytes[1] - by};
+  }
+};
+
+struct Grid {
+  std::uint8_t row = 0;
+  std::uint8_t column = 0;
+  friend bool operator==(const Grid&, const Grid&) = default;
+};
+
+}  // namespace
+}  // namespace tuskv::test
+
+template <>
+struct tuskv::KeyCodec<tuskv::test::Grid> {
+  using Parameter = test::Grid;
+  static std::string encode(test::Grid grid) { return {static_cast<char>(grid.row), static_cast<char>(grid.column)}; }
+  static test::Grid decode(std::string_view bytes) {
+    if (bytes.size() != 2) throw std::runtime_error("a place has two bytes");
+    return {static_cast<std::uint8_t>(bytes[0]), static_cast<std::uint8_t>(bytes[1])};
+  }
+};
+
+namespace tuskv::test {
+namespace {
+
+TEST(Codec, OwnCodecsAndKeys) {
+  ReferenceStore store;
+  const auto colors = store->typed<Color, Grid>("color:", {}, Shifted{3});
+  colors.set({1, 2}, {10, 20});
+  colors.set_many({{.key = {0, 9}, .value = {1, 1}}});
+  EXPECT_EQ(store->get("color:\x01\x02"), "\x0d\x17");
+  EXPECT_EQ(colors.get({1, 2}), (Color{10, 20}));
+  EXPECT_EQ(colors.get_many({Grid{0, 9}, Grid{5, 5}})[0].value(), (Color{1, 1}));
+  EXPECT_EQ(colors.scan().entries.at(1).key, (Grid{1, 2}));
+  EXPECT_EQ((store->typed<Color, Grid>("color:", {}, Shifted{4}).get({1, 2})), (Color{9, 19}));
+  store->set("color:\x01\x03", "x");
+  EXPECT_THAT(message_of([&] { colors.get({1, 3}); }), HasSubstr("a color has two bytes"));
+}
+
+TEST(Codec, RunningOutOfMemoryIsNotARefusal) {
+  struct Greedy {
+    static std::string encode(const Color&) { return "x"; }
+    static Color decode(std::string_view) { throw std::bad_alloc(); }
+  };
+  ReferenceStore store;
+  const auto colors = store->typed<Color>("color:", {}, Greedy());
+  colors.set("a", {});
+  EXPECT_THROW(colors.get("a"), std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace tuskv::test
