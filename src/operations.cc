@@ -104,6 +104,15 @@ std::string next_cursor(const Scan& scan) {
 }  // namespace
 
 inline namespace v0 {
+namespace detail {
+
+std::int64_t counter_step(std::uint64_t by) {
+  if (by <= static_cast<std::uint64_t>(INT64_MAX)) return static_cast<std::int64_t>(by);
+  throw_refused(Code::InvalidArgument,
+                "a counter cannot move by " + std::to_string(by) + ": a step has 64 bits with its sign");
+}
+
+}  // namespace detail
 
 template <class Mode>
 Operations<Mode>::Operations(std::shared_ptr<const View> view) : view_(std::move(view)) {}

@@ -49,6 +49,8 @@ struct Lease {
   /// The fencing token: higher with every change of hands, over releases, restarts and crashes, as far as the store
   /// keeps what it was told (Options::durability; a `memory:` store starts again).
   std::uint64_t token = 0;
+  /// What it was taken for; what renew gives it again.
+  Duration ttl = std::chrono::seconds(30);
 };
 
 /// Who holds a lock.
@@ -61,8 +63,10 @@ struct LockHolder {
 struct TryLockOptions {
   /// The lock ends this long from now unless it is renewed: 1 ms to 1000 years.
   Duration ttl = std::chrono::seconds(30);
-  /// Who asks, 1 to 255 bytes. A holder that asks again gets its lease back, prolonged, with the same token. Default: a
-  /// random text that nobody else has, so that no call is taken for a repeated one.
+  /// Who asks, 1 to 255 bytes. A holder that asks again gets its lease back with the same token, and the lock then ends
+  /// `ttl` from now. Nothing is counted: the first unlock, or the first Lock that dies, releases it for all of that
+  /// owner. Lent until the call ends. Default: a random text that nobody else has, so that no call is taken for a
+  /// repeated one.
   std::optional<Bytes> owner = {};
 };
 
@@ -71,18 +75,21 @@ struct LockOptions {
   Duration ttl = std::chrono::seconds(30);
   /// How long to wait for it, 0 to 1 day. Default: the timeout of the store.
   std::optional<Duration> wait = {};
-  /// Renews it in the background, three times in each `ttl`, as long as the Lock lives. Without, it ends with its TTL.
+  /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives.
+  /// Without, it ends with its TTL.
   bool auto_renew = true;
   /// As for try_lock.
   std::optional<Bytes> owner = {};
 };
 
-/// Holds a lock as long as it lives. Movable; one thread at a time, but for held(), which any may ask.
-class [[nodiscard]] TUSKV_API Lock {
+/// Holds a lock as long as it lives, and keeps the store open. Movable; one thread at a time, but for held(), which any
+/// may ask.
+class TUSKV_API Lock {
  public:
   Lock(Lock&&) noexcept;
   Lock& operator=(Lock&&) noexcept;
-  /// Unlocks. Problems are not reported: at worst the lock ends with its TTL. Call unlock() to see them.
+  /// Unlocks, which ends the thread that renews and may take up to twice the store's timeout. Problems are not
+  /// reported: at worst the lock ends with its TTL. Call unlock() to see them.
   ~Lock();
 
   const Lease& lease() const noexcept { return lease_; }
@@ -92,7 +99,7 @@ class [[nodiscard]] TUSKV_API Lock {
   bool held() const noexcept;
   /// Lets it live for its TTL from now; false when it is gone.
   bool renew();
-  /// True when it was held until now. Idempotent: false from the second call on.
+  /// True when it was held until now. Idempotent: false once it has succeeded; after an error call it again.
   bool unlock();
 
  private:

@@ -11,29 +11,31 @@ inline namespace v0 {
 
 /// What went wrong. Each code says what a caller can do next.
 enum class Code {
-  NotFound,         ///< `get_or_throw` met an absent key. No other call reports absence as an error.
+  NotFound,         ///< `get_or_throw` met an absent key, or `Decoded::value` a position without a value. No other call
+                    ///< reports absence as an error.
   InvalidKey,       ///< The key or namespace breaks a limit. Fix the call.
   InvalidValue,     ///< The value breaks a rule other than size. Fix the call.
   InvalidArgument,  ///< Another argument breaks a rule. Fix the call.
   TooLarge,         ///< The value or the batch is over its limit. Fix the call.
   NotAnInteger,     ///< The stored value is not a decimal integer; it is unchanged.
-  Overflow,         ///< The counter would leave the 64-bit range; it is unchanged.
+  Overflow,         ///< The counter would leave 64 bits or the given bounds; it is unchanged.
   Connection,       ///< The server cannot be reached.
   Timeout,          ///< The deadline passed; `outcome()` says what is known of a write.
-  Conflict,         ///< Others kept changing what the transaction read; retries are used up.
-  Busy,             ///< Another process, or another Store of this one, has the directory open; or too many calls wait.
-  Closed,           ///< The store is closed, or the transaction has ended.
-  Cancelled,        ///< The caller withdrew the operation while it waited to be sent to a server. Embedded stores have
-                    ///< no such queue and never report it.
-  StoreReset,       ///< The server emptied an unlogged table: what was stored is gone.
-  Corruption,       ///< Damaged bytes; the message names the file and the offset. Run `tuskv check`.
-  NoSpace,          ///< The disk or the quota is full. Nothing was applied; erases may still work.
-  Io,               ///< The system refused a file operation.
-  Encryption,       ///< A value cannot be decrypted with the given keys.
-  Serialization,    ///< A codec refused a value.
-  Unsupported,      ///< This engine, or this build, does not offer it.
-  Config,           ///< An option, a URL or an existing directory does not fit.
-  Internal,         ///< A bug of tuskv. Please report it.
+  Conflict,       ///< Others kept changing what a transaction, an update, a lock or a claim had read; retries are used
+                  ///< up.
+  Busy,           ///< Another process, or another Store of this one, has the directory open; or too many calls wait.
+  Closed,         ///< The store is closed, or the transaction has ended.
+  Cancelled,      ///< The caller withdrew the operation while it waited to be sent to a server. Embedded stores have
+                  ///< no such queue and never report it.
+  StoreReset,     ///< The server emptied an unlogged table: what was stored is gone.
+  Corruption,     ///< Damaged bytes; the message names the file and the offset. Run `tuskv check`.
+  NoSpace,        ///< The disk or the quota is full. Nothing was applied; erases may still work.
+  Io,             ///< The system refused a file operation.
+  Encryption,     ///< A value cannot be decrypted with the given keys.
+  Serialization,  ///< A codec refused a value.
+  Unsupported,    ///< This engine, or this build, does not offer it.
+  Config,         ///< An option, a URL or an existing directory does not fit.
+  Internal,       ///< A bug of tuskv. Please report it.
 };
 
 /// The name of a code as it is written above, for example "NotFound".

@@ -58,6 +58,19 @@ concept PairRange = requires(const R& range) {
   range.end();
 };
 
+/// What a counter is not moved by, though it would convert.
+template <class N>
+concept NoCounterStep = std::floating_point<N> || std::same_as<N, bool> || std::same_as<N, char>;
+
+/// Integers that a signed step of 64 bits may not hold.
+template <class N>
+concept WideUnsigned = std::unsigned_integral<N> && sizeof(N) >= sizeof(std::int64_t);
+
+namespace detail {
+/// InvalidArgument for what a signed step cannot hold.
+TUSKV_API std::int64_t counter_step(std::uint64_t by);
+}  // namespace detail
+
 /// Every operation on entries, written once for both modes. A store, a namespaced store and a transaction differ only
 /// in where their commands go; use `KeyValue&` (store.h) for functions that accept any of them.
 ///
@@ -146,12 +159,20 @@ class TUSKV_API Operations {
   /// NotAnInteger when the value is anything but an optional minus and digits without leading zeros; Overflow when the
   /// sum leaves 64 bits or the given bounds.
   Reply<std::int64_t> increment(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
-  template <std::floating_point F>
-  Reply<std::int64_t> increment(Bytes key, F by, const CounterOptions& options = {}) const = delete;
+  template <WideUnsigned N>
+  Reply<std::int64_t> increment(Bytes key, N by, const CounterOptions& options = {}) const {
+    return increment(key, detail::counter_step(by), options);
+  }
+  template <NoCounterStep N>
+  Reply<std::int64_t> increment(Bytes key, N by, const CounterOptions& options = {}) const = delete;
   /// Subtracts `by`, exactly also for the smallest integer.
   Reply<std::int64_t> decrement(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;
-  template <std::floating_point F>
-  Reply<std::int64_t> decrement(Bytes key, F by, const CounterOptions& options = {}) const = delete;
+  template <WideUnsigned N>
+  Reply<std::int64_t> decrement(Bytes key, N by, const CounterOptions& options = {}) const {
+    return decrement(key, detail::counter_step(by), options);
+  }
+  template <NoCounterStep N>
+  Reply<std::int64_t> decrement(Bytes key, N by, const CounterOptions& options = {}) const = delete;
   /// Sets the value when the present one equals `expected` (nullopt: when the key is absent). Keeps the expiry unless
   /// told otherwise.
   Reply<CompareResult> compare_and_swap(Bytes key, std::optional<Bytes> expected, Value value,
@@ -184,7 +205,7 @@ class TUSKV_API Operations {
 
   /// Lets a lock that is still held under this lease live for `ttl` from now; false when it is gone. In a transaction:
   /// what the transaction writes is written only if the lock is held when it commits.
-  Reply<bool> renew(const Lease& lease, Duration ttl = std::chrono::seconds(30)) const;
+  Reply<bool> renew(const Lease& lease, std::optional<Duration> ttl = {}) const;
   /// Ends a lock; true when it was still held under this lease.
   Reply<bool> unlock(const Lease& lease) const;
   /// Who holds the lock, or nothing.

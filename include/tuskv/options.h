@@ -48,12 +48,12 @@ struct Event {
   std::string_view message = {};
 };
 
-/// How a store behaves, fixed at open. Every field except `on_event` is also a query parameter of the URL with the same
-/// name
-/// (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error naming the option and
-/// the rule.
+/// How a store behaves, fixed at open. Every field but `on_event` and `event_context` is also a query parameter of the
+/// URL with the same name (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error
+/// naming the option and the rule. One that the engine does not have is refused in a URL and has no effect here.
 struct Options {
-  /// Every call ends by then. 1 ms to 1 day.
+  /// Every call ends by then, but those that write a whole snapshot (snapshot, sync of an unlogged store, close), and
+  /// the time your own function takes in a transaction or an update. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
   /// For `file:` and `postgresql:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;

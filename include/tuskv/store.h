@@ -64,7 +64,8 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
 
   /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the
   /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
-  /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after kUpdateAttempts.
+  /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after 256 attempts, Timeout
+  /// when the deadline passes first.
   template <class F>
     requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
   std::optional<std::string> update(Bytes key, F&& change) const {
@@ -235,12 +236,14 @@ struct Finding {
 
 class AsyncStore;
 
-/// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store.
+/// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store. After fork() the
+/// child must open a store of its own: calls on one opened before are Unsupported.
 class TUSKV_API Store final : public KeyValue {
  public:
   /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config
   /// for a wrong URL or option, Busy (with the pid of the holder) when the directory is open elsewhere, Corruption
-  /// naming file and offset, Io, NoSpace.
+  /// naming file and offset, Io, NoSpace; with PostgreSQL Connection, Timeout, and Unsupported for a server before 14
+  /// or in a build without libpq.
   static Store open(Bytes url, const Options& options = {});
 
   Store(const Store&);
@@ -252,8 +255,9 @@ class TUSKV_API Store final : public KeyValue {
 
   /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing).
   /// Serializable. The function runs again when another write changed what it read, so it must have no other effects;
-  /// Conflict after kTransactionAttempts. A call that failed with Conflict inside dooms the attempt even when the
-  /// function swallowed it. Calls on the store itself, by the same thread while the function runs, are refused.
+  /// Conflict after 64 attempts, Timeout when the deadline passes first. A call that failed with Conflict inside dooms
+  /// the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function
+  /// runs, are refused.
   template <std::invocable<Transaction&> F>
   auto transaction(F&& function) const {
     using R = std::invoke_result_t<F&, Transaction&>;
@@ -269,7 +273,7 @@ class TUSKV_API Store final : public KeyValue {
   /// Waits for a lock and holds it as long as the Lock lives. Timeout, naming the holder, when it could not be had in
   /// time. Who waits asks again and again, so the lock goes to whoever asks first after it is free. When this fails
   /// with an outcome of unknown, the lock may be held until its TTL ends.
-  Lock lock(Bytes name, const LockOptions& options = {}) const;
+  [[nodiscard]] Lock lock(Bytes name, const LockOptions& options = {}) const;
 
   /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start
   /// with byte 0x01. Nesting joins the names with "/": with_namespace("a").with_namespace("b") is
@@ -295,10 +299,12 @@ class TUSKV_API Store final : public KeyValue {
   /// nothing; reads no entries but those that have expired.
   std::vector<Finding> diagnose() const;
   /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot).
-  /// Nothing to do for `memory:`.
+  /// Nothing to do for `memory:`; Unsupported for an unlogged PostgreSQL table.
   void sync() const;
+
+  // Snapshots are for `file:`; elsewhere these three are Unsupported.
+
   /// Writes a snapshot now, while other calls go on; it takes as long as the disk needs, whatever the deadline.
-  /// Unsupported for `memory:`.
   SnapshotInfo snapshot() const;
   /// Snapshots on disk, oldest first.
   std::vector<SnapshotInfo> snapshots() const;
@@ -316,7 +322,9 @@ class TUSKV_API Store final : public KeyValue {
   void run_transaction(FunctionRef<void(Transaction&)> function) const;
 };
 
-/// Every operation of `Operations`, returning Async<T>. Transactions, update and entries stay blocking.
+/// Every operation of `Operations`, returning Async<T>; cheap to copy, thread-safe, keeps the store open. What KeyValue
+/// and Store add (update, entries, typed, try_lock, claim, move_claim, lock, transaction) is for blocking handles. For
+/// another deadline: `store.with_timeout(t).async()`.
 class TUSKV_API AsyncStore final : public Operations<Asynchronous> {
  public:
   AsyncStore with_namespace(Bytes name, const NamespaceOptions& options = {}) const;

@@ -249,6 +249,8 @@ class TypedView final {
         case Change::Kind::keep: return Change::keep();
         case Change::Kind::touch: return Change::keep(wanted.options());
         case Change::Kind::erase: return Change(std::nullopt);
+        case Change::Kind::replace:
+          return Change::replace(std::string(std::string_view(encode(stored, *written))), wanted.options());
         default: return Change(std::string_view(encode(stored, *written)), wanted.options());
       }
     };

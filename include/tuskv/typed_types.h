@@ -115,6 +115,12 @@ class TypedChange {
   TypedChange(std::optional<T> value) : value_(std::move(value)) {
     if (!value_) kind_ = Change::Kind::erase;
   }
+  /// Sets as `set` does: without options the expiry of a present entry is replaced, too.
+  static TypedChange replace(T value, const SetOptions& options = {}) {
+    TypedChange change(std::move(value), options);
+    change.kind_ = Change::Kind::replace;
+    return change;
+  }
   /// Leaves the entry as it is.
   static TypedChange keep() noexcept { return TypedChange(Change::Kind::keep, {}); }
   /// Leaves the value as it is and gives the entry this expiry; an absent entry stays absent.

@@ -25,13 +25,14 @@ struct SetOptions {
   std::optional<Duration> ttl = {};
   /// Expires at this instant of the store's clock. An instant that has passed makes the write an erase.
   std::optional<Instant> expires_at = {};
-  /// Keeps the expiry of a live entry.
+  /// Keeps the expiry of a live entry. An absent one is created without expiry, also in a view with a default TTL.
   bool keep_ttl = false;
   /// Does not expire, whatever the default TTL of the view.
   bool persistent = false;
 };
 
-/// One entry for set_many. Its own `ttl` wins over the TTL of the whole call.
+/// One entry for set_many. Its own `ttl` wins over the TTL of the whole call. Key and value are lent: they must outlive
+/// the call. `{.key = "user:" + id}` is right inside the braces of the call only; in a vector it dangles.
 struct Item {
   Bytes key = {};
   Bytes value = {};
@@ -143,6 +144,7 @@ struct TypedOptions {
   /// Given to every write of the view that says nothing about expiry; otherwise that is the default of the namespace.
   std::optional<Duration> ttl = {};
   /// `get` and `get_or_throw` let what they return live for `ttl` from now, which must be given. Other reads do not.
+  /// Each of these reads is thus a write, and gives an expiry also to an entry that had none.
   bool sliding = false;
 };
 

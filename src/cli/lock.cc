@@ -197,9 +197,10 @@ Action add_lock(Arguments& arguments) {
   arguments.words(
       "COMMAND", options->command,
       "What to run while it is held, behind --; its exit code is passed on. Exit code 4 if the lock was not "
-      "free in time, 7 if it was lost before the command ended, which is then told to");
-  arguments.duration("--ttl", options->ttl,
-                     "The lock outlives this program by so much; renewed until then (default 30s)");
+      "free in time, 7 if it was lost before the command ended, which then gets SIGTERM, and SIGKILL after 10 s");
+  arguments.duration(
+      "--ttl", options->ttl,
+      "TTL of the lock, renewed while COMMAND runs; if tuskv is killed, the lock ends this long after (default 30s)");
   arguments.duration("--wait", options->wait, "Wait so long for the lock (default 5s)");
   return [options](Call& call) { return run_locked(call, *options); };
 }

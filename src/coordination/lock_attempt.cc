@@ -77,13 +77,14 @@ std::optional<LockAttempt> attempt_once(const View& view, const LockRequest& req
     if (!holder) throw_unknown_record("lock", request.key);
     if (holder->owner != request.owner) return LockAttempt{.holder = holder->owner};
     if (!prolong(view, request, state.record)) return std::nullopt;
-    return LockAttempt{.lease = Lease{request.name, request.owner, holder->token}};
+    return LockAttempt{
+        .lease = Lease{request.name, request.owner, holder->token, std::chrono::milliseconds(request.ttl_ms)}};
   }
   const auto last = state.is_counted ? decode_number(state.counter) : std::optional<std::int64_t>(0);
   if (!last) throw_unknown_record("token of lock", request.key);
   const std::uint64_t token = static_cast<std::uint64_t>(*last) + 1;
   if (!take(view, request, state, token)) return std::nullopt;
-  return LockAttempt{.lease = Lease{request.name, request.owner, token}};
+  return LockAttempt{.lease = Lease{request.name, request.owner, token, std::chrono::milliseconds(request.ttl_ms)}};
 }
 
 }  // namespace

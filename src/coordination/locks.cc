@@ -84,9 +84,10 @@ inline namespace v0 {
 // ---- on stores and in transactions
 
 template <class Mode>
-auto Operations<Mode>::renew(const Lease& lease, Duration ttl) const -> Reply<bool> {
+auto Operations<Mode>::renew(const Lease& lease, std::optional<Duration> ttl) const -> Reply<bool> {
   const StoredLease stored(*view_, lease);
-  const Expiry expiry{.kind = Expiry::Kind::after, .value = checked_span_ms(*view_, ttl, "the ttl of a lock")};
+  const Expiry expiry{.kind = Expiry::Kind::after,
+                      .value = checked_span_ms(*view_, ttl.value_or(lease.ttl), "the ttl of a lock")};
   return run(Mode(), view_, Touch{.key = stored.key, .condition = stored.is_held(), .expiry = expiry},
              [](auto reply) { return reply.command.applied; });
 }
@@ -107,8 +108,8 @@ auto Operations<Mode>::lock_holder(Bytes name) const -> Reply<std::optional<Lock
   });
 }
 
-template Blocking::Reply<bool> Operations<Blocking>::renew(const Lease&, Duration) const;
-template Asynchronous::Reply<bool> Operations<Asynchronous>::renew(const Lease&, Duration) const;
+template Blocking::Reply<bool> Operations<Blocking>::renew(const Lease&, std::optional<Duration>) const;
+template Asynchronous::Reply<bool> Operations<Asynchronous>::renew(const Lease&, std::optional<Duration>) const;
 template Blocking::Reply<bool> Operations<Blocking>::unlock(const Lease&) const;
 template Asynchronous::Reply<bool> Operations<Asynchronous>::unlock(const Lease&) const;
 template Blocking::Reply<std::optional<LockHolder>> Operations<Blocking>::lock_holder(Bytes) const;

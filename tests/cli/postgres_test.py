@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 import unittest
 
 import point_test
@@ -53,7 +54,10 @@ class ListTest(PostgresToolTest):
         stats = self.json("stats")
         self.assertEqual((stats["engine"], stats["durability"], stats["entries"]), ("postgresql", "durable", 1201))
         self.environment["TUSKV_STORE"] += "&ttl_mode=manual"
-        script = "mset a 1 b 2 --ttl 1ms\nset c 3\nsweep\nsweep --json\ncount\n"
+        self.tuskv("mset", "a", "1", "b", "2", "--ttl", "1ms")
+        self.tuskv("set", "c", "3")
+        time.sleep(0.05)
+        script = "sweep\nsweep --json\ncount\n"
         self.assertEqual(self.lines("shell", stdin=script), ["2", '{"removed":0}', "1201"])
         self.assertEqual(self.text("--json", "bench", "mixed", "--seconds", "1", "--keys", "10", "--threads", "2")[:19],
                          '{"workload":"mixed"')

@@ -35,6 +35,16 @@ TEST_P(Counter, Y8_NegativeStepsGoTheOtherWay) {
   EXPECT_EQ(store().increment("n", -7), -2);
 }
 
+TEST_P(Counter, UnsignedStepsAreTakenAsTheyAreOrRefused) {
+  EXPECT_EQ(store().increment("n", std::size_t{3}), 3);
+  EXPECT_EQ(store().decrement("n", std::uint64_t{1}), 2);
+  EXPECT_EQ(store().increment("n", static_cast<std::uint64_t>(kMax) - 2), kMax);
+  const std::uint64_t too_large = static_cast<std::uint64_t>(kMax) + 1;
+  expect_refused([&] { return store().increment("m", too_large); }, Code::InvalidArgument, {"9223372036854775808"});
+  expect_refused([&] { return store().decrement("m", too_large); }, Code::InvalidArgument, {"9223372036854775808"});
+  EXPECT_FALSE(store().exists("m"));
+}
+
 TEST_P(Counter, TheEndsOfTheRange) {
   EXPECT_EQ(store().increment("n", kMax), kMax);
   expect_refused([&] { return store().increment("n"); }, Code::Overflow, {"n"});

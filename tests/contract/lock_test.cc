@@ -119,6 +119,17 @@ TEST_P(Locks, APausedHoldersGuardedWriteIsRefused) {
   EXPECT_FALSE(accept(paused->token));
 }
 
+TEST_P(Locks, RenewingGivesALeaseTheTtlItWasTakenWith) {
+  const auto lease = store().try_lock("job", {.ttl = 10min});
+  ASSERT_TRUE(lease);
+  EXPECT_TRUE(store().transaction([&](Transaction& tx) { return tx.renew(*lease); }));
+  advance_ms(9 * 60'000);
+  EXPECT_TRUE(store().renew(*lease));
+  advance_ms(9 * 60'000);
+  EXPECT_FALSE(store().try_lock("job"));
+  EXPECT_TRUE(store().unlock(*lease));
+}
+
 TEST_P(Locks, ALockLostBeforeTheCommitUndoesTheTransaction) {
   const auto lease = store().try_lock("job", {.ttl = 100ms});
   int attempts = 0;
