@@ -79,10 +79,12 @@ bool LeaseKeeper::renew() {
 
 bool LeaseKeeper::unlock() {
   stop();
-  const bool unlocked = store_.unlock(lease_);
-  os::MutexLock lock(mutex_);
-  gone_ = true;
-  return unlocked;
+  {
+    // First: what fails may have been done.
+    os::MutexLock lock(mutex_);
+    gone_ = true;
+  }
+  return store_.unlock(lease_);
 }
 
 }  // namespace tuskv

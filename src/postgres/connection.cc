@@ -229,7 +229,8 @@ Status Connection::receive(os::Deadline deadline) {
     PGresult* const result = PQgetResult(session);
     if (result == nullptr) {
       if (PQstatus(session) != CONNECTION_OK) return lost(PQerrorMessage(session));
-      if (!statement_open) ++next;
+      // An error at commit is the answer to the sync, which itself follows: the null between them ends no statement.
+      if (!statement_open && expected_[next].answer != Answer::sync) ++next;
       statement_open = true;
       continue;
     }

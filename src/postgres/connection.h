@@ -93,6 +93,9 @@ class Connection final {
   /// Of the last exchange, for each transaction of it: its failure.
   const Status& transaction_status(std::size_t transaction) const { return transactions_[transaction]; }
 
+  /// Of the last exchange: its end was answered, so its status holds, whatever became of the connection.
+  bool transaction_ended(std::size_t transaction) const { return transaction < transaction_; }
+
   bool broken() const { return broken_; }
   /// A transaction is open on the server, or has failed and not been rolled back.
   bool in_transaction() const { return PQtransactionStatus(session_.get()) != PQTRANS_IDLE; }

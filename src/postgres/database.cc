@@ -81,14 +81,16 @@ Result<std::unique_ptr<Connection>> Database::connect(os::Deadline deadline) {
   return connection;
 }
 
-Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt) {
+Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt, Caller caller) {
   Backoff backoff;
   for (std::size_t tries = 0;; ++tries) {
     Status status;
     {
       Result<Lease> lease = pool_.acquire(deadline);
       if (!lease.ok()) return std::move(lease).status().with_outcome(Outcome::not_applied);
-      if (reset_.load(std::memory_order_relaxed) && reset_.exchange(false)) return store_reset();
+      if (caller == Caller::user && reset_.load(std::memory_order_relaxed) && reset_.exchange(false)) {
+        return store_reset();
+      }
       status = attempt(*lease.value());
     }
     if (status.ok()) return status;
@@ -145,40 +147,47 @@ std::optional<std::size_t> Database::add_canary(Connection& connection) const {
   return add_canary_read(connection);
 }
 
-Status Database::check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline) {
+Status Database::check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline,
+                                 Told told) {
   if (!place) return {};
   const Rows& rows = connection.rows(*place);
   const bool found = rows.count() > 0;
-  return check_canary(connection, found, found ? rows.bytes(0, 0) : std::string_view(), deadline);
+  return check_canary(connection, found, found ? rows.bytes(0, 0) : std::string_view(), deadline, told);
 }
 
 Status Database::look_for_canary(Connection& connection, os::Deadline deadline) {
   const std::size_t place = add_canary_read(connection);
   connection.end_transaction();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline).with_outcome(Outcome::not_applied));
-  Status status = check_canary_at(connection, place, deadline);
+  Status status = check_canary_at(connection, place, deadline, Told::next);
   if (status.ok() || status.failure().code != Code::StoreReset) return status;
-  // The connection is fine; whoever calls next is told.
-  reset_.store(true);
-  return {};
+  return {};  // the connection is fine
 }
 
-Status Database::check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline) {
+void Database::set_canary(std::string_view value, Told told) {
+  if (told == Told::next) reset_.store(true);
+  canary_ = value;
+}
+
+Status Database::check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline,
+                              Told told) {
   if (found) {
     os::MutexLock lock(canary_mutex_);
     if (canary_ == value) return {};
-    const bool first = canary_.empty();
-    canary_ = value;
-    if (first) return {};
+    if (canary_.empty()) {
+      canary_ = value;
+      return {};
+    }
+    set_canary(value, told);
   } else {
-    TUSKV_RETURN_IF_ERROR(replace_canary(connection, deadline).with_outcome(Outcome::not_applied));
+    TUSKV_RETURN_IF_ERROR(replace_canary(connection, deadline, told).with_outcome(Outcome::not_applied));
   }
   Status reset = store_reset();
   report(Event::Kind::store_reset, reset.failure().message);
   return reset;
 }
 
-Status Database::replace_canary(Connection& connection, os::Deadline deadline) {
+Status Database::replace_canary(Connection& connection, os::Deadline deadline, Told told) {
   const std::string key = canary_key();
   std::string value = random_canary();
   if (setup_.options.value_type == ValueType::jsonb) value = '"' + value + '"';
@@ -193,7 +202,7 @@ Status Database::replace_canary(Connection& connection, os::Deadline deadline) {
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
   const Rows& rows = connection.rows(place);
   os::MutexLock lock(canary_mutex_);
-  canary_ = rows.count() > 0 ? rows.bytes(0, 0) : std::string_view();
+  set_canary(rows.count() > 0 ? rows.bytes(0, 0) : std::string_view(), told);
   return {};
 }
 

@@ -56,8 +56,11 @@ class Database final {
   }
 
   enum class Effect : std::uint8_t { reads, writes };
+  /// Whose call it is. That the table was emptied is told once, to a user, whose answers it explains.
+  enum class Caller : std::uint8_t { user, engine };
   /// Runs `attempt` on a connection, and again while that is safe and the deadline allows.
-  Status run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt);
+  Status run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt,
+             Caller caller = Caller::user);
 
   struct Settings {
     os::Deadline deadline;
@@ -77,13 +80,15 @@ class Database final {
   bool needs_canary(const Connection& connection) const { return is_unlogged() && connection.facts().through_pooler; }
   bool is_unlogged() const { return setup_.options.durability == Durability::unlogged; }
   /// Compares a canary; `found` false: the row is missing. StoreReset when the table has been emptied.
-  Status check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline)
-      TUSKV_EXCLUDES(canary_mutex_);
+  /// Who is told of a reset: the call that met it, or, where that is none of a user's, the next one.
+  enum class Told : std::uint8_t { caller, next };
+  Status check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline,
+                      Told told = Told::caller) TUSKV_EXCLUDES(canary_mutex_);
 
   /// For statements whose answer cannot hold the canary: adds it beside them, where it is needed.
   std::optional<std::size_t> add_canary(Connection& connection) const;
-  Status check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline)
-      TUSKV_EXCLUDES(canary_mutex_);
+  Status check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline,
+                         Told told = Told::caller) TUSKV_EXCLUDES(canary_mutex_);
 
   void report(Event::Kind kind, const std::string& message) const;
   void close() { pool_.close(); }
@@ -91,9 +96,11 @@ class Database final {
  private:
   Result<std::unique_ptr<Connection>> connect(os::Deadline deadline);
   std::size_t add_canary_read(Connection& connection) const;
-  Status look_for_canary(Connection& connection, os::Deadline deadline);
+  Status look_for_canary(Connection& connection, os::Deadline deadline) TUSKV_EXCLUDES(canary_mutex_);
   /// Puts a canary into an emptied table, or takes over that of another process.
-  Status replace_canary(Connection& connection, os::Deadline deadline) TUSKV_EXCLUDES(canary_mutex_);
+  Status replace_canary(Connection& connection, os::Deadline deadline, Told told) TUSKV_EXCLUDES(canary_mutex_);
+  /// From now on this is the canary. The flag comes first: whoever finds the new one to be the known one must find it.
+  void set_canary(std::string_view value, Told told) TUSKV_REQUIRES(canary_mutex_);
   Status prepare_table();
   Status explained(Status status) const;
 

@@ -65,7 +65,8 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
       ++waiting_;
       const bool in_time = changed_.wait_until(mutex_, deadline);
       --waiting_;
-      if (!in_time) return none_free();
+      // A wake-up at the deadline may be for a connection, which nobody else would be told of.
+      if (!in_time && find_slot(kNoSlot) == kNoSlot) return none_free();
       continue;
     }
     Slot& slot = slots_[found];

@@ -25,16 +25,19 @@ std::int64_t PostgresEngine::now_us() {
   }
   std::int64_t now = 0;
   const os::Deadline deadline = os::deadline_in(database_->options().timeout.milliseconds());
-  const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
-    const std::size_t place = connection.add(database_->statements().clocks);
-    connection.end_transaction();
-    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-    now = connection.rows(place).time(0, 0);
-    database_->clock().note(now);
-    return {};
-  });
-  // Nothing is judged by an unknown time: whatever comes next meets the same failure.
-  return status.ok() ? now : 0;
+  const Status status = database_->run(
+      Database::Effect::reads, deadline,
+      [&](Connection& connection) -> Status {
+        const std::size_t place = connection.add(database_->statements().clocks);
+        connection.end_transaction();
+        TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+        now = connection.rows(place).time(0, 0);
+        database_->clock().note(now);
+        return {};
+      },
+      Database::Caller::engine);
+  // The time that is known since the store was opened is good enough until the server answers again.
+  return status.ok() ? now : database_->clock().last_known_us();
 }
 
 // ---- expiry
@@ -75,18 +78,21 @@ std::uint64_t PostgresEngine::sweep(std::size_t batch) {
   if (closed() || database_->options().ttl_mode == TtlMode::disabled) return 0;
   const os::Deadline deadline = os::deadline_in(database_->options().timeout.milliseconds());
   std::uint64_t swept = 0;
-  const Status status = database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
-    Parameters parameters;
-    parameters.add_int8(static_cast<std::int64_t>(batch));
-    parameters.add_int8(static_cast<std::int64_t>(batch * kSweepLookedAtFactor));
-    database_->add_settings(connection,
-                            {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
-    const std::size_t place = connection.add(database_->statements().sweep, parameters);
-    connection.end_transaction();
-    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-    swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 1));
-    return {};
-  });
+  const Status status = database_->run(
+      Database::Effect::writes, deadline,
+      [&](Connection& connection) -> Status {
+        Parameters parameters;
+        parameters.add_int8(static_cast<std::int64_t>(batch));
+        parameters.add_int8(static_cast<std::int64_t>(batch * kSweepLookedAtFactor));
+        database_->add_settings(connection,
+                                {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
+        const std::size_t place = connection.add(database_->statements().sweep, parameters);
+        connection.end_transaction();
+        TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+        swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 1));
+        return {};
+      },
+      Database::Caller::engine);
   if (!status.ok() && status.failure().code != Code::Closed) {
     database_->report(Event::Kind::sweep_failed, status.failure().message);
   }

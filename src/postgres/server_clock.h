@@ -28,6 +28,9 @@ class ServerClock final {
     return local_us + offset_us_.load(std::memory_order_relaxed);
   }
 
+  /// However old the last answer is.
+  std::int64_t last_known_us() const { return steady_us() + offset_us_.load(std::memory_order_relaxed); }
+
  private:
   static std::int64_t steady_us() {
     return std::chrono::duration_cast<std::chrono::microseconds>(os::deadline_in(0).time_since_epoch()).count();

@@ -64,7 +64,8 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
   }
   Status status = connection.exchange(deadline);
   const auto ended_well = [&](std::size_t transaction) {
-    return status.ok() || (!connection.broken() && connection.transaction_status(transaction).ok());
+    return status.ok() ||
+           (connection.transaction_ended(transaction) && connection.transaction_status(transaction).ok());
   };
   const bool puts_ended = puts_.empty() || ended_well(0);
   bool erases_ended = erases_.empty() || ended_well(puts_.empty() ? 0 : 1);

@@ -22,10 +22,10 @@ class Writer final {
         // Once in a statement, whatever it reads.
         {"{ONE_CLOCK}", "(select " + clock + ")"},
         {"{VERSION_CLOCK}",
-         "(((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000)::int8 << 10) "
-         "| (pg_catalog.pg_backend_pid() & 1023))"},
+         "(((pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000000::float8)::int8 << 10) "
+         "| (pg_catalog.pg_backend_pid() & 1023)::int8)"},
         {"{NEXT_VERSION}",
-         "greatest(excluded.version, ((t.version >> 10) + 1) << 10 | (pg_catalog.pg_backend_pid() & 1023))"},
+         "greatest(excluded.version, ((t.version >> 10) + 1) << 10 | (pg_catalog.pg_backend_pid() & 1023)::int8)"},
         {"{LIVE}", options.expiry_disabled ? std::string(kNoPlaceholder)
                                            : "(t.expires_at is null or t.expires_at > " + clock + ")"},
         {"{LIVE_ONCE}", options.expiry_disabled ? std::string(kNoPlaceholder)
@@ -95,7 +95,7 @@ std::string upsert(const std::string& rows, const std::string& value) {
   return "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
          "select r.k, " +
          value + ", e.at, " + bucket_of("e.at") + ", e.now, e.now, e.version from " + rows +
-         ", lateral (select n.now, n.now + r.ttl * interval '1 ms' as at, {VERSION_CLOCK} as version "
+         ", lateral (select n.now, n.now + r.ttl::float8 * interval '1 ms' as at, {VERSION_CLOCK} as version "
          "from (select {CLOCK} as now) n offset 0) e ";
 }
 
@@ -113,7 +113,7 @@ void make_writing(Writer& make, Statements& out) {
                 {kByteaArray, make.values(), kInt8Array});
   out.erase_one = make.make("delete from {T} t where t.key = $1 returning {LIVE}, " + state_if("$2"), {kBytea, kBool});
   out.erase_many = make.make(
-      "with l as materialized (select t.key, u.i from unnest($1::bytea[]) with ordinality u(k, i) "
+      "with l as materialized (select t.key, u.i from pg_catalog.unnest($1::bytea[]) with ordinality u(k, i) "
       "join {T} t on t.key = u.k order by t.key for update of t) "
       "delete from {T} t using l where t.key = l.key returning l.i::int4, {LIVE}, " +
           state_if("$2"),
@@ -137,7 +137,7 @@ void make_writing(Writer& make, Statements& out) {
 void make_planned(Writer& make, Statements& out) {
   out.lock = make.make(
       "insert into {T} as t(key, value, expires_at, created_at, updated_at, version) "
-      "select k, {EMPTY}, '-infinity', '-infinity', '-infinity', 0 from unnest($1::bytea[]) k "
+      "select k, {EMPTY}, '-infinity', '-infinity', '-infinity', 0 from pg_catalog.unnest($1::bytea[]) k "
       "on conflict (key) do update set value = t.value where false",
       {kByteaArray});
   out.state =
@@ -189,7 +189,7 @@ void make_ranges(Writer& make, Statements& out) {
   // Equal count and equal sum: nothing changed in between.
   out.fingerprint = make.make(
       "select count(*)::int8, coalesce(sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
-      "% 9223372036854775807, 0)::int8" +
+      "% 9223372036854775807::numeric, 0)::int8" +
           live_in_range,
       {kBytea, kBytea});
 }
@@ -219,7 +219,8 @@ void make_expiry(Writer& make, Statements& out) {
 }
 
 void make_sessions(Writer& make, Statements& out) {
-  out.begin = make.make("begin");
+  // The settings of a pooled transaction are a statement: any other level would see what was there before its locks.
+  out.begin = make.make("begin isolation level read committed");
   out.begin_snapshot = make.make("begin isolation level repeatable read read only");
   out.commit = make.make("commit");
   out.rollback = make.make("rollback");

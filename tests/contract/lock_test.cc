@@ -10,6 +10,7 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""min;
 
 TUSKV_JSON_CONTRACT_SUITE(Locks);
 
