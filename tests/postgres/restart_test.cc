@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "postgres/server_test.h"
 #include "support/postgres_server.h"
 #include "support/sql_connection.h"
 #include "tuskv/tuskv.h"
