@@ -29,9 +29,9 @@ class Decoded {
  public:
   Decoded() = default;
   explicit Decoded(T value) : value_(std::move(value)) {}
-  static Decoded failed(std::string error) {
+  static Decoded failed(const std::string& error) {
     Decoded decoded;
-    decoded.error_ = std::move(error);
+    decoded.error_ = error;
     return decoded;
   }
 

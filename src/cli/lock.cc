@@ -6,7 +6,6 @@
 // reached, the program is told to end (SIGTERM, and SIGKILL if it has not within kLostLockGraceS) and our exit code is
 // that of a conflict. If we are killed, the program goes on without the lock once its TTL is over: the token is what
 // protects against that.
-#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <memory>

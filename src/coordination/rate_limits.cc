@@ -2,7 +2,6 @@
 // that, and refuses what would pass the limit without changing anything. One command in one atomic step, so the limit
 // holds whoever asks; a window that is over is an absent counter, so no call ever has to reset one.
 #include <algorithm>
-#include <utility>
 
 #include "checks.h"
 #include "coordination/records.h"
@@ -39,15 +38,20 @@ auto Operations<Mode>::rate_limit(Bytes name, const RateLimitOptions& options) c
   const std::string key = named_key(*view_, kRateSpace, name.view(), kName);
   check_range(options.limit, 0, "the limit");
   check_range(options.cost, 1, "the cost");
-  Add add{.key = key, .magnitude = static_cast<std::uint64_t>(options.cost), .max = options.limit};
-  add.if_created = {.kind = Expiry::Kind::after,
-                    .value = checked_span_ms(*view_, options.window, "the window of a rate limit")};
-  return run(Mode(), view_, std::move(add), [](auto reply) {
-    const Add& hit = reply.command;
-    return RateLimitResult{.allowed = hit.applied,
-                           .remaining = std::max<std::int64_t>(hit.max - hit.value, 0),  // the limit may be a new one
-                           .reset_after = time_left_or_zero(hit.expires_us, reply.view)};
-  });
+  const Expiry window{.kind = Expiry::Kind::after,
+                      .value = checked_span_ms(*view_, options.window, "the window of a rate limit")};
+  return run(Mode(), view_,
+             Add{.key = key,
+                 .magnitude = static_cast<std::uint64_t>(options.cost),
+                 .max = options.limit,
+                 .if_created = window},
+             [](auto reply) {
+               const Add& hit = reply.command;
+               return RateLimitResult{
+                   .allowed = hit.applied,
+                   .remaining = std::max<std::int64_t>(hit.max - hit.value, 0),  // the limit may be a new one
+                   .reset_after = time_left_or_zero(hit.expires_us, reply.view)};
+             });
 }
 
 template <class Mode>

@@ -159,10 +159,11 @@ std::vector<std::string> making_texts(const TableName& name, const Options& opti
                   type_name(options.value_type) + (has_lz4 ? " compression lz4" : "") + " not null)" +
                   (partitioned ? " partition by hash (key)" : storage));
   for (std::size_t i = 0; i < options.partitions; ++i) {
-    texts.push_back("create " + unlogged + "table " + quoted_identifier(name.schema) + "." +
-                    quoted_identifier(name.table + "_p" + std::to_string(i)) + " partition of " + table +
-                    " for values with (modulus " + std::to_string(options.partitions) + ", remainder " +
-                    std::to_string(i) + ")" + storage);
+    std::string& text = texts.emplace_back("create " + unlogged + "table ");
+    text.append(quoted_identifier(name.schema)).append(".");
+    text.append(quoted_identifier(name.table + "_p" + std::to_string(i))).append(" partition of ").append(table);
+    text.append(" for values with (modulus ").append(std::to_string(options.partitions));
+    text.append(", remainder ").append(std::to_string(i)).append(")").append(storage);
   }
   // PostgreSQL chooses names of indexes that nothing has.
   texts.push_back("create index on " + table + " (expires_bucket) where expires_bucket is not null");
