@@ -17,7 +17,7 @@ namespace {
 bool wait_for(int socket, short events, os::Deadline deadline) {
   for (;;) {
     // Rounded up: to wake just before the deadline would be to spin.
-    const std::int64_t left_ms = (os::time_left(deadline).count() + 999) / 1000;
+    const std::int64_t left_ms = os::time_left_ms(deadline);
     pollfd waited{.fd = socket, .events = events, .revents = 0};
     const int ready = ::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 60'000)));
     if (ready > 0 || (ready < 0 && errno != EINTR)) return true;

@@ -62,6 +62,11 @@ Status Database::prepare_table() {
                              .expiry_disabled = setup_.options.ttl_mode == TtlMode::disabled};
     if (has_own_clock()) options.clock = setup_.clock;
     statements_ = std::make_unique<const Statements>(options);
+    // The time is known from here on, whatever becomes of the server.
+    const std::size_t place = connection.add(statements_->clocks);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+    clock_.note(connection.rows(place).time(0, 0));
     return is_unlogged() ? look_for_canary(connection, deadline) : Status();
   });
 }

@@ -55,12 +55,7 @@ constexpr const char* kTable =
     "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8 from s";
 
 std::string table_text(const Database& database) {
-  std::string literal = "'";
-  for (const char c : database.table().quoted()) {
-    if (c == '\'') literal += '\'';
-    literal += c;
-  }
-  literal += '\'';
+  const std::string literal = quoted_literal(database.table().quoted());
   std::string text = kTable;
   for (std::size_t at = text.find("{T}"); at != std::string::npos; at = text.find("{T}", at + literal.size())) {
     text.replace(at, 3, literal);

@@ -104,7 +104,7 @@ Status LockedRows::read_rows(Connection& connection, const Options& options) {
       known.state = entry_state(rows, row, kStateColumn, liveness_us);
       known.is_stored = true;
       known.version = rows.version(row, kStateColumn + StateColumns::kVersion);
-      known.is_placeholder = known.version == 0;
+      known.is_guard = known.version == 0;
     }
     if (with_canary_ && !canary_found) {
       database_.roll_back(connection, options.deadline);
@@ -143,7 +143,7 @@ std::uint64_t LockedRows::apply(std::size_t index, const PlannedChange& change) 
 
 bool LockedRows::changes_anything() const {
   return std::any_of(rows_.begin(), rows_.end(), [](const Row& row) {
-    return row.change == PlannedChange::Kind::erase ? row.is_stored && !row.is_placeholder
+    return row.change == PlannedChange::Kind::erase ? row.is_stored && !row.is_guard
                                                     : row.change != PlannedChange::Kind::none;
   });
 }
@@ -178,7 +178,7 @@ void LockedRows::add_writes(Connection& connection) {
     } else if (row.change == Kind::touch) {
       touches.push_back(i);
       if (touches.size() == kStatementKeysMax) flush(touches, &LockedRows::add_touches);
-    } else if (row.is_placeholder || (row.change == Kind::erase && row.is_stored)) {
+    } else if (row.is_guard || (row.change == Kind::erase && row.is_stored)) {
       erases.push_back(i);
       if (erases.size() == kStatementKeysMax) flush(erases, &LockedRows::add_erases);
     }

@@ -22,7 +22,7 @@ class LockedRows final {
   struct Options {
     os::Deadline deadline;
     std::int64_t lock_timeout_ms = kLockTimeoutMs;
-    /// Absent keys must stay so, or come into being, until the end: they are guarded by placeholders, which nobody sees
+    /// Absent keys must stay so, or come into being, until the end: they are held by guard rows, which nobody sees
     /// and which go again. Without it a key that is absent counts as such from then on, whatever others do.
     bool creates = true;
   };
@@ -31,8 +31,8 @@ class LockedRows final {
     EntryState state = {};  ///< after what has been planned so far
     PlannedChange::Kind change = PlannedChange::Kind::none;
     std::string_view value = {};  ///< put
-    bool is_stored = false;       ///< a row of the table, be it dead or a placeholder
-    bool is_placeholder = false;
+    bool is_stored = false;       ///< a row of the table, be it dead or a guard
+    bool is_guard = false;
     std::uint64_t version = 0;  ///< the highest this key has had, as far as is known
   };
 

@@ -3,7 +3,7 @@
 // server.
 //
 // Every read checks all earlier ones in the same snapshot. A commit locks the rows read and written, compares, and
-// writes, in two round trips; absent keys that were read are guarded by placeholders. A transaction that has listed a
+// writes, in two round trips; absent keys that were read are held by guard rows. A transaction that has listed a
 // range and writes keeps all other writers out for that time.
 #pragma once
 

@@ -91,8 +91,10 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
     lock.unlock();
     Result<Lease> connected = connect_in(found, deadline);
     if (connected.ok() || is_final(connected.failure())) return connected;
-    failure = std::move(connected).status();
-    if (os::time_left(deadline).count() == 0) return failure;
+    // An attempt that the deadline has cut short says less than the one before.
+    const bool is_cut_short = os::time_left(deadline).count() == 0;
+    if (!is_cut_short || failure.ok()) failure = std::move(connected).status();
+    if (is_cut_short) return failure;
     lock.lock();
   }
 }

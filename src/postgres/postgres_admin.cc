@@ -120,13 +120,12 @@ Result<Stats> PostgresEngine::stats() {
   const std::string from = own_keys_from();
   const std::string to = own_keys_to();
   // The table, or its partitions.
-  std::string table = database_->table().quoted();
-  for (std::size_t at = table.find('\''); at != std::string::npos; at = table.find('\'', at + 2)) table.insert(at, "'");
-  const std::string size_text = "select (pg_catalog.pg_total_relation_size('" + table +
-                                "'::regclass) + coalesce((select sum(pg_catalog.pg_total_relation_size(i.inhrelid)) "
+  const std::string table = quoted_literal(database_->table().quoted());
+  const std::string size_text = "select (pg_catalog.pg_total_relation_size(" + table +
+                                "::regclass) + coalesce((select sum(pg_catalog.pg_total_relation_size(i.inhrelid)) "
                                 "from pg_catalog.pg_inherits i "
-                                "where i.inhparent = '" +
-                                table + "'::regclass), 0))::int8";
+                                "where i.inhparent = " +
+                                table + "::regclass), 0))::int8";
   const os::Deadline deadline = os::deadline_in(database_->options().timeout.milliseconds());
   const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     Parameters parameters;

@@ -17,15 +17,6 @@ constexpr std::string_view kMark = "tuskv table, form 1";
 /// Every store locks the same key while it makes a table: it happens once.
 constexpr std::string_view kLockTableMaking = "select pg_catalog.pg_advisory_xact_lock(7311427190423351654)";
 
-std::string quoted_literal(std::string_view text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    if (c == '\'') quoted += '\'';
-    quoted += c;
-  }
-  return quoted + "'";
-}
-
 /// What is there under the name.
 struct Found {
   bool exists = false;
@@ -213,6 +204,15 @@ Status make(Connection& connection, const TableName& name, const Options& option
 }
 
 }  // namespace
+
+std::string quoted_literal(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (c == '\'') quoted += '\'';
+    quoted += c;
+  }
+  return quoted + "'";
+}
 
 std::string quoted_identifier(std::string_view name) {
   std::string quoted = "\"";

@@ -12,8 +12,9 @@
 
 namespace tuskv::postgres {
 
-/// A name as SQL text.
+/// A name, and a text, as SQL has them. (A text is read as written: sessions have standard_conforming_strings on.)
 std::string quoted_identifier(std::string_view name);
+std::string quoted_literal(std::string_view text);
 
 /// The key of the row that tells an emptied table from an empty one.
 std::string canary_key();

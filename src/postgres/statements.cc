@@ -7,8 +7,8 @@
 namespace tuskv::postgres {
 namespace {
 
-/// Where expiry is not acted on, every row is live but the placeholders of our own transaction.
-constexpr const char* kNoPlaceholder = "(t.expires_at is distinct from '-infinity')";
+/// Where expiry is not acted on, every row is live but the guard rows of our own transaction.
+constexpr const char* kNoGuard = "(t.expires_at is distinct from '-infinity')";
 
 /// Makes statements: numbers them, names them, and fills in what stands between braces.
 class Writer final {
@@ -26,9 +26,9 @@ class Writer final {
          "| (pg_catalog.pg_backend_pid() & 1023)::int8)"},
         {"{NEXT_VERSION}",
          "greatest(excluded.version, ((t.version >> 10) + 1) << 10 | (pg_catalog.pg_backend_pid() & 1023)::int8)"},
-        {"{LIVE}", options.expiry_disabled ? std::string(kNoPlaceholder)
-                                           : "(t.expires_at is null or t.expires_at > " + clock + ")"},
-        {"{LIVE_ONCE}", options.expiry_disabled ? std::string(kNoPlaceholder)
+        {"{LIVE}",
+         options.expiry_disabled ? std::string(kNoGuard) : "(t.expires_at is null or t.expires_at > " + clock + ")"},
+        {"{LIVE_ONCE}", options.expiry_disabled ? std::string(kNoGuard)
                                                 : "(t.expires_at is null or t.expires_at > (select " + clock + "))"},
         {"{DEAD}", options.expiry_disabled ? "false" : "t.expires_at <= " + clock},
         {"{VALUE}", json ? "t.value::text" : "t.value"},

@@ -47,7 +47,7 @@ struct Statements {
   Statement increment;   ///< key, by, ttl ms → value, version, expires; no row: this has to be planned
   Statement erase_dead;  ///< keys → count
   // Lock, look, plan, write.
-  Statement lock;             ///< keys: locks rows; absent ones get a placeholder that nobody sees
+  Statement lock;             ///< keys: locks rows; absent ones get a guard row that nobody sees
   Statement state;            ///< keys, wants value → ordinal, found, state
   Statement lock_state;       ///< keys, wants value → the same for rows it has locked itself
   Statement clocks;           ///< → clock, version clock

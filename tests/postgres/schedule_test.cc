@@ -51,7 +51,7 @@ class PostgresSchedule : public ServerTest {
     EXPECT_EQ(seen, last_seen);
     EXPECT_EQ(first.get("y"), last_seen);
     EXPECT_EQ(first.get("z"), "T2 was here");
-    EXPECT_EQ(sql().value("select count(*) from tuskv"), "3") << "a placeholder was left";
+    EXPECT_EQ(sql().value("select count(*) from tuskv"), "3") << "a guard row was left";
   }
 };
 
@@ -309,7 +309,7 @@ TEST_F(PostgresSchedule, RandomBatchesNeverDeadlock) {
   EXPECT_LT(conflicts, kThreads * kCallsEach / 100);
   stores.clear();
   EXPECT_EQ(deadlocks(), "0");
-  EXPECT_EQ(sql().value("select count(*) from tuskv where expires_at = '-infinity'"), "0") << "a placeholder was left";
+  EXPECT_EQ(sql().value("select count(*) from tuskv where expires_at = '-infinity'"), "0") << "a guard row was left";
 }
 
 }  // namespace
