@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "contract/contract.h"
+#include "contract/coordination_histories.h"
 #include "contract/threads.h"
 #include "support/random.h"
 
@@ -194,6 +195,49 @@ TEST_P(Coordinating, Y14_AWindowGrantsItsLimitWhoeverAsks) {
     }
   });
   EXPECT_LE(granted, limit * (moves / 2 + 1)) << moves;
+}
+
+/// Of two calls that took the lock, one after the other, the later has the higher token.
+void check_tokens(const std::vector<CoordinationClient::Taken>& taken) {
+  for (const auto& earlier : taken) {
+    for (const auto& later : taken) {
+      if (earlier.returned >= later.called) continue;
+      ASSERT_LT(earlier.token, later.token) << "a token that came later is not higher";
+    }
+  }
+}
+
+TEST_P(Coordinating, U10_HistoriesOfLocksClaimsAndLimitsAreStrictlySerializable) {
+  options.timeout = 60s;
+  const Store root = store();
+  const int histories = scaled(backend().engine() == "postgresql" ? 16 : 48);
+  constexpr int kClients = 8;
+  constexpr int kCallsEach = 60;
+  std::size_t leases = 0;
+  for (int history = 0; history < histories; ++history) {
+    const Store place = root.with_namespace("history" + std::to_string(history));
+    CoordinationClient::Time time{
+        .pass_span = [this] { advance_ms(std::chrono::milliseconds(kCoordinatedSpan).count()); }};
+    std::vector<CoordinationClient> clients;
+    clients.reserve(kClients);
+    for (int t = 0; t < kClients; ++t) {
+      clients.emplace_back(place, time, t, static_cast<std::uint64_t>(history * 100 + t));
+    }
+    run_together(kClients, [&](int t) {
+      for (int i = 0; i < kCallsEach; ++i) clients[static_cast<std::size_t>(t)].call_any();
+    });
+    std::vector<Call> calls;
+    std::vector<CoordinationClient::Taken> taken;
+    for (const CoordinationClient& client : clients) {
+      calls.insert(calls.end(), client.calls().begin(), client.calls().end());
+      taken.insert(taken.end(), client.taken().begin(), client.taken().end());
+    }
+    const LinearizabilityResult result = check_linearizability(calls);
+    ASSERT_EQ(result.verdict, LinearizabilityResult::Verdict::linearizable) << result.explanation;
+    check_tokens(taken);
+    leases += taken.size();
+  }
+  EXPECT_GT(leases, 3 * static_cast<std::size_t>(histories)) << "the lock hardly changed hands";
 }
 
 /// What each of the processes does with a store of its own.

@@ -13,7 +13,7 @@ std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch
 
 }  // namespace
 
-void HistoryClient::record(const std::function<void(Call&)>& act) {
+void CallRecorder::record(const std::function<void(Call&)>& act) {
   Call call;
   call.called = now_ns();
   act(call);
@@ -109,7 +109,7 @@ void HistoryClient::record_exchange(Call& call, const std::string& key) {
 
 void HistoryClient::call_one_key() {
   const std::string& key = any_key();
-  record([&](Call& call) {
+  recorder_.record([&](Call& call) {
     const std::uint64_t choice = random_.below(100);
     if (choice < 30) {
       record_read(call, key);
@@ -201,7 +201,7 @@ void HistoryClient::record_transaction(Call& call) {
 void HistoryClient::call_any() {
   const std::uint64_t choice = random_.below(100);
   if (choice < 70) return call_one_key();
-  record([&](Call& call) { choice < 85 ? record_batch(call) : record_transaction(call); });
+  recorder_.record([&](Call& call) { choice < 85 ? record_batch(call) : record_transaction(call); });
 }
 
 }  // namespace tuskv::test

@@ -13,6 +13,17 @@
 
 namespace tuskv::test {
 
+/// The calls of one client, in their order.
+class CallRecorder final {
+ public:
+  /// Times `act`, which makes a call and fills in what it revealed and did.
+  void record(const std::function<void(Call&)>& act);
+  const std::vector<Call>& calls() const { return calls_; }
+
+ private:
+  std::vector<Call> calls_;
+};
+
 /// One client of a history: not thread-safe, one for each thread.
 class HistoryClient final {
  public:
@@ -24,13 +35,11 @@ class HistoryClient final {
   void call_one_key();
   /// Also batches and transactions over several keys.
   void call_any();
-  const std::vector<Call>& calls() const { return calls_; }
+  const std::vector<Call>& calls() const { return recorder_.calls(); }
 
  private:
   const std::string& any_key() { return keys_[random_.below(keys_.size())]; }
   std::string fresh_value() { return std::to_string(next_value_++); }
-  /// Times `act`, which fills in what the call revealed and did.
-  void record(const std::function<void(Call&)>& act);
   void record_read(Call& call, const std::string& key);
   void record_swap(Call& call, const std::string& key);
   void record_counter(Call& call, const std::string& key);
@@ -43,7 +52,7 @@ class HistoryClient final {
   const std::vector<std::string>& keys_;
   Random random_;
   std::int64_t next_value_;
-  std::vector<Call> calls_;
+  CallRecorder recorder_;
   /// What this client last saw under a key: a likely guess for compare-and-swap.
   std::optional<std::string> last_seen_;
 };

@@ -35,6 +35,7 @@ bool agrees(const CompactCall::Seen& seen, const State& state) {
     case Sighting::Kind::present: return value != 0;
     case Sighting::Kind::equals: return value == seen.value;
     case Sighting::Kind::differs: return value != 0 && value != seen.value;
+    case Sighting::Kind::is_not: return value != seen.value;
   }
   return false;
 }
@@ -223,7 +224,7 @@ class Numbers final {
 std::string describe(const Call& call) {
   std::string text = "  [" + std::to_string(call.called) + ", " + std::to_string(call.returned) + "]";
   for (const Sighting& seen : call.seen) {
-    constexpr const char* kKinds[] = {" absent", " present", " = ", " is not "};
+    constexpr const char* kKinds[] = {" absent", " present", " = ", " other than ", " not "};
     text += " saw " + seen.key + kKinds[static_cast<int>(seen.kind)] + seen.value;
   }
   for (const Effect& done : call.done) text += " wrote " + done.key + " = " + done.value.value_or("(erased)");

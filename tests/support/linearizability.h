@@ -19,10 +19,11 @@ namespace tuskv::test {
 
 /// What a call reveals of one key at its instant.
 struct Sighting {
-  enum class Kind { absent, present, equals, differs };
+  enum class Kind { absent, present, equals, differs, is_not };
   std::string key;
   Kind kind = Kind::absent;
-  std::string value = {};  ///< `equals`, `differs`; `differs` means present with another value
+  /// Of `equals`, `differs` (present with another value) and `is_not` (absent, or present with another value).
+  std::string value = {};
 };
 
 /// What a call leaves behind under one key; nothing: erased.

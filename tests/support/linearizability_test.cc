@@ -61,6 +61,10 @@ TEST(Linearizability, ConditionsThatDidNotHold) {
   const Call present = {.seen = {{"k", Sighting::Kind::present, ""}}, .called = 5, .returned = 6};
   EXPECT_TRUE(check_linearizability({write(1, 9, "a"), present}));
   EXPECT_FALSE(check_linearizability({write(7, 9, "a"), present}));
+  const Call not_x = {.seen = {{"k", Sighting::Kind::is_not, "x"}}, .called = 5, .returned = 6};
+  EXPECT_TRUE(check_linearizability({not_x}));
+  EXPECT_TRUE(check_linearizability({write(1, 2, "a"), not_x}));
+  EXPECT_FALSE(check_linearizability({write(1, 2, "x"), not_x}));
 }
 
 TEST(Linearizability, BatchesAreSeenWholeOrNotAtAll) {
