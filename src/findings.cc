@@ -32,14 +32,14 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 std::string age_text(std::int64_t age_us) {
-  struct Unit {
+  struct Span {
     std::int64_t seconds;
     const char* name;
   };
-  constexpr std::array kUnits = {Unit{86'400, "d"}, Unit{3'600, "h"}, Unit{60, "min"}};
+  constexpr std::array kSpans = {Span{86'400, "d"}, Span{3'600, "h"}, Span{60, "min"}};
   const std::int64_t seconds = age_us / 1'000'000;
-  for (const Unit& unit : kUnits) {
-    if (seconds >= 2 * unit.seconds) return std::to_string(seconds / unit.seconds) + " " + unit.name + " ago";
+  for (const Span& span : kSpans) {
+    if (seconds >= 2 * span.seconds) return std::to_string(seconds / span.seconds) + " " + span.name + " ago";
   }
   return std::to_string(seconds < 0 ? 0 : seconds) + " s ago";
 }

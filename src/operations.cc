@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "checks.h"
+#include "entry_stamps.h"
 #include "key_text.h"
 #include "keyed_batch.h"
 #include "run.h"
@@ -52,16 +53,15 @@ CompareResult compare_result(C& command) {
 
 OptionalValue previous_value(Seen& seen) { return seen.found ? OptionalValue(std::move(seen.value)) : std::nullopt; }
 
-TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
-
 Entry entry_of(const Read& read, std::string value, const View& view) {
   Entry entry;
   entry.key = read.key.substr(view.prefix.size());
   entry.value = std::move(value);
-  entry.version = Version{read.seen.version};
-  if (read.seen.expires_us != 0) entry.expires_at = time_point(read.seen.expires_us);
-  entry.created_at = time_point(read.seen.created_us);
-  entry.updated_at = time_point(read.seen.updated_us);
+  const Seen& seen = read.seen;
+  set_stamps(entry, {.version = seen.version,
+                     .expires_us = seen.expires_us,
+                     .created_us = seen.created_us,
+                     .updated_us = seen.updated_us});
   return entry;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "entry_stamps.h"
 #include "glob.h"
 #include "named_limits.h"
 #include "session.h"
@@ -13,8 +14,6 @@ namespace {
 bool matches(const Filter& filter, std::string_view key) {
   return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key);
 }
-
-TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
 
 /// What stored keys of the range start with and reply keys lack.
 std::string_view cut_off(const Scan& page) { return page.range.from.substr(0, page.key_offset); }
@@ -64,10 +63,10 @@ std::optional<Entry> Session::own_entry(const Scan& page, Overlay::const_iterato
   entry.key = key;
   if (page.want == Want::value && written.kind == OwnEntry::Kind::put) entry.value = written.value;
   if (page.want == Want::nothing) return entry;
-  entry.version = Version{written.version};
-  if (written.expires_us != 0) entry.expires_at = time_point(written.expires_us);
-  entry.created_at = time_point(written.created_us);
-  entry.updated_at = time_point(written.updated_us);
+  set_stamps(entry, {.version = written.version,
+                     .expires_us = written.expires_us,
+                     .created_us = written.created_us,
+                     .updated_us = written.updated_us});
   return entry;
 }
 

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -45,6 +46,10 @@ class [[nodiscard]] Status {
  private:
   std::unique_ptr<Failure> failure_;
 };
+
+/// What every call meets once the store is closed.
+inline constexpr std::string_view kClosedText = "the store is closed";
+inline Status closed_status() { return Status(Code::Closed, std::string(kClosedText)); }
 
 /// A value or a Failure.
 template <class T>

@@ -46,7 +46,7 @@ void print_damage(Call& call, const std::vector<Damage>& damage) {
 
 Json json_of_snapshot(const SnapshotInfo& snapshot) {
   return {{"ordinal", snapshot.ordinal},
-          {"taken_at_ms", milliseconds(snapshot.taken_at)},
+          {"taken_at_ms", unix_ms(snapshot.taken_at)},
           {"entries", snapshot.entries},
           {"size_bytes", snapshot.size_bytes},
           {"sequence", snapshot.sequence}};

@@ -91,11 +91,11 @@ Json json_of_entry(const Entry& entry, std::string_view name_space, bool with_va
   if (!name_space.empty()) document["namespace"] = json_of_bytes(name_space);
   document["key"] = json_of_bytes(entry.key);
   if (with_value) document["value"] = json_of_bytes(entry.value);
-  if (entry.expires_at) document["expires_at_ms"] = milliseconds(*entry.expires_at);
+  if (entry.expires_at) document["expires_at_ms"] = unix_ms(*entry.expires_at);
   return document;
 }
 
-std::int64_t milliseconds(TimePoint instant) noexcept {
+std::int64_t unix_ms(TimePoint instant) noexcept {
   return std::chrono::floor<std::chrono::milliseconds>(instant).time_since_epoch().count();
 }
 

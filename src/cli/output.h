@@ -67,6 +67,7 @@ std::optional<std::string> bytes_of_json(const Json& value);
 /// An entry as scan, export and import write it: namespace (when given), key, value, expires_at_ms (when it expires).
 Json json_of_entry(const Entry& entry, std::string_view name_space, bool with_value);
 
-std::int64_t milliseconds(TimePoint instant) noexcept;
+/// Milliseconds since 1970.
+std::int64_t unix_ms(TimePoint instant) noexcept;
 
 }  // namespace tuskv::cli

@@ -13,11 +13,11 @@ struct Part {
   std::size_t size = 0;
 };
 
-constexpr std::string_view kBlanks = " \t\r\n\"'";
+constexpr std::string_view kWordEnds = " \t\r\n\"'";
 
 /// From the first colon behind `://` to the last @ of the word.
 Part password_of_url(std::string_view text, std::size_t from) {
-  const std::string_view word = text.substr(0, std::min(text.find_first_of(kBlanks, from), text.size()));
+  const std::string_view word = text.substr(0, std::min(text.find_first_of(kWordEnds, from), text.size()));
   const std::size_t end = word.rfind('@');
   const std::size_t colon = word.find(':', from);
   if (end == std::string_view::npos || end < from || colon == std::string_view::npos || colon > end) return {};

@@ -81,10 +81,10 @@ ExitCode print_entry_json(Call& call, const std::string& key) {
   Json document = {{"key", json_of_bytes(key)}, {"value", nullptr}};
   if (entry) {
     document["value"] = json_of_bytes(entry->value);
-    if (entry->expires_at) document["expires_at_ms"] = milliseconds(*entry->expires_at);
+    if (entry->expires_at) document["expires_at_ms"] = unix_ms(*entry->expires_at);
     document["version"] = entry->version.number;
-    document["created_at_ms"] = milliseconds(entry->created_at);
-    document["updated_at_ms"] = milliseconds(entry->updated_at);
+    document["created_at_ms"] = unix_ms(entry->created_at);
+    document["updated_at_ms"] = unix_ms(entry->updated_at);
   }
   call.output.json(document);
   return entry ? ExitCode::done : ExitCode::no;

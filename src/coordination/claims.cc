@@ -20,13 +20,13 @@ namespace {
 
 using namespace coordination;
 
-constexpr const char* kName = "the name of a claim";
+constexpr const char* kClaimName = "the name of a claim";
 
 /// A name and one who has claimed it, or wants to.
 struct Claimant {
   Claimant(const View& view, Bytes name, Bytes by)
       : owner(checked_owner(by)),
-        key(named_key(view, kClaimSpace, name.view(), kName)),
+        key(named_key(view, kClaimSpace, name.view(), kClaimName)),
         record(encode_claim(owner)),
         owned_key(owned_prefix(view, owner)) {
     owned_key += name.view();
@@ -140,7 +140,7 @@ auto Operations<Mode>::release_claim(Bytes name, Bytes owner) const -> Reply<boo
 
 template <class Mode>
 auto Operations<Mode>::claim_owner(Bytes name) const -> Reply<std::optional<std::string>> {
-  const std::string key = named_key(*view_, kClaimSpace, name.view(), kName);
+  const std::string key = named_key(*view_, kClaimSpace, name.view(), kClaimName);
   return run(Mode(), view_, Read{.key = key}, [](auto reply) -> std::optional<std::string> {
     if (!reply.command.seen.found) return std::nullopt;
     return owner_in(reply.value, reply.command.key);

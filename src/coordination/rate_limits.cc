@@ -17,7 +17,7 @@ namespace {
 
 using namespace coordination;
 
-constexpr const char* kName = "the name of a rate limit";
+constexpr const char* kRateLimitName = "the name of a rate limit";
 
 void check_range(std::int64_t number, std::int64_t min, const char* what) {
   if (number >= min && number <= kRateLimitMax) return;
@@ -35,7 +35,7 @@ inline namespace v0 {
 
 template <class Mode>
 auto Operations<Mode>::rate_limit(Bytes name, const RateLimitOptions& options) const -> Reply<RateLimitResult> {
-  const std::string key = named_key(*view_, kRateSpace, name.view(), kName);
+  const std::string key = named_key(*view_, kRateSpace, name.view(), kRateLimitName);
   check_range(options.limit, 0, "the limit");
   check_range(options.cost, 1, "the cost");
   const Expiry window{.kind = Expiry::Kind::after,
@@ -56,7 +56,7 @@ auto Operations<Mode>::rate_limit(Bytes name, const RateLimitOptions& options) c
 
 template <class Mode>
 auto Operations<Mode>::peek_rate_limit(Bytes name) const -> Reply<RateLimitWindow> {
-  const std::string key = named_key(*view_, kRateSpace, name.view(), kName);
+  const std::string key = named_key(*view_, kRateSpace, name.view(), kRateLimitName);
   return run(Mode(), view_, Read{.key = key}, [](auto reply) -> RateLimitWindow {
     const Seen& seen = reply.command.seen;
     if (!seen.found) return {};
@@ -68,7 +68,7 @@ auto Operations<Mode>::peek_rate_limit(Bytes name) const -> Reply<RateLimitWindo
 
 template <class Mode>
 auto Operations<Mode>::reset_rate_limit(Bytes name) const -> Reply<bool> {
-  const std::string key = named_key(*view_, kRateSpace, name.view(), kName);
+  const std::string key = named_key(*view_, kRateSpace, name.view(), kRateLimitName);
   return run(Mode(), view_, Erase{.key = key}, [](auto reply) { return reply.command.seen.found; });
 }
 

@@ -8,8 +8,6 @@
 namespace tuskv::embedded {
 namespace {
 
-Status closed_status() { return Status(Code::Closed, "the store is closed"); }
-
 Status no_directory() { return Status(Code::Unsupported, "a memory: store has no directory, so it has no snapshots"); }
 
 }  // namespace

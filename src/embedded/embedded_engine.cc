@@ -9,8 +9,6 @@
 namespace tuskv::embedded {
 namespace {
 
-Status closed_status() { return Status(Code::Closed, "the store is closed"); }
-
 Status busy_shard_status() {
   return Status(Code::Timeout, "the deadline passed while other writes held the key's shard");
 }

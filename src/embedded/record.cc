@@ -26,7 +26,7 @@
 namespace tuskv::embedded {
 namespace {
 
-constexpr std::size_t kChecksumBytes = 8;
+constexpr std::size_t kRecordChecksumBytes = 8;
 constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kKindAt = 12;
 constexpr std::size_t kSequenceAt = 16;
@@ -43,10 +43,11 @@ constexpr std::uint8_t kStampBits = kHasExpires | kHasCreated | kHasUpdated;
 /// A buffer larger than this goes back to the system after its record.
 constexpr std::size_t kKeptBufferBytes = std::size_t{1} << 20;
 
-constexpr std::size_t aligned(std::size_t size) { return (size + kRecordAlignment - 1) & ~(kRecordAlignment - 1); }
+constexpr std::size_t padded(std::size_t size) { return (size + kRecordAlignment - 1) & ~(kRecordAlignment - 1); }
 
 std::uint64_t checksum_of(std::string_view record, std::uint64_t segment_id, std::uint64_t offset) {
-  return XXH3_64bits_withSeed(record.data() + kChecksumBytes, record.size() - kChecksumBytes, segment_id + offset);
+  return XXH3_64bits_withSeed(record.data() + kRecordChecksumBytes, record.size() - kRecordChecksumBytes,
+                              segment_id + offset);
 }
 
 }  // namespace
@@ -81,7 +82,7 @@ void RecordBuffer::give_back_memory() {
   if (bytes_.capacity() > kKeptBufferBytes) bytes_ = {};
 }
 
-std::size_t RecordBuffer::size_bytes() const { return aligned(bytes_.size()); }
+std::size_t RecordBuffer::size_bytes() const { return padded(bytes_.size()); }
 
 std::string_view RecordBuffer::finish(std::uint64_t segment_id, std::uint64_t offset, std::uint64_t sequence,
                                       std::uint64_t synced) {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 
+#include "entry_stamps.h"
 #include "glob.h"
 #include "named_limits.h"
 #include "plan.h"
@@ -76,17 +76,15 @@ std::uint64_t entry_fingerprint(const Keyspace& keyspace, const EntryView& entry
   return (keyspace.hash(entry.key) ^ (entry.sequence * 0x9E3779B97F4A7C15U)) * 0xD6E8FEB86659FD93U;
 }
 
-TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
-
 Entry reply_entry(const Scan& command, const EntryView& view) {
   Entry entry;
   entry.key = view.key.substr(command.key_offset);
   if (command.want == Want::value) entry.value = view.value;
   if (command.want == Want::nothing) return entry;
-  entry.version = Version{view.sequence};
-  if (view.expires_us != 0) entry.expires_at = time_point(view.expires_us);
-  entry.created_at = time_point(view.created_us);
-  entry.updated_at = time_point(view.updated_us);
+  set_stamps(entry, {.version = view.sequence,
+                     .expires_us = view.expires_us,
+                     .created_us = view.created_us,
+                     .updated_us = view.updated_us});
   return entry;
 }
 

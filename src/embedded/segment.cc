@@ -25,7 +25,6 @@ constexpr std::string_view kSegmentMagic = "TUSKLOG1";
 constexpr std::uint32_t kSegmentVersion = 1;
 constexpr std::size_t kVersionAt = 8;
 constexpr std::size_t kHeaderSizeAt = 12;
-constexpr std::size_t kStoreIdAt = 16;
 constexpr std::size_t kSegmentIdAt = 32;
 constexpr std::size_t kOrdinalAt = 40;
 constexpr std::size_t kSizeAt = 48;
@@ -75,7 +74,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes, const std::s
                                     "; this tuskv reads version " + std::to_string(kSegmentVersion));
   }
   SegmentHeader header;
-  std::memcpy(header.store_id.data(), bytes.data() + kStoreIdAt, header.store_id.size());
+  std::memcpy(header.store_id.data(), bytes.data() + kSegmentStoreIdAt, header.store_id.size());
   header.segment_id = load_integer<std::uint64_t>(bytes, kSegmentIdAt);
   header.ordinal = load_integer<std::uint64_t>(bytes, kOrdinalAt);
   header.size_bytes = load_integer<std::uint64_t>(bytes, kSizeAt);

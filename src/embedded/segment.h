@@ -14,6 +14,7 @@
 namespace tuskv::embedded {
 
 inline constexpr std::size_t kSegmentHeaderBytes = 64;
+inline constexpr std::size_t kSegmentStoreIdAt = 16;  ///< in the header
 
 struct SegmentHeader {
   StoreId store_id = {};

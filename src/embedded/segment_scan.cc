@@ -12,8 +12,6 @@
 namespace tuskv::embedded {
 namespace {
 
-constexpr std::size_t kStoreIdAt = 16;  // in the segment's header
-
 Result<std::string> read_whole(os::FileSystem& file_system, const std::string& path) {
   Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
   if (!file.ok()) return std::move(file).status();
@@ -55,8 +53,8 @@ Result<SegmentScan> scan_segment(os::FileSystem& file_system, const std::string&
   if (!read.ok()) return std::move(read).status();
   const std::string_view bytes = read.value();
   SegmentScan scan;
-  if (bytes.size() >= kStoreIdAt + scan.store_id.size()) {
-    std::memcpy(scan.store_id.data(), bytes.data() + kStoreIdAt, scan.store_id.size());
+  if (bytes.size() >= kSegmentStoreIdAt + scan.store_id.size()) {
+    std::memcpy(scan.store_id.data(), bytes.data() + kSegmentStoreIdAt, scan.store_id.size());
   }
   Result<SegmentHeader> segment =
       decode_segment_header(bytes, path, store_id != nullptr ? *store_id : scan.store_id, ordinal);

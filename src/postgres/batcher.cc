@@ -8,7 +8,6 @@
 namespace tuskv::postgres {
 namespace {
 
-constexpr std::string_view kClosedText = "the store is closed";
 constexpr std::string_view kUnsentText = "the deadline passed while the command waited for the batches before it";
 constexpr std::string_view kSentText = "the deadline passed before the server answered";
 

@@ -1,17 +1,15 @@
 #include "postgres/listing.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 
+#include "entry_stamps.h"
 #include "named_limits.h"
 #include "postgres/row_state.h"
 
 namespace tuskv::postgres {
 namespace {
-
-TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
 
 /// Behind every key there can be.
 std::string behind_all_keys() { return std::string(kStoredKeyBytesMax + 1, '\xff'); }
@@ -47,11 +45,10 @@ Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
   entry.key = rows.bytes(row, 0).substr(scan.key_offset);
   if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
   if (scan.want == Want::nothing) return entry;
-  entry.version = Version{rows.version(row, state_column + StateColumns::kVersion)};
-  const std::int64_t expires_us = rows.time(row, state_column + StateColumns::kExpires);
-  if (expires_us != 0) entry.expires_at = time_point(expires_us);
-  entry.created_at = time_point(rows.time(row, state_column + StateColumns::kCreated));
-  entry.updated_at = time_point(rows.time(row, state_column + StateColumns::kUpdated));
+  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
+                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
+                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
+                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
   return entry;
 }
 

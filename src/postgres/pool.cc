@@ -27,8 +27,6 @@ std::uint64_t next_pool_id() {
   return ++last;
 }
 
-Status closed() { return Status(Code::Closed, "the store is closed"); }
-
 Status none_free() { return Status(Code::Timeout, "the deadline passed before a connection became free (pool_size)"); }
 
 /// Trying again cannot help: what is wrong is the request.
@@ -59,7 +57,7 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
   Status failure;
   os::MutexLock lock(mutex_);
   for (;;) {
-    if (closed_) return closed();
+    if (closed_) return closed_status();
     const std::size_t found = find_slot(last.pool == id_ ? last.slot : kNoSlot);
     if (found == kNoSlot) {
       ++waiting_;

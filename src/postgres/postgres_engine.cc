@@ -13,8 +13,6 @@
 namespace tuskv::postgres {
 namespace {
 
-Status closed_status() { return Status(Code::Closed, "the store is closed"); }
-
 void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); }
 
 template <class C>

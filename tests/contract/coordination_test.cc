@@ -19,7 +19,7 @@ namespace {
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
-constexpr int kThreads = 16;
+constexpr int kContenders = 16;
 
 /// One turn of a lock's holder, in steps that all threads count together.
 struct Turn {
@@ -74,10 +74,10 @@ TEST_P(Coordinating, OneHoldsALockAtATimeAndTokensGrow) {
   store();
   constexpr int kRoundsMax = 10'000;
   const int rounds = scaled(120);
-  std::vector<std::vector<Turn>> turns(kThreads);
+  std::vector<std::vector<Turn>> turns(kContenders);
   std::atomic<int> late = 0;
   std::atomic<int> refused = 0;
-  run_together(kThreads, [&](int t) {
+  run_together(kContenders, [&](int t) {
     Random random(static_cast<std::uint64_t>(t));
     // On until somebody was late, which a few rounds may not see.
     for (int i = 0; i < rounds || (refused == 0 && i < kRoundsMax); ++i) {
@@ -121,7 +121,7 @@ TEST_P(Coordinating, GuardsExcludeEachOther) {
   store();
   const int rounds = scaled(20);
   std::atomic<int> inside = 0;
-  run_together(kThreads, [&](int t) {
+  run_together(kContenders, [&](int t) {
     for (int i = 0; i < rounds; ++i) {
       const Lock lock = store().lock("job", {.auto_renew = t % 2 == 0});
       EXPECT_EQ(++inside, 1);
@@ -130,7 +130,7 @@ TEST_P(Coordinating, GuardsExcludeEachOther) {
       --inside;
     }
   });
-  EXPECT_EQ(get("count"), std::to_string(kThreads * rounds));
+  EXPECT_EQ(get("count"), std::to_string(kContenders * rounds));
 }
 
 TEST_P(Coordinating, AClaimHasOneOwnerAndIsListedUnderIt) {
@@ -139,7 +139,7 @@ TEST_P(Coordinating, AClaimHasOneOwnerAndIsListedUnderIt) {
   const int names = scaled(60);
   std::vector<std::atomic<int>> holders(static_cast<std::size_t>(names));
   const auto owner_of = [](int t) { return "owner" + std::to_string(t); };
-  run_together(kThreads, [&](int t) {
+  run_together(kContenders, [&](int t) {
     Random random(static_cast<std::uint64_t>(t));
     for (int i = 0; i < names; ++i) {
       const std::string name = "name" + std::to_string(i);
@@ -158,8 +158,8 @@ TEST_P(Coordinating, AClaimHasOneOwnerAndIsListedUnderIt) {
   std::size_t claimed = 0;
   for (int i = 0; i < names; ++i) claimed += store().claim_owner("name" + std::to_string(i)) ? 1 : 0;
   std::size_t listed = 0;
-  for (int t = 0; t <= kThreads; ++t) {
-    const std::string owner = t == kThreads ? "heir" : owner_of(t);
+  for (int t = 0; t <= kContenders; ++t) {
+    const std::string owner = t == kContenders ? "heir" : owner_of(t);
     for (const std::string& name : store().claims_of(owner, {.limit = 1000}).keys) {
       EXPECT_EQ(store().claim_owner(name), owner) << name;
       ++listed;
@@ -175,7 +175,7 @@ TEST_P(Coordinating, Y14_AWindowGrantsItsLimitWhoeverAsks) {
   const int windows = scaled(12);
   for (int window = 0; window < windows; ++window) {
     std::atomic<int> granted = 0;
-    run_together(kThreads, [&](int) {
+    run_together(kContenders, [&](int) {
       for (int i = 0; i < 5; ++i) granted += store().rate_limit("k", {.limit = limit, .window = 100ms}) ? 1 : 0;
     });
     ASSERT_EQ(granted, limit);
@@ -183,7 +183,7 @@ TEST_P(Coordinating, Y14_AWindowGrantsItsLimitWhoeverAsks) {
   }
   std::atomic<std::int64_t> granted = 0;
   std::atomic<int> moves = 0;
-  run_together(kThreads, [&](int t) {
+  run_together(kContenders, [&](int t) {
     Random random(static_cast<std::uint64_t>(t));
     for (int i = 0; i < scaled(80); ++i) {
       const auto cost = static_cast<std::int64_t>(1 + random.below(3));

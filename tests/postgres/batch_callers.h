@@ -17,6 +17,8 @@
 namespace tuskv::test {
 
 inline constexpr std::int64_t kPatientMs = 60'000;
+/// Only so long that a deadline passes: nothing waits for it that the test could make happen itself.
+inline constexpr std::int64_t kShortMs = 30;
 
 /// How a unit ended.
 struct Ending {

@@ -18,10 +18,9 @@ namespace {
 using test::Call;
 using test::Caller;
 using test::HeldExecutor;
+using test::kShortMs;
 using test::Submitter;
 using Keys = std::vector<std::string>;
-
-constexpr std::int64_t kShortMs = 30;
 
 class BatcherAsyncTest : public testing::Test {
  protected:

@@ -23,10 +23,8 @@ namespace {
 using test::Call;
 using test::Caller;
 using test::HeldExecutor;
+using test::kShortMs;
 using Keys = std::vector<std::string>;
-
-/// Only so long that a deadline passes: nothing waits for it that the test could make happen itself.
-constexpr std::int64_t kShortMs = 30;
 
 void wait_until(const std::function<bool()>& condition) {
   const os::Deadline deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
