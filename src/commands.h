@@ -155,7 +155,8 @@ struct Unit {
   std::span<Command> commands = {};
   /// When one command's condition does not hold, none is applied.
   bool require_all = false;
-  /// From the start of the call; the clock is read only before something blocks.
+  /// From the start of the call; the clock is read only before something blocks. An engine may take from it what it
+  /// has used.
   std::int64_t timeout_ms = 5000;
   /// Null when the unit succeeded.
   std::unique_ptr<Failure> failure = {};

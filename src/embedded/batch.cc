@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <optional>
-
-#include "os/deadline.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -19,17 +16,12 @@ void for_each_shard(std::uint64_t mask, const Visit& visit) {
 
 }  // namespace
 
-WriterSetLock::WriterSetLock(Keyspace& keyspace, ShardSet shards,
-                             std::int64_t timeout_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS : keyspace_(keyspace),
-                                                                                        mask_(0) {
-  std::optional<os::Deadline> deadline;
+WriterSetLock::WriterSetLock(Keyspace& keyspace, ShardSet shards, std::int64_t& left_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS
+    : keyspace_(keyspace),
+      mask_(0) {
   for_each_shard(shards.mask(), [&](std::size_t shard) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
     if (!held_) return;
-    os::TimedMutex& writer = keyspace_.shard(shard).writer;
-    if (!writer.try_lock()) {
-      if (!deadline) deadline = os::deadline_in(timeout_ms);  // one for all of them, from the first that has to wait
-      held_ = writer.lock_within(os::time_left_ms(*deadline));
-    }
+    held_ = keyspace_.shard(shard).writer.lock_within(left_ms);
     if (held_) mask_ |= std::uint64_t{1} << shard;
   });
 }

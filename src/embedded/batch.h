@@ -32,7 +32,8 @@ class ShardSet final {
 /// Holds writer mutexes; takes them one after the other within the timeout, or none (held() false).
 class WriterSetLock final {
  public:
-  WriterSetLock(Keyspace& keyspace, ShardSet shards, std::int64_t timeout_ms);
+  /// Gives up after `left_ms`, from which it takes what it has waited.
+  WriterSetLock(Keyspace& keyspace, ShardSet shards, std::int64_t& left_ms);
   ~WriterSetLock();
   WriterSetLock(const WriterSetLock&) = delete;
   WriterSetLock& operator=(const WriterSetLock&) = delete;

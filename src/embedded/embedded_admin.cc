@@ -55,7 +55,8 @@ bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t l
     while (removed < limit) {
       const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, limit - removed));
       // One batch a hold of the locks: foreground calls get their turn in between.
-      if (!shard.writer.lock_within(os::time_left_ms(deadline))) return false;
+      std::int64_t left_ms = os::time_left_ms(deadline);
+      if (!shard.writer.lock_within(left_ms)) return false;
       os::AdoptedLock lock(shard.writer);
       const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until_us), batch);
       removed += swept;

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
@@ -110,7 +111,7 @@ class TUSKV_CAPABILITY("shared_mutex") SharedMutex final {
   pthread_rwlock_t lock_;
 };
 
-/// A mutex whose waiters give up at a deadline; the clock is read only when they have to wait.
+/// A mutex whose waiters give up in time; the clock is read only when they have to wait.
 class TUSKV_CAPABILITY("mutex") TimedMutex final {
  public:
   TimedMutex() = default;
@@ -119,9 +120,15 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
 
   void lock() TUSKV_ACQUIRE() { mutex_.lock(); }
   bool try_lock() TUSKV_TRY_ACQUIRE(true) { return mutex_.try_lock(); }
-  /// False when it could not be had within `timeout_ms`.
-  bool lock_within(std::int64_t timeout_ms) TUSKV_TRY_ACQUIRE(true) {
-    return spin_for_lock([this] { return mutex_.try_lock(); }) || wait_for_lock(std::chrono::milliseconds(timeout_ms));
+  /// False when it could not be had within `left_ms`, from which it takes what it has waited: the next wait of the same
+  /// call has the rest.
+  bool lock_within(std::int64_t& left_ms) TUSKV_TRY_ACQUIRE(true) {
+    if (spin_for_lock([this] { return mutex_.try_lock(); })) return true;
+    const auto begin = std::chrono::steady_clock::now();
+    const bool held = wait_for_lock(std::chrono::milliseconds(left_ms));
+    const auto waited = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+    left_ms = std::max<std::int64_t>(0, left_ms - waited.count());
+    return held;
   }
   void unlock() TUSKV_RELEASE() { mutex_.unlock(); }
 

@@ -381,5 +381,56 @@ TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader)
   disk.set_hook(nullptr);
 }
 
+TEST(EngineDiskTest, AWriteThatWaitedForItsShardHasTheRestOfItsTimeForTheSync) {
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open({.directory = "data"}, disk, clock);
+  ASSERT_TRUE(opened.ok());
+  const std::unique_ptr<Engine> engine = std::move(opened).value();
+  const auto put = [&](std::int64_t timeout_ms) {
+    std::vector<Command> commands{Put{.key = "k", .value = "v"}};
+    Unit unit{.commands = commands, .timeout_ms = timeout_ms};
+    engine->execute(std::span(&unit, 1));
+    return std::move(unit.failure);
+  };
+  ASSERT_EQ(put(5000), nullptr);
+  std::atomic<bool> syncing = false;
+  std::atomic<bool> writing = false;
+  std::atomic<bool> sync_stalls = true;
+  std::atomic<bool> write_stalls = true;
+  disk.set_hook([&](test::Operation operation, const std::string&) {
+    if (operation == test::Operation::sync) {
+      syncing = true;
+      syncing.notify_all();
+      sync_stalls.wait(true);
+    } else if (operation == test::Operation::write && syncing) {
+      writing = true;
+      writing.notify_all();
+      write_stalls.wait(true);
+    }
+  });
+  constexpr std::int64_t kPatientMs = 60'000;
+  std::thread syncer([&] { EXPECT_EQ(put(kPatientMs), nullptr); });
+  syncing.wait(false);
+  std::thread writer([&] { EXPECT_EQ(put(kPatientMs), nullptr); });  // keeps the shard
+  writing.wait(false);
+  std::thread disk_goes_on([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    write_stalls = false;
+    write_stalls.notify_all();
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  const auto failure = put(1000);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  sync_stalls = false;
+  sync_stalls.notify_all();
+  for (std::thread* thread : {&syncer, &writer, &disk_goes_on}) thread->join();
+  disk.set_hook(nullptr);
+  ASSERT_NE(failure, nullptr);
+  EXPECT_EQ(failure->code, Code::Timeout);
+  EXPECT_EQ(failure->outcome, Outcome::unknown);
+  EXPECT_LT(took, std::chrono::milliseconds(1500)) << "700 ms for the shard and 1000 for the sync";
+}
+
 }  // namespace
 }  // namespace tuskv::embedded

@@ -146,8 +146,10 @@ TEST(WriterSetLockTest, AllItsMutexesShareOneDeadline) {
   ShardSet both;
   both.add_all(2);
   const auto begin = std::chrono::steady_clock::now();
-  const WriterSetLock lock(keyspace, both, 1000);
+  std::int64_t left_ms = 1000;
+  const WriterSetLock lock(keyspace, both, left_ms);
   EXPECT_FALSE(lock.held());
+  EXPECT_EQ(left_ms, 0);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(1800)) << "1000 ms for each of them";
   given_up = true;
   given_up.notify_all();

@@ -54,7 +54,8 @@ class TestStore final {
     for (const Change& change : changes) shards.add(shard_of(change.key));
     std::uint64_t sequence = 0;
     {
-      const WriterSetLock lock(keyspace_, shards, 60'000);
+      std::int64_t patience_ms = 60'000;
+      const WriterSetLock lock(keyspace_, shards, patience_ms);
       EXPECT_TRUE(lock.held());
       std::vector<PreparedChange> prepared;
       for (const Change& change : changes) {

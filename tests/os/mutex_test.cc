@@ -138,7 +138,9 @@ TEST(TimedMutex, GivesUpAtItsDeadline) {
   const auto lock_within = [&mutex](std::int64_t timeout_ms) {
     bool held = false;
     std::thread([&]() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-      held = mutex.lock_within(timeout_ms);
+      std::int64_t left_ms = timeout_ms;
+      held = mutex.lock_within(left_ms);
+      EXPECT_EQ(left_ms, held ? timeout_ms : 0);
       if (held) mutex.unlock();
     }).join();
     return held;
