@@ -34,6 +34,8 @@ int report_current_exception() {
     return fail(error.what(), exit_code(error));
   } catch (const UsageError& error) {
     return fail(error.what(), ExitCode::usage);
+  } catch (const InputError& error) {
+    return fail(error.what(), ExitCode::storage);
   } catch (const OutputError& error) {
     if (error.error() == EPIPE) return 128 + SIGPIPE;
     return fail(error.what(), ExitCode::storage);

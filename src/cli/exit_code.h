@@ -20,7 +20,7 @@ enum class ExitCode : int {
   corruption = 6,       ///< stored bytes are damaged or gone
   conflict = 7,         ///< others kept changing what the call read
   refused = 8,          ///< the stored value does not allow it: not an integer, overflow
-  storage = 9,          ///< the disk is full or refuses, or the output cannot be written
+  storage = 9,          ///< the disk is full or refuses, or the input or output cannot be read or written
   internal = 70,
 };
 
@@ -32,6 +32,12 @@ std::string_view exit_code_help() noexcept;
 
 /// A wrong call or wrong input, in the words the user will read.
 class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The input was there and the system could not read it.
+class InputError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };

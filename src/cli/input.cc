@@ -42,7 +42,11 @@ bool Input::fill() {
   } while (count < 0 && errno == EINTR);
   const int error = errno;
   buffer_.resize(used + static_cast<std::size_t>(count > 0 ? count : 0));
-  if (count < 0) throw UsageError("cannot read " + name_ + ": " + std::generic_category().message(error));
+  if (count < 0) {
+    const std::string message = "cannot read " + name_ + ": " + std::generic_category().message(error);
+    if (error == EISDIR) throw UsageError(message);
+    throw InputError(message);
+  }
   bytes_read_ += static_cast<std::uint64_t>(count);
   ended_ = count == 0;
   return !ended_;

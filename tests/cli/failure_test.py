@@ -203,6 +203,8 @@ class BadInputTest(ToolTest):
             (("set", "k", "v", "--store", "file:/sys/tuskv"), 9, ("/sys/tuskv",)),  # nobody can make one there
             (("set", "k", "v", "--store", "file:./none?create=false"), 2, ("./none", "does not exist", "create")),
             (("get", "k", "--store", "file:./none"), 2, ("./none", "no store")),
+            (("import", "./photos"), 2, ("./photos", "directory")),
+            (("import", "/proc/self/mem"), 9, ("cannot read /proc/self/mem", "Input/output error")),
         ))
         self.assertEqual(sorted(os.listdir(self.directory)), ["file", "other", "photos", "tuskv-data"])
         self.assertEqual(os.listdir(self.path("photos")) + os.listdir(self.path("other")), ["cat.jpg", "MANIFEST"])
