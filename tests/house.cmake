@@ -7,6 +7,11 @@ add_test(NAME tidy_test COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/tools
 add_test(NAME weak_spots COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/weak_spots_test.py)
 set_tests_properties(tidy tidy_test weak_spots PROPERTIES LABELS house)
 
+if(TUSKV_CLI AND TUSKV_EXAMPLES)
+  add_test(NAME demo COMMAND ${PROJECT_SOURCE_DIR}/tools/demo.sh ${PROJECT_BINARY_DIR})
+  set_tests_properties(demo PROPERTIES LABELS "house;slow" TIMEOUT 300)
+endif()
+
 set(compilers ${CMAKE_CXX_COMPILER})
 if(CLANGXX)
   list(APPEND compilers ${CLANGXX})

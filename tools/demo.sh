@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-build=${1:-build/release}
-tuskv=$PWD/$build/tuskv
-transaction=$PWD/$build/examples/transaction
+build=$(realpath "${1:-build/release}") 
+tuskv=$build/tuskv
+transaction=$build/examples/transaction
 iso=/usr/share/iso-codes/json
 kill_rounds=3
 
