@@ -160,6 +160,22 @@ Status Database::check_canary_at(Connection& connection, std::optional<std::size
   return check_canary(connection, found, found ? rows.bytes(0, 0) : std::string_view(), deadline, told);
 }
 
+std::optional<std::size_t> Database::begin_write(Connection& connection, const Settings& settings) const {
+  if (needs_canary(connection)) connection.add(statements_->begin);
+  add_settings(connection, settings);
+  return add_canary(connection);
+}
+
+Status Database::end_write(Connection& connection, std::optional<std::size_t> canary, os::Deadline deadline) {
+  if (!canary) return {};
+  TUSKV_RETURN_IF_ERROR(check_canary_at(connection, canary, deadline));
+  connection.add(statements_->commit);
+  connection.end_transaction();
+  Status status = connection.exchange(deadline);
+  if (!status.ok()) roll_back(connection, deadline);
+  return status;
+}
+
 Status Database::look_for_canary(Connection& connection, os::Deadline deadline) {
   const std::size_t place = add_canary_read(connection);
   connection.end_transaction();
@@ -184,9 +200,10 @@ Status Database::check_canary(Connection& connection, bool found, std::string_vi
       return {};
     }
     set_canary(value, told);
-  } else {
-    TUSKV_RETURN_IF_ERROR(replace_canary(connection, deadline, told).with_outcome(Outcome::not_applied));
   }
+  // Before a new one is put in: one that only reads could not, and with one that writes it would go again.
+  roll_back(connection, deadline);
+  if (!found) TUSKV_RETURN_IF_ERROR(replace_canary(connection, deadline, told).with_outcome(Outcome::not_applied));
   Status reset = store_reset();
   report(Event::Kind::store_reset, reset.failure().message);
   return reset;

@@ -6,7 +6,8 @@
 // An UNLOGGED table is emptied by a crash of the server. A row of our own with a random value, the canary, tells: every
 // new connection looks for it, and since a crash cuts every direct connection, one that has looked cannot meet the
 // emptied table. Behind a pooler the connection survives, so there every answer that could say "not found" brings the
-// canary with it.
+// canary with it, and what is changed on the way is committed only once the canary has been compared: another process
+// may have put in a new one, and entries, in between.
 #pragma once
 
 #include <algorithm>
@@ -79,16 +80,24 @@ class Database final {
   /// Whether answers from this connection must bring the canary.
   bool needs_canary(const Connection& connection) const { return is_unlogged() && connection.facts().through_pooler; }
   bool is_unlogged() const { return setup_.options.durability == Durability::unlogged; }
-  /// Compares a canary; `found` false: the row is missing. StoreReset when the table has been emptied.
   /// Who is told of a reset: the call that met it, or, where that is none of a user's, the next one.
   enum class Told : std::uint8_t { caller, next };
+  /// Compares a canary; `found` false: the row is missing. StoreReset when the table has been emptied: the transaction
+  /// that met it has then been rolled back.
   Status check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline,
                       Told told = Told::caller) TUSKV_EXCLUDES(canary_mutex_);
 
-  /// For statements whose answer cannot hold the canary: adds it beside them, where it is needed.
+  /// For statements that only read and whose answer cannot hold the canary: adds it beside them, where it is needed.
   std::optional<std::size_t> add_canary(Connection& connection) const;
   Status check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline,
                          Told told = Told::caller) TUSKV_EXCLUDES(canary_mutex_);
+
+  /// For statements that change what they find: they are added behind this. Where no canary is needed the transaction
+  /// ends by itself.
+  std::optional<std::size_t> begin_write(Connection& connection, const Settings& settings) const;
+  /// After their exchange, whose rows it drops: commits, or says why nothing was applied.
+  Status end_write(Connection& connection, std::optional<std::size_t> canary, os::Deadline deadline)
+      TUSKV_EXCLUDES(canary_mutex_);
 
   void report(Event::Kind kind, const std::string& message) const;
   void close() { pool_.close(); }

@@ -1,13 +1,28 @@
 #include "postgres/jobs.h"
 
+#include <algorithm>
+#include <cassert>
 #include <memory>
 #include <utility>
 
 #include "plan.h"
 
 namespace tuskv::postgres {
+namespace {
+
+[[maybe_unused]] bool are_neighbours(std::span<const Job> jobs) {
+  std::vector<const BatchMember*> members;
+  for (const Job& job : jobs) {
+    if (members.empty() || members.back() != job.member) members.push_back(job.member);
+  }
+  std::sort(members.begin(), members.end());
+  return std::adjacent_find(members.begin(), members.end()) == members.end();
+}
+
+}  // namespace
 
 PinnedJobs::PinnedJobs(std::span<const Job> jobs) : jobs_(jobs), one_(jobs.size() == 1) {
+  assert(are_neighbours(jobs));
   if (one_) {
     one_held_ = jobs.front().member->pin();
     return;

@@ -15,7 +15,7 @@ struct Job {
   Unit* unit = nullptr;  ///< to be touched while the member is pinned
 };
 
-/// Pins the members of jobs for its lifetime; jobs of one member are neighbours.
+/// Pins the members of jobs for its lifetime. Jobs of one member must be neighbours: a member cannot be pinned twice.
 class PinnedJobs final {
  public:
   explicit PinnedJobs(std::span<const Job> jobs);

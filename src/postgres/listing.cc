@@ -135,14 +135,18 @@ Status run_erase_range(Database& database, EraseRange& erase, os::Deadline deadl
     Parameters parameters;
     parameters.add_bytes(bounds.from);
     parameters.add_bytes(bounds.to);
-    database.add_settings(connection,
-                          {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
-    const std::optional<std::size_t> canary = database.add_canary(connection);
+    const std::optional<std::size_t> canary = database.begin_write(
+        connection, {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
     const std::size_t place = connection.add(database.statements().erase_range, parameters);
     connection.end_transaction();
-    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-    TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
-    erase.erased = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
+    Status status = connection.exchange(deadline);
+    if (!status.ok()) {
+      database.roll_back(connection, deadline);
+      return status;
+    }
+    const auto erased = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
+    TUSKV_RETURN_IF_ERROR(database.end_write(connection, canary, deadline));
+    erase.erased = erased;
     return {};
   });
 }

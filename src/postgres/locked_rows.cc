@@ -107,7 +107,6 @@ Status LockedRows::read_rows(Connection& connection, const Options& options) {
       known.is_guard = known.version == 0;
     }
     if (with_canary_ && !canary_found) {
-      database_.roll_back(connection, options.deadline);
       TUSKV_RETURN_IF_ERROR(database_.check_canary(connection, false, {}, options.deadline));
     }
   }

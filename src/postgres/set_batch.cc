@@ -56,8 +56,7 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
       connection.end_transaction();
     }
     if (!erases_.empty()) {
-      database_.add_settings(connection, settings);
-      canary_ = database_.add_canary(connection);
+      canary_ = database_.begin_write(connection, settings);
       add_erases(connection);
       connection.end_transaction();
     }
@@ -69,13 +68,16 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
   };
   const bool puts_ended = puts_.empty() || ended_well(0);
   bool erases_ended = erases_.empty() || ended_well(puts_.empty() ? 0 : 1);
-  puts_ended ? answer_puts() : fail_kind(true);
-  if (erases_ended && !erases_.empty()) {
-    Status reset = database_.check_canary_at(connection, canary_, deadline);
-    erases_ended = reset.ok();
-    if (!reset.ok()) status = std::move(reset);
+  if (puts_ended) answer_puts();
+  if (!erases_.empty() && erases_ended) {
+    Status erased = end_erases(connection, deadline);
+    erases_ended = erased.ok();
+    // What is not known of one kind cannot be said of the other.
+    if (!erased.ok() && (status.ok() || erased.failure().outcome == Outcome::unknown)) status = std::move(erased);
+  } else if (!erases_ended) {
+    database_.roll_back(connection, deadline);
   }
-  erases_ended ? answer_erases(connection) : fail_kind(false);
+  note_failed(!puts_ended, !erases_ended);
   return status;
 }
 
@@ -192,40 +194,44 @@ void SetBatch::answer_puts() {
   }
 }
 
-void SetBatch::answer_erases(Connection& connection) {
+Status SetBatch::end_erases(Connection& connection, os::Deadline deadline) {
+  for (Chunk& chunk : erase_chunks_) chunk.rows = connection.take_rows(chunk.place);
+  TUSKV_RETURN_IF_ERROR(database_.end_write(connection, canary_, deadline));
+  answer_erases();
+  return {};
+}
+
+void SetBatch::answer_erases() {
   std::vector<int> row_of;
   for (const Chunk& chunk : erase_chunks_) {
     row_of.resize(chunk.first + chunk.keys, -1);
-    const Rows& rows = connection.rows(chunk.place);
-    for (int row = 0; row < rows.count(); ++row) {
-      row_of[chunk.first + (erases_one_ ? 0 : static_cast<std::size_t>(rows.int4(row, 0) - 1))] = row;
+    for (int row = 0; row < chunk.rows.count(); ++row) {
+      row_of[chunk.first + (erases_one_ ? 0 : static_cast<std::size_t>(chunk.rows.int4(row, 0) - 1))] = row;
     }
   }
   const PinnedJobs pinned(jobs_);
   for (const EraseTarget& target : erases_) {
-    if (pinned.holds(target.job)) answer_erase(connection, target, row_of);
+    if (pinned.holds(target.job)) answer_erase(target, row_of);
   }
 }
 
-void SetBatch::answer_erase(Connection& connection, const EraseTarget& target, const std::vector<int>& row_of) {
+void SetBatch::answer_erase(const EraseTarget& target, const std::vector<int>& row_of) {
   const int live_column = erases_one_ ? 0 : 1;
   target.erase->applied = true;
   target.erase->seen = {};
   const int row = row_of[target.ordinal];
-  const Rows& rows = connection.rows(erase_chunks_[target.ordinal / kStatementKeysMax].place);
+  const Rows& rows = erase_chunks_[target.ordinal / kStatementKeysMax].rows;
   if (row < 0 || !target.first || !rows.boolean(row, live_column)) return;
   fill_seen(rows, row, live_column + 1, target.erase->seen);
   if (target.erase->want_previous) target.erase->seen.value = rows.bytes(row, live_column + 1 + StateColumns::kValue);
 }
 
-void SetBatch::fail_kind(bool puts) {
-  const auto add = [this](std::size_t job) {
-    if (failed_.empty() || failed_.back().unit != jobs_[job].unit) failed_.push_back(jobs_[job]);
-  };
-  if (puts) {
-    for (const PutTarget& target : puts_) add(target.job);
-  } else {
-    for (const EraseTarget& target : erases_) add(target.job);
+void SetBatch::note_failed(bool puts, bool erases) {
+  std::vector<bool> is_failed(jobs_.size());
+  for (const PutTarget& target : puts_) is_failed[target.job] = puts;
+  for (const EraseTarget& target : erases_) is_failed[target.job] = is_failed[target.job] || erases;
+  for (std::size_t job = 0; job < jobs_.size(); ++job) {
+    if (is_failed[job]) failed_.push_back(jobs_[job]);
   }
 }
 

@@ -21,7 +21,7 @@ class SetBatch final {
   /// One attempt. Of a batch with both kinds one may succeed and the other fail: failed() names the jobs, and the next
   /// attempt runs these alone.
   Status run(Connection& connection, os::Deadline deadline, std::int64_t lock_timeout_ms);
-  /// After run() failed: the jobs that failed.
+  /// After run() failed: the jobs that failed, in the order they were given in.
   const std::vector<Job>& failed() const { return failed_; }
 
  private:
@@ -39,6 +39,7 @@ class SetBatch final {
     std::size_t place = 0;
     std::size_t first = 0;
     std::size_t keys = 0;
+    Rows rows = {};
   };
 
   void collect(const PinnedJobs& pinned);
@@ -46,9 +47,11 @@ class SetBatch final {
   void add_puts(Connection& connection);
   void add_erases(Connection& connection);
   void answer_puts();
-  void answer_erases(Connection& connection);
-  void answer_erase(Connection& connection, const EraseTarget& target, const std::vector<int>& row_of);
-  void fail_kind(bool puts);
+  /// After the exchange that erased: commits and answers.
+  Status end_erases(Connection& connection, os::Deadline deadline);
+  void answer_erases();
+  void answer_erase(const EraseTarget& target, const std::vector<int>& row_of);
+  void note_failed(bool puts, bool erases);
 
   Database& database_;
   const std::span<const Job> jobs_;

@@ -1,0 +1,145 @@
+// Batches of a known make-up on a real server: members that several units belong to, transactions that end in different
+// ways.
+#include "postgres/batch_runner.h"
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "os/wait_word.h"
+#include "postgres/database.h"
+#include "postgres/server_test.h"
+
+namespace tuskv::test {
+namespace {
+
+using postgres::BatchMember;
+using postgres::BatchRunner;
+using postgres::Database;
+using postgres::Lane;
+using postgres::Target;
+
+/// A caller who waits, so that pins count, with units of one command each.
+class Caller final {
+ public:
+  explicit Caller(std::vector<Command> commands) : commands_(std::move(commands)) {
+    for (Command& command : commands_) units_.push_back({.commands = {&command, 1}});
+    member_ = std::make_unique<BatchMember>(units_, os::deadline_in(kTimeoutMs), &word_);
+  }
+
+  BatchMember* member() const { return member_.get(); }
+  const Unit& unit(std::size_t i) const { return units_[i]; }
+  const Command& command(std::size_t i) const { return commands_[i]; }
+  template <class C>
+  const C& command(std::size_t i) const {
+    return std::get<C>(commands_[i]);
+  }
+
+  static constexpr std::int64_t kTimeoutMs = 20'000;
+
+ private:
+  std::vector<Command> commands_;
+  std::vector<Unit> units_;
+  os::WaitWord word_;
+  std::unique_ptr<BatchMember> member_;
+};
+
+std::string sqlstate_of(const Unit& unit) { return unit.failure == nullptr ? "none" : unit.failure->sqlstate; }
+
+class PostgresBatchRunner : public ServerTest {
+ protected:
+  /// `callers` as one batch.
+  void run(Lane lane, const std::vector<Caller*>& callers) {
+    if (!database_) open_database({});
+    std::vector<BatchMember*> members;
+    for (const Caller* caller : callers) members.push_back(caller->member());
+    runner_->run(lane, members, os::deadline_in(Caller::kTimeoutMs));
+  }
+  void open_database(const Options& options) {
+    Result<Target> target = Target::parse(url());
+    ASSERT_TRUE(target.ok());
+    Result<std::unique_ptr<Database>> opened =
+        Database::open({.target = std::move(target).value(), .options = options, .clock = {}});
+    ASSERT_TRUE(opened.ok()) << opened.failure().message;
+    database_ = std::move(opened).value();
+    runner_.emplace(*database_);
+  }
+  /// Makes every insert or erase of a row fail as `action` says, when it is made or at the end of its transaction.
+  void raise_on(const std::string& event, const std::string& action, bool at_commit = false) {
+    sql().run("create function act_" + event + "() returns trigger language plpgsql as $$ begin " + action +
+              "; return coalesce(new, old); end $$; create " +
+              (at_commit ? "constraint trigger act_" + event + " after " + event + " on tuskv initially deferred"
+                         : "trigger act_" + event + " before " + event + " on tuskv") +
+              " for each row execute function act_" + event + "()");
+  }
+  std::string keys_stored() {
+    return sql().value("select coalesce(string_agg(convert_from(key, 'UTF8'), ' ' order by key), '') from tuskv");
+  }
+  std::string contents() {
+    return sql().value(
+        "select coalesce(string_agg(convert_from(key, 'UTF8') || '=' || value::text, ' ' order by key), '') from "
+        "tuskv");
+  }
+
+ private:
+  std::unique_ptr<Database> database_;
+  std::optional<BatchRunner> runner_;
+};
+
+constexpr const char* kDiskIsFull = "raise exception 'as the test asked' using errcode = '53100'";
+
+TEST_F(PostgresBatchRunner, R38_EachUnitOfAFailedBatchIsToldHoweverKindsAreMixed) {
+  Caller before({Put{.key = "a1", .value = "v"}, Put{.key = "b1", .value = "v"}});
+  run(Lane::set, {&before});
+  raise_on("insert", kDiskIsFull);
+  raise_on("delete", kDiskIsFull);
+  const auto mixed = [](std::string_view put, std::string_view erase, std::string_view other_put) {
+    return std::vector<Command>{Put{.key = put, .value = "v"}, Erase{.key = erase},
+                                Put{.key = other_put, .value = "v"}};
+  };
+  Caller a(mixed("a0", "a1", "a2"));
+  Caller b(mixed("b0", "b1", "b2"));
+  run(Lane::set, {&a, &b});
+  for (const Caller* caller : {&a, &b}) {
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(sqlstate_of(caller->unit(i)), "53100") << i;
+  }
+  EXPECT_EQ(keys_stored(), "a1 b1");
+}
+
+/// A commit that was answered before its session ended has happened, and what followed it has not.
+TEST_F(PostgresBatchRunner, R39_WhatWasCommittedInASessionThatThenEndedIsSaidToBe) {
+  Caller before({Put{.key = "erased", .value = "v"}});
+  run(Lane::set, {&before});
+  raise_on("delete", "perform pg_terminate_backend(pg_backend_pid())");
+  Caller put({Put{.key = "put", .value = "v"}});
+  Caller erase({Erase{.key = "erased"}});
+  run(Lane::set, {&put, &erase});
+  EXPECT_EQ(sqlstate_of(put.unit(0)), "none");
+  EXPECT_TRUE(put.command<Put>(0).applied);
+  ASSERT_NE(erase.unit(0).failure, nullptr);
+  EXPECT_EQ(erase.unit(0).failure->code, Code::Connection);
+  EXPECT_EQ(erase.unit(0).failure->outcome, Outcome::unknown);
+  EXPECT_EQ(keys_stored(), "erased put");
+}
+
+/// An error that comes at the end of a transaction belongs to no statement: those behind it keep their own answers.
+TEST_F(PostgresBatchRunner, R40_AnErrorAtCommitMovesNoAnswer) {
+  Caller before({Put{.key = "erased", .value = "what it was"}});
+  run(Lane::set, {&before});
+  raise_on("insert", kDiskIsFull, true);
+  Caller put({Put{.key = "put", .value = "v"}});
+  Caller erase({Erase{.key = "erased", .want_previous = true}});
+  run(Lane::set, {&put, &erase});
+  EXPECT_EQ(sqlstate_of(put.unit(0)), "53100");
+  EXPECT_FALSE(put.command<Put>(0).applied);
+  EXPECT_EQ(sqlstate_of(erase.unit(0)), "none");
+  EXPECT_TRUE(erase.command<Erase>(0).seen.found);
+  EXPECT_EQ(erase.command<Erase>(0).seen.value, "what it was");
+  EXPECT_EQ(keys_stored(), "");
+}
+
+}  // namespace
+}  // namespace tuskv::test
