@@ -45,6 +45,7 @@ class Entries final {
     parameters.begin_array(postgres::kInt8, keys_.size());
     for (std::size_t i = 0; i < keys_.size(); ++i) parameters.element_null();
     parameters.end_array();
+    parameters.add_null();
     return parameters;
   }
 
@@ -87,7 +88,7 @@ void run_pg_set_many(Bench& bench) {
     std::array<const char*, postgres::kParametersMax> pointers = {};
     std::array<int, postgres::kParametersMax> lengths = {};
     parameters.point(pointers, lengths);
-    std::array<LibpqParameter, 3> arrays;
+    std::array<LibpqParameter, 4> arrays;
     for (std::size_t i = 0; i < arrays.size(); ++i) {
       arrays[i] = {.data = pointers[i], .size = static_cast<std::size_t>(lengths[i])};
     }

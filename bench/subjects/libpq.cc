@@ -10,7 +10,7 @@
 namespace tuskv::bench {
 namespace {
 
-constexpr std::size_t kParametersMax = 3;
+constexpr std::size_t kParametersMax = 4;
 
 struct Arguments {
   Arguments(std::span<const LibpqParameter> parameters) {
@@ -22,7 +22,7 @@ struct Arguments {
   }
   std::array<const char*, kParametersMax> values = {};
   std::array<int, kParametersMax> lengths = {};
-  static constexpr std::array<int, kParametersMax> kFormats = {1, 1, 1};
+  static constexpr std::array<int, kParametersMax> kFormats = {1, 1, 1, 1};
 };
 
 }  // namespace

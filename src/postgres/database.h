@@ -51,10 +51,9 @@ class Database final {
   const TableName& table() const { return name_; }
   bool has_own_clock() const { return !setup_.clock.empty(); }
   ServerClock& clock() { return clock_; }
+  bool ignores_expiry() const { return setup_.options.ttl_mode == TtlMode::disabled; }
   /// The time that entries are judged by.
-  std::int64_t liveness_us(std::int64_t now_us) const {
-    return setup_.options.ttl_mode == TtlMode::disabled ? INT64_MIN : now_us;
-  }
+  std::int64_t liveness_us(std::int64_t now_us) const { return ignores_expiry() ? INT64_MIN : now_us; }
 
   enum class Effect : std::uint8_t { reads, writes };
   /// Whose call it is. That the table was emptied is told once, to a user, whose answers it explains.

@@ -64,9 +64,18 @@ Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
   return bounds;
 }
 
+/// A page that is being read.
+struct PageProgress {
+  std::string cursor;
+  std::size_t examined_left;
+  std::int64_t& live_until_us;
+};
+
 /// One statement's worth of a page; false when the page is complete.
-Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, std::string& cursor,
-                        std::size_t& examined_left, std::size_t chunk, os::Deadline deadline) {
+Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, PageProgress& progress,
+                        std::size_t chunk, os::Deadline deadline) {
+  std::string& cursor = progress.cursor;
+  std::size_t& examined_left = progress.examined_left;
   const bool filtered = scan.filter.kind != Filter::Kind::none;
   const Bounds bounds = bounds_behind(scan, cursor);
   const std::string pattern = filtered ? pattern_of(scan.range, scan.filter, scan.key_offset) : std::string();
@@ -86,11 +95,14 @@ Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, 
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
   TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
   const Rows& rows = connection.rows(place);
+  const int state_column = filtered ? 2 : 1;
   const int count = std::min(rows.count(), static_cast<int>(wanted));
   for (int row = 0; row < count; ++row) {
     cursor = rows.bytes(row, 0);
     --examined_left;
-    if (!filtered || rows.boolean(row, 1)) scan.entries.push_back(entry_of(scan, rows, row, filtered ? 2 : 1));
+    const std::int64_t expires_us = rows.time(row, state_column + StateColumns::kExpires);
+    if (expires_us != 0 && !scan.include_expired) progress.live_until_us = std::min(progress.live_until_us, expires_us);
+    if (!filtered || rows.boolean(row, 1)) scan.entries.push_back(entry_of(scan, rows, row, state_column));
     if (scan.entries.size() < scan.limit) continue;
     if (row + 1 < rows.count()) scan.next = cursor;
     return false;
@@ -104,8 +116,10 @@ Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, 
 }
 
 Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
-  return database.run(Database::Effect::reads, deadline,
-                      [&](Connection& connection) { return scan_page(database, connection, scan, deadline); });
+  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
+    std::int64_t live_until_us = INT64_MAX;  // a page by itself is of no one moment
+    return scan_page(database, connection, scan, deadline, live_until_us);
+  });
 }
 
 Status run_count(Database& database, Count& count, os::Deadline deadline) {
@@ -174,17 +188,20 @@ bool is_listing(const Unit& unit) {
          std::holds_alternative<EraseRange>(first);
 }
 
-Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
+                 std::int64_t& live_until_us) {
   constexpr std::size_t kFirstFilteredChunk = 256;
   constexpr std::size_t kChunkGrowth = 4;
   scan.entries.clear();
   scan.next.clear();
-  std::size_t examined_left = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
-  std::string cursor(scan.after);
+  live_until_us = INT64_MAX;
+  PageProgress progress{.cursor = std::string(scan.after),
+                        .examined_left = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax,
+                        .live_until_us = live_until_us};
   std::size_t chunk = scan.limit;
   if (scan.filter.kind != Filter::Kind::none) chunk = std::max(chunk, kFirstFilteredChunk);
   for (;;) {
-    const Result<bool> more = scan_chunk(database, connection, scan, cursor, examined_left, chunk, deadline);
+    const Result<bool> more = scan_chunk(database, connection, scan, progress, chunk, deadline);
     if (!more.ok()) return Status(std::make_unique<Failure>(more.failure()));
     if (!more.value()) return {};
     chunk *= kChunkGrowth;

@@ -15,8 +15,10 @@ bool is_listing(const Unit& unit);
 /// Runs such a unit and fills its reply or failure.
 void run_listing(Database& database, Unit& unit, os::Deadline deadline);
 
-/// One attempt at a page. In a transaction that has begun already the statements are added to it.
-Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+/// One attempt at a page. In a transaction that has begun already the statements are added to it. Of the entries that
+/// were looked at and found live, `live_until_us` tells when the first expires; INT64_MAX: none does.
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
+                 std::int64_t& live_until_us);
 
 /// The bounds of a page or range: from inclusive, to exclusive, both always there.
 struct Bounds {

@@ -105,6 +105,7 @@ Status LockedRows::read_rows(Connection& connection, const Options& options) {
       known.is_stored = true;
       known.version = rows.version(row, kStateColumn + StateColumns::kVersion);
       known.is_guard = known.version == 0;
+      if (known.state.found) note_expiry(known.state.expires_us);
     }
     if (with_canary_ && !canary_found) {
       TUSKV_RETURN_IF_ERROR(database_.check_canary(connection, false, {}, options.deadline));
@@ -185,6 +186,11 @@ void LockedRows::add_writes(Connection& connection) {
   flush(puts, &LockedRows::add_puts);
   flush(touches, &LockedRows::add_touches);
   flush(erases, &LockedRows::add_erases);
+  if (judged_until_us_ != INT64_MAX && !database_.ignores_expiry()) {
+    Parameters judged_until;
+    judged_until.add_time(judged_until_us_);
+    connection.add(database_.statements().still_before, judged_until);
+  }
   connection.add(database_.statements().commit);
   connection.end_transaction();
 }

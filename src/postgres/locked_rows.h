@@ -1,7 +1,9 @@
 // Rows that a transaction of ours has locked, and what is to become of them. First all are locked in key order and
-// read, then changes are planned in C++, then written: two round trips, whatever the number of keys and commands.
+// read, then changes are planned in C++, then written: two round trips, whatever the number of keys and commands. When
+// an entry that was found live expires between the two, nothing is written, and all of it runs again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -53,6 +55,10 @@ class LockedRows final {
   /// Makes a planned change of the row and gives it its version, which is returned.
   std::uint64_t apply(std::size_t index, const PlannedChange& change);
   bool changes_anything() const;
+  /// What is written was also judged on an entry that expires then.
+  void note_expiry(std::int64_t expires_us) {
+    if (expires_us != 0) judged_until_us_ = std::min(judged_until_us_, expires_us);
+  }
 
   /// Second round trip: writes all changes and commits; rolls back when there are none. Values planned must still be
   /// there until add_writes() returns, which only copies.
@@ -76,6 +82,10 @@ class LockedRows final {
   std::size_t clock_place_ = 0;
   std::int64_t now_us_ = 0;
   std::uint64_t version_clock_ = 0;
+  /// When the first of the entries expires that were found live. By then the transaction must be about to commit, or it
+  /// would bring back, or be the consequence of, what others have seen to be gone. (They may while the commit is
+  /// synced: nobody can look at the clock after that.)
+  std::int64_t judged_until_us_ = INT64_MAX;
   bool writes_ = false;
 };
 

@@ -28,6 +28,11 @@ struct SnapshotRead {
   std::vector<std::size_t> places = {};
   std::vector<Rows> chunks = {};
   bool with_canary = false;
+  std::int64_t live_until_us = INT64_MAX;  ///< when the first of all that was found live expires
+
+  void note_expiry(std::int64_t expires_us) {
+    if (expires_us != 0) live_until_us = std::min(live_until_us, expires_us);
+  }
 };
 
 void add_key_chunk(Database& database, Connection& connection, SnapshotRead& read,
@@ -78,6 +83,7 @@ Status take_keys(Database& database, Connection& connection, SnapshotRead& read,
       key.row = row;
       key.chunk = chunk;
       database.clock().note(rows.time(row, StateColumns::kCount + 2));
+      read.note_expiry(rows.time(row, 1 + StateColumns::kExpires));
     }
     if (extra == 0) continue;
     const bool found = canary_row >= 0;
@@ -108,12 +114,14 @@ std::vector<std::size_t> add_fingerprints(Database& database, Connection& connec
   return places;
 }
 
+/// `note_expiry` is told when the first entry of each range expires.
 bool ranges_hold(const Connection& connection, const OptimisticTransaction& transaction,
-                 const std::vector<std::size_t>& places) {
+                 const std::vector<std::size_t>& places, FunctionRef<void(std::int64_t)> note_expiry) {
   for (std::size_t i = 0; i < places.size(); ++i) {
     const Rows& rows = connection.rows(places[i]);
     if (rows.version(0, 0) != transaction.ranges[i].examined) return false;
     if (rows.version(0, 1) != transaction.ranges[i].fingerprint) return false;
+    note_expiry(rows.time(0, 2));
   }
   return true;
 }
@@ -129,6 +137,7 @@ Status read_snapshot(Database& database, Connection& connection, const Optimisti
   read.with_canary = database.needs_canary(connection);
   read.places.clear();
   read.chunks.clear();
+  read.live_until_us = INT64_MAX;
   for (const auto& known : transaction.reads) read.keys.try_emplace(known.key);
   const Statements& statements = database.statements();
   // One statement is a snapshot of its own.
@@ -138,12 +147,15 @@ Status read_snapshot(Database& database, Connection& connection, const Optimisti
                         {.deadline = deadline, .is_small_read = !several && read.keys.size() <= kSmallReadKeys});
   if (!read.keys.empty() || read.with_canary) add_keys(database, connection, read);
   const std::vector<std::size_t> ranges = add_fingerprints(database, connection, transaction);
+  const std::size_t clock = several && ends ? connection.add(statements.clocks) : 0;
   if (several && ends) connection.add(statements.commit);
   connection.end_transaction();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-  const bool hold = ranges_hold(connection, transaction, ranges);
+  bool hold = ranges_hold(connection, transaction, ranges, [&](std::int64_t us) { read.note_expiry(us); });
+  const std::int64_t now_us = several && ends ? connection.rows(clock).time(0, 0) : INT64_MIN;
   TUSKV_RETURN_IF_ERROR(take_keys(database, connection, read, deadline));
-  return hold && keys_hold(read, transaction) ? Status() : conflict();
+  hold = hold && keys_hold(read, transaction) && read.live_until_us > database.liveness_us(now_us);
+  return hold ? Status() : conflict();
 }
 
 Status read_keys(Database& database, Connection& connection, OptimisticTransaction& transaction, Unit& unit,
@@ -178,10 +190,13 @@ Status read_range(Database& database, Connection& connection, OptimisticTransact
   Status status = read_snapshot(database, connection, transaction, read, false, deadline);
   Bounds bounds;
   std::size_t place = 0;
-  if (status.ok()) status = scan_page(database, connection, scan, deadline);
+  std::size_t clock = 0;
+  std::int64_t page_until_us = INT64_MAX;
+  if (status.ok()) status = scan_page(database, connection, scan, deadline, page_until_us);
   if (status.ok()) {
     bounds = examined_bounds(scan);
     place = add_fingerprint(database, connection, bounds);
+    clock = connection.add(database.statements().clocks);
     connection.add(database.statements().commit);
     connection.end_transaction();
     status = connection.exchange(deadline);
@@ -190,6 +205,9 @@ Status read_range(Database& database, Connection& connection, OptimisticTransact
     database.roll_back(connection, deadline);
     return status;
   }
+  read.note_expiry(page_until_us);
+  read.note_expiry(connection.rows(place).time(0, 2));
+  if (read.live_until_us <= database.liveness_us(connection.rows(clock).time(0, 0))) return conflict();
   scan.examined = connection.rows(place).version(0, 0);
   scan.fingerprint = connection.rows(place).version(0, 1);
   transaction.ranges.push_back({.from = std::move(bounds.from),
@@ -248,7 +266,7 @@ Status commit_writes(Database& database, Connection& connection, const Optimisti
       database.roll_back(connection, deadline);
       return status;
     }
-    hold = ranges_hold(connection, transaction, places);
+    hold = ranges_hold(connection, transaction, places, [&](std::int64_t us) { rows.note_expiry(us); });
   }
   if (!hold) {
     database.roll_back(connection, deadline);

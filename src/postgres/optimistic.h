@@ -2,8 +2,9 @@
 // serializable; instead a transaction remembers what it read and checks it. While user code runs nothing is open on the
 // server.
 //
-// Every read checks all earlier ones in the same snapshot. A commit locks the rows read and written, compares, and
-// writes, in two round trips; absent keys that were read are held by guard rows. A transaction that has listed a
+// Every read checks all earlier ones in the same snapshot, and at one time: each statement has its own idea of now, so
+// what was found live must still be when the last one has ended. A commit locks the rows read and written, compares,
+// and writes, in two round trips; absent keys that were read are held by guard rows. A transaction that has listed a
 // range and writes keeps all other writers out for that time.
 #pragma once
 

@@ -40,6 +40,8 @@ class Parameters final {
   void add_bool(bool value);
   void add_int4(std::int32_t value);
   void add_int8(std::int64_t value);
+  /// Microseconds since 1970.
+  void add_time(std::int64_t us) { add_int8(to_server_time(us)); }
 
   /// Elements follow, as many as said, each as one of element…().
   void begin_array(unsigned element_type, std::size_t count, std::size_t bytes = 0);

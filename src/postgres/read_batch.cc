@@ -130,12 +130,16 @@ void ReadBatch::add_chunks(Connection& connection, std::span<const Target* const
     const auto part = distinct.subspan(first, std::min(kStatementKeysMax, distinct.size() - first));
     chunks_.push_back({.place = connection.add(statement, parameters_for(part)), .first = first, .keys = part.size()});
   }
-  if (several) connection.add(statements.commit);
+  if (several) {
+    clock_place_ = connection.add(statements.clocks);
+    connection.add(statements.commit);
+  }
   connection.end_transaction();
 }
 
 Status ReadBatch::index_rows(Connection& connection, os::Deadline deadline) {
   constexpr int kClockColumn = StateColumns::kCount + 2;
+  judged_us_ = chunks_.size() > 1 ? database_.liveness_us(connection.rows(clock_place_).time(0, 0)) : INT64_MIN;
   for (Chunk& chunk : chunks_) {
     chunk.rows = connection.take_rows(chunk.place);
     if (chunk.rows.count() > 0) database_.clock().note(chunk.rows.time(0, kClockColumn));
@@ -187,7 +191,7 @@ bool ReadBatch::fill(const Target& target) {
   constexpr int kSizeColumn = StateColumns::kCount + 1;
   const Chunk& chunk = chunks_[target.ordinal / kStatementKeysMax];
   const int row = by_key_ ? chunk.find(target.read->key) : chunk.row_of[target.ordinal - chunk.first];
-  if (row < 0) {
+  if (row < 0 || !is_live(chunk.rows.time(row, 1 + StateColumns::kExpires), judged_us_)) {
     answer_absent(*target.read);
     if (database_.options().ttl_mode == TtlMode::on_read) missing_.emplace_back(target.read->key);
     return true;

@@ -55,6 +55,9 @@ class ReadBatch final {
   std::vector<Chunk> chunks_;
   bool with_canary_ = false;
   bool by_key_ = false;  ///< rows are found by their keys, not by ordinals
+  std::size_t clock_place_ = 0;
+  /// Of several statements, each with its own idea of now: what had expired when the last one ended is gone for all.
+  std::int64_t judged_us_ = INT64_MIN;
   std::int32_t value_bytes_max_ = 0;
   std::vector<Job> large_;
   std::vector<std::string> missing_;  ///< where reads remove what has expired

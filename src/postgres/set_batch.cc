@@ -44,6 +44,12 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
   puts_.clear();
   erases_.clear();
   const Database::Settings settings{.deadline = deadline, .lock_timeout_ms = lock_timeout_ms};
+  if (!fills_one_statement()) {
+    const std::size_t place = connection.add(database_.statements().clocks);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline).with_outcome(Outcome::not_applied));
+    now_us_ = connection.rows(place).time(0, 0);
+  }
   {
     const PinnedJobs pinned(jobs_);
     collect(pinned);
@@ -79,6 +85,22 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
   }
   note_failed(!puts_ended, !erases_ended);
   return status;
+}
+
+bool SetBatch::fills_one_statement() const {
+  std::size_t keys = 0;
+  std::size_t bytes = 0;
+  const PinnedJobs pinned(jobs_);
+  for (std::size_t job = 0; job < jobs_.size(); ++job) {
+    if (!pinned.holds(job)) continue;
+    for (const Command& command : jobs_[job].unit->commands) {
+      const auto* put = std::get_if<Put>(&command);
+      if (put == nullptr) continue;
+      ++keys;
+      bytes += put->value.size();
+    }
+  }
+  return keys <= kStatementKeysMax && (keys <= 1 || bytes <= kStatementBytesMax);
 }
 
 void SetBatch::collect(const PinnedJobs& pinned) {
@@ -147,6 +169,7 @@ void SetBatch::add_puts(Connection& connection) {
     parameters.begin_array(kInt8, part.size());
     for (const Put* put : part) add_ttl_element(parameters, *put);
     parameters.end_array();
+    now_us_ ? parameters.add_time(*now_us_) : parameters.add_null();
     connection.add(database_.statements().set_many, parameters);
   }
 }

@@ -42,6 +42,7 @@ class SetBatch final {
     Rows rows = {};
   };
 
+  bool fills_one_statement() const;
   void collect(const PinnedJobs& pinned);
   void forget_done();
   void add_puts(Connection& connection);
@@ -60,6 +61,7 @@ class SetBatch final {
   std::vector<Chunk> erase_chunks_;
   bool erases_one_ = false;
   std::optional<std::size_t> canary_ = {};
+  std::optional<std::int64_t> now_us_ = {};  ///< the one time of several statements
   std::vector<Job> failed_;
 };
 

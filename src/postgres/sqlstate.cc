@@ -26,6 +26,7 @@ constexpr std::array kRows = {
     // Others are in the way.
     Row{"40001", {.code = Code::Conflict, .remedy = Remedy::retry}},
     Row{"40P01", {.code = Code::Conflict, .remedy = Remedy::retry}},
+    Row{"2201W", {.code = Code::Conflict, .remedy = Remedy::retry}},  // Statements::still_before
     Row{"55P03", {.code = Code::Timeout, .remedy = Remedy::alone}},
     Row{"57014", {.code = Code::Timeout, .remedy = Remedy::alone}},
     // The wrong server, or one that is not ready.

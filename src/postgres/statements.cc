@@ -80,23 +80,24 @@ void make_reading(Writer& make, Statements& out) {
   out.read_one = make.make("select " + std::string(kStateOf) + one, {kBytea});
   out.read_meta = make.make("select " + std::string(kStateWithoutValue) + one, {kBytea});
   out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
-                                ", pg_catalog.octet_length({VALUE}), {CLOCK} "
+                                ", pg_catalog.octet_length({VALUE}), {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
-                                "join {T} t on t.key = u.k where {LIVE}",
+                                "join {T} t on t.key = u.k where {LIVE_ONCE}",
                             {kByteaArray, kBoolArray, kInt4});
   out.read_values = make.make("select t.key, " + state_if("pg_catalog.octet_length({VALUE}) <= $2") +
-                                  ", pg_catalog.octet_length({VALUE}), {CLOCK} from {T} t "
-                                  "where t.key = any($1) and {LIVE} order by t.key",
+                                  ", pg_catalog.octet_length({VALUE}), {ONE_CLOCK} from {T} t "
+                                  "where t.key = any($1) and {LIVE_ONCE} order by t.key",
                               {kByteaArray, kInt4});
 }
 
-/// The time is taken once for a row, before the row is locked; `offset 0` keeps the planner from taking it twice.
-std::string upsert(const std::string& rows, const std::string& value) {
+/// The time is taken before rows are locked; `offset 0` keeps the planner from taking it twice.
+std::string upsert(const std::string& rows, const std::string& value, const std::string& now) {
   return "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
          "select r.k, " +
          value + ", e.at, " + bucket_of("e.at") + ", e.now, e.now, e.version from " + rows +
          ", lateral (select n.now, n.now + r.ttl::float8 * interval '1 ms' as at, {VERSION_CLOCK} as version "
-         "from (select {CLOCK} as now) n offset 0) e ";
+         "from (select " +
+         now + " as now) n offset 0) e ";
 }
 
 void make_writing(Writer& make, Statements& out) {
@@ -105,12 +106,13 @@ void make_writing(Writer& make, Statements& out) {
       "expires_bucket = excluded.expires_bucket, updated_at = greatest(excluded.updated_at, t.created_at), "
       "version = {NEXT_VERSION}, "
       "created_at = case when {DEAD} then excluded.created_at else t.created_at end";
-  out.set_one =
-      make.make(upsert("(select $1::bytea as k, $2 as v, $3::int8 as ttl offset 0) r", "r.v{TO_VALUE}") + on_conflict,
-                {kBytea, make.value(), kInt8});
-  out.set_many =
-      make.make(upsert("unnest($1::bytea[], $2::{VALUES}, $3::int8[]) r(k, v, ttl)", "r.v{TO_VALUE}") + on_conflict,
-                {kByteaArray, make.values(), kInt8Array});
+  out.set_one = make.make(
+      upsert("(select $1::bytea as k, $2 as v, $3::int8 as ttl offset 0) r", "r.v{TO_VALUE}", "{CLOCK}") + on_conflict,
+      {kBytea, make.value(), kInt8});
+  out.set_many = make.make(upsert("unnest($1::bytea[], $2::{VALUES}, $3::int8[]) r(k, v, ttl)", "r.v{TO_VALUE}",
+                                  "(select coalesce($4::timestamptz, {CLOCK}))") +
+                               on_conflict,
+                           {kByteaArray, make.values(), kInt8Array, kTimestamptz});
   out.erase_one = make.make("delete from {T} t where t.key = $1 returning {LIVE}, " + state_if("$2"), {kBytea, kBool});
   out.erase_many = make.make(
       "with l as materialized (select t.key, u.i from pg_catalog.unnest($1::bytea[]) with ordinality u(k, i) "
@@ -118,15 +120,16 @@ void make_writing(Writer& make, Statements& out) {
       "delete from {T} t using l where t.key = l.key returning l.i::int4, {LIVE}, " +
           state_if("$2"),
       {kByteaArray, kBool});
-  out.increment = make.make(
-      upsert("(select $1::bytea as k, $2::int8 as v, $3::int8 as ttl offset 0) r", "{NUMBER_OPEN}r.v{NUMBER_CLOSE}") +
-          "on conflict (key) do update set value = {NUMBER_OPEN}{VALUE_TEXT}::int8 + $2{NUMBER_CLOSE}, "
-          "updated_at = greatest(excluded.updated_at, t.created_at), "
-          "version = {NEXT_VERSION} "
-          "where {LIVE} and case when pg_catalog.octet_length({VALUE}) <= 18 "
-          "then {VALUE_TEXT} ~ '^(0|-?[1-9][0-9]{0,16})$' else false end "
-          "returning {VALUE_TEXT}::int8, t.version, t.expires_at",
-      {kBytea, kInt8, kInt8});
+  out.increment =
+      make.make(upsert("(select $1::bytea as k, $2::int8 as v, $3::int8 as ttl offset 0) r",
+                       "{NUMBER_OPEN}r.v{NUMBER_CLOSE}", "{CLOCK}") +
+                    "on conflict (key) do update set value = {NUMBER_OPEN}{VALUE_TEXT}::int8 + $2{NUMBER_CLOSE}, "
+                    "updated_at = greatest(excluded.updated_at, t.created_at), "
+                    "version = {NEXT_VERSION} "
+                    "where {LIVE} and case when pg_catalog.octet_length({VALUE}) <= 18 "
+                    "then {VALUE_TEXT} ~ '^(0|-?[1-9][0-9]{0,16})$' else false end "
+                    "returning {VALUE_TEXT}::int8, t.version, t.expires_at",
+                {kBytea, kInt8, kInt8});
   out.erase_dead = make.make(
       "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
       "for update skip locked), d as (delete from {T} t using l where t.key = l.key and {DEAD} returning 1) "
@@ -150,6 +153,8 @@ void make_planned(Writer& make, Statements& out) {
                                  "join {T} t on t.key = u.k order by t.key for update of t",
                              {kByteaArray, kBoolArray});
   out.clocks = make.make("select {CLOCK}, {VERSION_CLOCK}");
+  // The only error that plain SQL can be made to raise, and that nothing else raises: a negative limit.
+  out.still_before = make.make("select limit case when {CLOCK} < $1 then 0 else -1 end", {kTimestamptz});
   out.put = make.make(
       "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
       "select r.k, r.v{TO_VALUE}, r.at, r.b, r.c, r.u, r.n from unnest($1::bytea[], $2::{VALUES}, $3::timestamptz[], "
@@ -183,13 +188,13 @@ void make_ranges(Writer& make, Statements& out) {
   out.count = make.make("select count(*)::int8" + live_in_range, {kBytea, kBytea});
   out.count_like = make.make("select count(*)::int8" + live_in_range + " and t.key like $3", {kBytea, kBytea, kBytea});
   out.erase_range = make.make(
-      "with d as (delete from {T} t where t.key >= $1 and t.key < $2 returning {LIVE} as live) "
+      "with d as (delete from {T} t where t.key >= $1 and t.key < $2 returning {LIVE_ONCE} as live) "
       "select count(*) filter (where d.live)::int8 from d",
       {kBytea, kBytea});
   // Equal count and equal sum: nothing changed in between.
   out.fingerprint = make.make(
       "select count(*)::int8, coalesce(sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
-      "% 9223372036854775807::numeric, 0)::int8" +
+      "% 9223372036854775807::numeric, 0)::int8, min(t.expires_at)" +
           live_in_range,
       {kBytea, kBytea});
 }

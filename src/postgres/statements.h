@@ -7,6 +7,9 @@
 // statement takes the time before it waits for others, so it can insert with a time that an erased entry has had. No
 // version is behind the clock, so the same process never gives one twice. (Always the server's own clock: a version has
 // to grow also while a test's clock stands still.)
+//
+// A statement that looks at several entries judges all of them at one instant, and gives all that it sets one instant
+// to expire: what was set together is gone together.
 #pragma once
 
 #include <string>
@@ -41,7 +44,7 @@ struct Statements {
   Statement read_values;
   // Writing without looking.
   Statement set_one;     ///< key, value, ttl ms
-  Statement set_many;    ///< arrays of the same
+  Statement set_many;    ///< arrays of the same, the time (null: the clock's), which is one for all
   Statement erase_one;   ///< key, wants value → was live, state
   Statement erase_many;  ///< keys, wants value → ordinal, was live, state
   Statement increment;   ///< key, by, ttl ms → value, version, expires; no row: this has to be planned
@@ -51,6 +54,7 @@ struct Statements {
   Statement state;            ///< keys, wants value → ordinal, found, state
   Statement lock_state;       ///< keys, wants value → the same for rows it has locked itself
   Statement clocks;           ///< → clock, version clock
+  Statement still_before;     ///< a time: fails the transaction, to be run again (sqlstate.cc), once it has come
   Statement put;              ///< keys, values, expires, buckets, created, updated, versions
   Statement touch;            ///< keys, expires, buckets, updated, versions
   Statement erase;            ///< keys
@@ -66,7 +70,7 @@ struct Statements {
   Statement count;        ///< from, to → count
   Statement count_like;   ///< from, to, pattern → count
   Statement erase_range;  ///< from, to → count of live ones
-  Statement fingerprint;  ///< from, to → count, fingerprint
+  Statement fingerprint;  ///< from, to → count, fingerprint, when the first of them expires
   // Expiry.
   Statement sweep;          ///< limit, looked at → count
   Statement cleanup;        ///< limit → count; the earliest first
