@@ -77,6 +77,10 @@ class Engine : public Executor {
   virtual Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) = 0;
   /// The clock that decides expiry, in microseconds.
   virtual std::int64_t now_us() = 0;
+  /// Whether a value comes back byte for byte as it was stored; jsonb has a spelling of its own.
+  virtual bool keeps_bytes() const { return true; }
+  /// Where it does not: replaces values by what will come back, or fails as storing them would.
+  virtual Status respell(std::span<std::string* const> /*values*/, std::int64_t /*timeout_ms*/) { return {}; }
 
   /// Removes up to `limit` expired entries (0: all there are). At the deadline: how many it has removed by then, or
   /// Timeout when there was none.

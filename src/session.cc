@@ -113,12 +113,14 @@ Status Session::run_keyed(Unit& unit) {
     applied = applied && is_applied(command);
     if (!status.ok() || (unit.require_all && !applied)) break;
   }
+  if (status.ok() && (applied || !unit.require_all)) status = respell_puts();
   if (status.ok() && (overlay_.size() > kBatchCommandsMax || overlay_bytes_ > kBatchBytesMax)) {
     status = Status(Code::TooLarge, "the transaction writes more than " + std::to_string(kBatchCommandsMax) +
                                         " keys or " + std::to_string(kBatchBytesMax) + " bytes");
   }
   if (!status.ok() || (unit.require_all && !applied)) {
     roll_back_to(mark);
+    as_given_.clear();
     for (Command& command : unit.commands) clear_applied(command);
   }
   if (savepoints_.empty()) journal_.clear();
@@ -175,6 +177,7 @@ EntryState Session::state_of(std::string_view key, const FetchedEntries& fetched
 }
 
 Status Session::run_command(Command& command, const FetchedEntries& fetched) {
+  if (!as_given_.empty() && needed(command) == Want::value) TUSKV_RETURN_IF_ERROR(respell_puts());
   const std::int64_t now_us = engine_.now_us();
   const std::string_view key = command_key(command);
   PlannedChange change;
@@ -183,7 +186,21 @@ Status Session::run_command(Command& command, const FetchedEntries& fetched) {
   if (change.kind == PlannedChange::Kind::none) return {};
   apply(key, state, change);
   set_version(command, kProvisionalVersion + writes_);
+  if (std::holds_alternative<Put>(command) && !engine_.keeps_bytes()) as_given_.emplace_back(key);
   return {};
+}
+
+Status Session::respell_puts() {
+  std::vector<std::string*> values;
+  for (const std::string& key : std::exchange(as_given_, {})) {
+    const auto own = overlay_.find(key);
+    if (own == overlay_.end() || own->second.kind != OwnEntry::Kind::put) continue;
+    overlay_bytes_ -= own->second.value.size();
+    values.push_back(&own->second.value);
+  }
+  Status status = values.empty() ? Status() : engine_.respell(values, options_.timeout_ms);
+  for (const std::string* value : values) overlay_bytes_ += value->size();
+  return status;
 }
 
 void Session::apply(std::string_view key, const EntryState& before, const PlannedChange& change) {

@@ -4,7 +4,8 @@
 //
 // Keyed commands are planned by the same pure function as in an engine, against the overlay where it knows the key and
 // against what the engine reads otherwise. A plain put needs to know nothing of the entry, so it makes the transaction
-// depend on nothing.
+// depend on nothing; but where the engine has a spelling of its own for values, each put asks for it, so that it fails
+// and looks as the same put on the store.
 //
 // Once anything failed with Conflict the transaction is doomed: every later call fails, and so does commit, even when
 // user code swallowed the error.
@@ -92,6 +93,8 @@ class Session final : public Executor {
   std::optional<Want> needed_from_engine(const Command& command) const TUSKV_REQUIRES(mutex_);
   Status fetch(const Unit& unit, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
   Status run_command(Command& command, const FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
+  /// Makes the values put since the last time what the engine will give back.
+  Status respell_puts() TUSKV_REQUIRES(mutex_);
   EntryState state_of(std::string_view key, const FetchedEntries& fetched, std::int64_t now_us) const
       TUSKV_REQUIRES(mutex_);
   void apply(std::string_view key, const EntryState& before, const PlannedChange& change) TUSKV_REQUIRES(mutex_);
@@ -122,6 +125,7 @@ class Session final : public Executor {
   Overlay overlay_ TUSKV_GUARDED_BY(mutex_);
   std::size_t overlay_bytes_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::vector<Undo> journal_ TUSKV_GUARDED_BY(mutex_);
+  std::vector<std::string> as_given_ TUSKV_GUARDED_BY(mutex_);  ///< keys whose values the engine will spell in its way
   std::vector<std::size_t> savepoints_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t writes_ TUSKV_GUARDED_BY(mutex_) = 0;
   bool doomed_ TUSKV_GUARDED_BY(mutex_) = false;

@@ -43,6 +43,7 @@ Status LockedRows::lock_rows(Connection& connection, const Options& options, boo
   const Statements& statements = database_.statements();
   connection.add(statements.begin);
   database_.add_settings(connection, {.deadline = options.deadline, .lock_timeout_ms = options.lock_timeout_ms});
+  respelling_.add(statements, connection, options.given);
   // Every lock on the table is taken before any on its rows. The statement that locks present rows alone would take the
   // one for writing only when it comes to write, and wait for a transaction that has the table and wants the rows.
   if (table) connection.add(statements.lock_table);
@@ -84,6 +85,7 @@ Status LockedRows::read_rows(Connection& connection, const Options& options) {
   now_us_ = connection.rows(clock_place_).time(0, 0);
   version_clock_ = connection.rows(clock_place_).version(0, 1);
   database_.clock().note(now_us_);
+  respelling_.take(connection);
   for (const std::size_t place : places_) results_.push_back(connection.take_rows(place));
   rows_.assign(keys_.size(), {});
   const std::int64_t liveness_us = database_.liveness_us(now_us_);

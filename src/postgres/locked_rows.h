@@ -12,6 +12,7 @@
 
 #include "plan.h"
 #include "postgres/database.h"
+#include "postgres/respelling.h"
 
 namespace tuskv::postgres {
 
@@ -27,6 +28,8 @@ class LockedRows final {
     /// Absent keys must stay so, or come into being, until the end: they are held by guard rows, which nobody sees
     /// and which go again. Without it a key that is absent counts as such from then on, whatever others do.
     bool creates = true;
+    /// To be given in the spelling of jsonb; they stay until lock() returns.
+    std::span<const std::string_view> given = {};
   };
   /// One row, as it is now and as it will be.
   struct Row {
@@ -51,6 +54,8 @@ class LockedRows final {
   Row& row(std::size_t index) { return rows_[index]; }
   std::size_t size() const { return rows_.size(); }
   std::int64_t now_us() const { return now_us_; }
+  /// Of the values given.
+  std::string_view respelled(std::size_t index) const { return respelling_[index]; }
 
   /// Makes a planned change of the row and gives it its version, which is returned.
   std::uint64_t apply(std::size_t index, const PlannedChange& change);
@@ -78,6 +83,7 @@ class LockedRows final {
   std::vector<Row> rows_;
   std::vector<std::size_t> places_;
   std::vector<Rows> results_;  ///< the states point into them
+  Respelling respelling_;
   bool with_canary_ = false;
   std::size_t clock_place_ = 0;
   std::int64_t now_us_ = 0;

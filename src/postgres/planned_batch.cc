@@ -50,8 +50,9 @@ Status PlannedBatch::run(Connection& connection, os::Deadline deadline, std::int
   std::vector<LockedRows::Key> keys = collect(creates);
   if (keys.empty()) return {};
   LockedRows rows(database_, std::move(keys));
-  TUSKV_RETURN_IF_ERROR(
-      rows.lock(connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms, .creates = creates}));
+  const std::vector<std::string_view> given(given_.begin(), given_.end());
+  TUSKV_RETURN_IF_ERROR(rows.lock(
+      connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms, .creates = creates, .given = given}));
   {
     const PinnedJobs pinned(jobs_);
     plan_jobs(rows, pinned);
@@ -84,7 +85,7 @@ bool PlannedBatch::expects_version(std::size_t job) const {
   return erase != nullptr && erase->condition.kind == Condition::Kind::version;
 }
 
-std::vector<LockedRows::Key> PlannedBatch::collect(bool& creates) const {
+std::vector<LockedRows::Key> PlannedBatch::collect(bool& creates) {
   std::map<std::string_view, bool> wanted;
   const PinnedJobs pinned(jobs_);
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
@@ -97,13 +98,38 @@ std::vector<LockedRows::Key> PlannedBatch::collect(bool& creates) const {
       creates = creates || can_create(command);
     }
   }
+  if (database_.options().value_type == ValueType::jsonb) note_given(pinned);
   std::vector<LockedRows::Key> keys;
   keys.reserve(wanted.size());
   for (const auto& [key, wants_value] : wanted) keys.push_back({.key = std::string(key), .wants_value = wants_value});
   return keys;
 }
 
-Status PlannedBatch::plan_unit(LockedRows& rows, Unit& unit) {
+void PlannedBatch::note_given(const PinnedJobs& pinned) {
+  given_.clear();
+  given_by_.clear();
+  std::map<std::string_view, std::vector<const Command*>> of_key;
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (!pinned.holds(i)) continue;
+    for (const Command& command : jobs_[i].unit->commands) of_key[command_key(command)].push_back(&command);
+  }
+  for (const auto& [key, commands] : of_key) {
+    if (commands.size() == 1) continue;
+    for (const Command* command : commands) {
+      const auto* put = std::get_if<Put>(command);
+      if (put == nullptr) continue;
+      given_by_.emplace(command, given_.size());
+      given_.emplace_back(put->value);
+    }
+  }
+}
+
+std::string_view PlannedBatch::as_kept(const LockedRows& rows, const Command& command, std::string_view value) const {
+  const auto given = given_by_.find(&command);
+  return given == given_by_.end() ? value : rows.respelled(given->second);
+}
+
+Status PlannedBatch::plan_unit(LockedRows& rows, Unit& unit) const {
   std::vector<std::pair<std::size_t, LockedRows::Row>> before;
   bool all_applied = true;
   Status status;
@@ -115,6 +141,7 @@ Status PlannedBatch::plan_unit(LockedRows& rows, Unit& unit) {
     all_applied = all_applied && is_applied(command);
     if (change.kind == PlannedChange::Kind::none) continue;
     before.emplace_back(index, rows.row(index));
+    if (change.kind == PlannedChange::Kind::put) change.value = as_kept(rows, command, change.value);
     set_version(command, rows.apply(index, change));
   }
   if (status.ok() && (all_applied || !unit.require_all)) return {};

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "postgres/database.h"
@@ -21,10 +24,13 @@ class PlannedBatch final {
   Status run(Connection& connection, os::Deadline deadline, std::int64_t lock_timeout_ms);
 
  private:
-  std::vector<LockedRows::Key> collect(bool& creates) const;
+  std::vector<LockedRows::Key> collect(bool& creates);
+  void note_given(const PinnedJobs& pinned);
   void plan_jobs(LockedRows& rows, const PinnedJobs& pinned);
   bool expects_version(std::size_t job) const;
-  static Status plan_unit(LockedRows& rows, Unit& unit);
+  Status plan_unit(LockedRows& rows, Unit& unit) const;
+  /// What becomes of the value of a Put, for those who look at it.
+  std::string_view as_kept(const LockedRows& rows, const Command& command, std::string_view value) const;
   /// A counter that its caller changes alone has a statement of its own. False: it has to be planned.
   bool is_lone_add() const;
   Result<bool> run_add(Connection& connection, os::Deadline deadline, std::int64_t lock_timeout_ms);
@@ -33,6 +39,9 @@ class PlannedBatch final {
   Database& database_;
   const std::span<const Job> jobs_;
   std::vector<std::unique_ptr<Failure>> failures_;
+  // On jsonb: values that other commands of the batch look at or replace, and whose they are.
+  std::vector<std::string> given_;
+  std::map<const Command*, std::size_t> given_by_;
 };
 
 }  // namespace tuskv::postgres

@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "postgres/listing.h"
 #include "postgres/optimistic.h"
+#include "postgres/respelling.h"
 #include "postgres/set_batch.h"
 
 namespace tuskv::postgres {
@@ -224,6 +225,30 @@ Status PostgresEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     return too_large();
   }
   return commit_transaction(*database_, transaction, timeout_ms);
+}
+
+bool PostgresEngine::keeps_bytes() const { return database_->options().value_type != ValueType::jsonb; }
+
+Status PostgresEngine::respell(std::span<std::string* const> values, std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  std::vector<std::string_view> given;
+  for (const std::string* value : values) {
+    if (value->size() > kValueBytesMax) return too_large();
+    given.emplace_back(*value);
+  }
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  Respelling respelling;
+  const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
+    database_->add_settings(connection, {.deadline = deadline, .is_small_read = given.size() <= kSmallReadKeys});
+    respelling.add(database_->statements(), connection, given);
+    connection.end_transaction();
+    TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+    respelling.take(connection);
+    return {};
+  });
+  TUSKV_RETURN_IF_ERROR(status.clone());
+  for (std::size_t i = 0; i < values.size(); ++i) *values[i] = respelling[i];
+  return {};
 }
 
 }  // namespace tuskv::postgres

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "postgres/respelling.h"
 #include "postgres/row_state.h"
 
 namespace tuskv::postgres {
@@ -144,6 +145,7 @@ void SetBatch::add_puts(Connection& connection) {
   sorted.reserve(puts_.size());
   for (const PutTarget& target : puts_) sorted.push_back(target.put);
   std::stable_sort(sorted.begin(), sorted.end(), [](const Put* a, const Put* b) { return a->key < b->key; });
+  if (database_.options().value_type == ValueType::jsonb) check_replaced(connection, sorted);
   std::vector<const Put*> last;
   for (const Put* put : sorted) {
     if (!last.empty() && last.back()->key == put->key) {
@@ -172,6 +174,16 @@ void SetBatch::add_puts(Connection& connection) {
     now_us_ ? parameters.add_time(*now_us_) : parameters.add_null();
     connection.add(database_.statements().set_many, parameters);
   }
+}
+
+/// A value that another one of the batch replaces is never sent to be stored. When it is no JSON its caller must be
+/// told.
+void SetBatch::check_replaced(Connection& connection, std::span<const Put* const> sorted) const {
+  std::vector<std::string_view> replaced;
+  for (std::size_t i = 0; i + 1 < sorted.size(); ++i) {
+    if (sorted[i]->key == sorted[i + 1]->key) replaced.push_back(sorted[i]->value);
+  }
+  Respelling().add(database_.statements(), connection, replaced);
 }
 
 void SetBatch::add_erases(Connection& connection) {

@@ -46,6 +46,7 @@ class SetBatch final {
   void collect(const PinnedJobs& pinned);
   void forget_done();
   void add_puts(Connection& connection);
+  void check_replaced(Connection& connection, std::span<const Put* const> sorted) const;
   void add_erases(Connection& connection);
   void answer_puts();
   /// After the exchange that erased: commits and answers.

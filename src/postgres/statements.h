@@ -49,6 +49,7 @@ struct Statements {
   Statement erase_many;  ///< keys, wants value → ordinal, was live, state
   Statement increment;   ///< key, by, ttl ms → value, version, expires; no row: this has to be planned
   Statement erase_dead;  ///< keys → count
+  Statement respell;     ///< values → each as jsonb gives it back; for jsonb alone
   // Lock, look, plan, write.
   Statement lock;             ///< keys: locks rows; absent ones get a guard row that nobody sees
   Statement state;            ///< keys, wants value → ordinal, found, state

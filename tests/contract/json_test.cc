@@ -85,6 +85,36 @@ TEST_P(Json, UpdatesAndTransactionsSeeDocuments) {
   EXPECT_TRUE(store().set_if_absent("dead", "null"));
 }
 
+/// One's own put in a transaction, and the same put on the store.
+TEST_P(Json, R46_ATransactionSeesItsPutsAsTheStoreKeepsThem) {
+  const std::string given = R"({"b":1,  "a":2.50})";
+  store().set("stored", given);
+  const std::string kept = store().get_or_throw("stored");
+  store().transaction([&](Transaction& tx) {
+    tx.set_many({{"k", given}, {"l", " 7"}});
+    EXPECT_EQ(tx.get("k"), kept);
+    EXPECT_EQ(tx.scan({.prefix = "k"}).entries.at(0).value, kept);
+    const CompareResult mismatch = tx.compare_and_swap("k", "0", "1");
+    EXPECT_EQ(mismatch.current, kept);
+    EXPECT_TRUE(tx.compare_and_swap("k", kept, "[1 ,2]"));
+    EXPECT_EQ(tx.get_and_set("k", given), backend().capabilities().keeps_json ? "[1, 2]" : "[1 ,2]");
+    EXPECT_TRUE(tx.compare_and_erase("k", kept));
+    tx.update("k", [&](std::optional<std::string_view>) -> Change { return given; });
+    EXPECT_EQ(tx.get("k"), kept);
+    if (backend().capabilities().keeps_json) {
+      EXPECT_EQ(tx.increment("l"), 8);
+      expect_refused([&] { tx.set("k", "{"); }, Code::InvalidValue, {"JSON"});
+      expect_refused([&] { tx.set_many({{"new", "1"}, {"k", "\"\\u0000\""}}); }, Code::InvalidValue, {"JSON"});
+    } else {
+      expect_refused([&] { return tx.increment("l"); }, Code::NotAnInteger);
+    }
+    EXPECT_FALSE(tx.set_if_absent("k", "{"));  // nothing is stored, so nothing is refused
+    EXPECT_EQ(tx.get("k"), kept);
+    EXPECT_FALSE(tx.exists("new"));
+  });
+  EXPECT_EQ(get("k"), kept);
+}
+
 TEST_P(Json, WhatIsNoJsonIsRefusedWhereOnlyJsonIsKept) {
   store().set("k", "1");
   for (const std::string& value : {std::string("v"), std::string(), std::string("{"), std::string("\"\xff\""),

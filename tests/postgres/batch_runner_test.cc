@@ -1,7 +1,8 @@
 // Batches of a known make-up on a real server: members that several units belong to, transactions that end in different
-// ways.
+// ways, and what a batch answers compared with the same commands one by one.
 #include "postgres/batch_runner.h"
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +13,8 @@
 #include "os/wait_word.h"
 #include "postgres/database.h"
 #include "postgres/server_test.h"
+#include "support/random.h"
+#include "support/random_seed.h"
 
 namespace tuskv::test {
 namespace {
@@ -139,6 +142,102 @@ TEST_F(PostgresBatchRunner, R40_AnErrorAtCommitMovesNoAnswer) {
   EXPECT_TRUE(erase.command<Erase>(0).seen.found);
   EXPECT_EQ(erase.command<Erase>(0).seen.value, "what it was");
   EXPECT_EQ(keys_stored(), "");
+}
+
+// ---- jsonb
+
+/// What a unit came to, without stamps and versions.
+std::string reply_of(const Command& command, const Unit& unit) {
+  if (unit.failure != nullptr) return std::string(to_string(unit.failure->code));
+  const auto seen = [](bool applied, const Seen& was) {
+    return (applied ? "applied, saw " : "kept from it, saw ") + (was.found ? "'" + was.value + "'" : "nothing");
+  };
+  if (const auto* read = std::get_if<Read>(&command)) return seen(true, read->seen) + " and read " + *read->into;
+  if (const auto* put = std::get_if<Put>(&command)) return seen(put->applied, put->seen);
+  if (const auto* erase = std::get_if<Erase>(&command)) return seen(erase->applied, erase->seen);
+  const auto& add = std::get<Add>(command);
+  return "sum " + std::to_string(add.value);
+}
+
+class JsonCommands final {
+ public:
+  explicit JsonCommands(std::uint64_t seed) : random_(seed) {}
+
+  std::vector<Command> draw(std::size_t count) {
+    std::vector<Command> commands;
+    for (std::size_t i = 0; i < count; ++i) commands.push_back(draw_one());
+    return commands;
+  }
+  /// The same, with places of its own for what is read.
+  std::vector<Command> copy(const std::vector<Command>& commands) {
+    std::vector<Command> copied = commands;
+    for (Command& command : copied) {
+      if (auto* read = std::get_if<Read>(&command)) read->into = &places_.emplace_back();
+    }
+    return copied;
+  }
+
+ private:
+  /// Documents and how the server spells them, some that it refuses, and numbers.
+  std::string_view value() {
+    static constexpr std::string_view kValues[] = {
+        R"({"b":1,"a":2})", R"({"a": 2, "b": 1})", "[1 , 2]", "[1, 2]", " 7", "7", "1e2", "100", "{", "", "-0"};
+    return kValues[random_.below(std::size(kValues))];
+  }
+  Condition condition() {
+    switch (random_.below(4)) {
+      case 0: return {.kind = Condition::Kind::equals, .bytes = value()};
+      case 1: return {.kind = random_.chance(50) ? Condition::Kind::absent : Condition::Kind::present};
+      default: return {};
+    }
+  }
+  Command draw_one() {
+    const std::string_view key = random_.chance(50) ? "a" : "b";
+    switch (random_.below(8)) {
+      case 0: return Read{.key = key};
+      case 1: return Erase{.key = key, .condition = condition(), .want_previous = random_.chance(50)};
+      case 2: return Add{.key = key, .magnitude = 1};
+      default: return Put{.key = key, .value = value(), .condition = condition(), .want_previous = random_.chance(50)};
+    }
+  }
+
+  Random random_;
+  std::deque<std::string> places_;
+};
+
+TEST_F(PostgresBatchRunner, R41_ABatchAnswersAsItsCommandsOneByOneOnJsonb) {
+  open_database({.value_type = ValueType::jsonb});
+  const std::uint64_t seed = random_seed();
+  JsonCommands random(seed);
+  for (int round = 0; round < 100 && !HasFailure(); ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const std::vector<Command> drawn = random.draw(8);
+    std::vector<std::string> alone;
+    for (const Command& command : drawn) {
+      Caller caller(random.copy({command}));
+      run(Lane::generic, {&caller});
+      alone.push_back(reply_of(caller.command(0), caller.unit(0)));
+    }
+    const std::string left = contents();
+    sql().run("delete from tuskv");
+    Caller together(random.copy(drawn));
+    run(Lane::generic, {&together});
+    for (std::size_t i = 0; i < drawn.size(); ++i) {
+      EXPECT_EQ(reply_of(together.command(i), together.unit(i)), alone[i]) << "command " << i;
+    }
+    EXPECT_EQ(contents(), left);
+    sql().run("delete from tuskv");
+  }
+}
+
+TEST_F(PostgresBatchRunner, R41_ASetThatAnotherOneReplacesIsRefusedAllTheSame) {
+  open_database({.value_type = ValueType::jsonb});
+  Caller refused({Put{.key = "k", .value = "{"}});
+  Caller stored({Put{.key = "k", .value = "1"}});
+  run(Lane::set, {&refused, &stored});
+  EXPECT_EQ(reply_of(refused.command(0), refused.unit(0)), "InvalidValue");
+  EXPECT_EQ(sqlstate_of(stored.unit(0)), "none");
+  EXPECT_EQ(contents(), "k=1");
 }
 
 }  // namespace
