@@ -79,8 +79,10 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
   if (!erases_.empty() && erases_ended) {
     Status erased = end_erases(connection, deadline);
     erases_ended = erased.ok();
-    // What is not known of one kind cannot be said of the other.
-    if (!erased.ok() && (status.ok() || erased.failure().outcome == Outcome::unknown)) status = std::move(erased);
+    // Nothing runs again that may have happened, and a reset, which is met once, is told.
+    const bool is_final =
+        !erased.ok() && (erased.failure().outcome == Outcome::unknown || erased.failure().code == Code::StoreReset);
+    if (is_final || status.ok()) status = std::move(erased);
   } else if (!erases_ended) {
     database_.roll_back(connection, deadline);
   }

@@ -61,8 +61,8 @@ class PostgresBatchRunner : public ServerTest {
     for (const Caller* caller : callers) members.push_back(caller->member());
     runner_->run(lane, members, os::deadline_in(Caller::kTimeoutMs));
   }
-  void open_database(const Options& options) {
-    Result<Target> target = Target::parse(url());
+  void open_database(const Options& options, bool is_pooled = false) {
+    Result<Target> target = Target::parse(is_pooled ? shared().pooler().url(database()) : url());
     ASSERT_TRUE(target.ok());
     Result<std::unique_ptr<Database>> opened =
         Database::open({.target = std::move(target).value(), .options = options, .clock = {}});
@@ -110,6 +110,24 @@ TEST_F(PostgresBatchRunner, R38_EachUnitOfAFailedBatchIsToldHoweverKindsAreMixed
     for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(sqlstate_of(caller->unit(i)), "53100") << i;
   }
   EXPECT_EQ(keys_stored(), "a1 b1");
+}
+
+/// The sets of the batch fail, and run again without the erases, which met the emptied table.
+TEST_F(PostgresBatchRunner, R36_AResetIsToldWhateverElseFails) {
+  open_database({.durability = Durability::unlogged}, true);
+  raise_on("insert", kDiskIsFull);
+  sql().run(
+      "alter table tuskv disable trigger user; truncate tuskv; "
+      "insert into tuskv(key, value, created_at, updated_at, version) values "
+      "('\\x01'::bytea || 'tuskv' || '\\x00' || 'canary', 'another', now(), now(), 1); "
+      "alter table tuskv enable trigger user");
+  Caller put({Put{.key = "put", .value = "v"}});
+  Caller erase({Erase{.key = "erased"}});
+  run(Lane::set, {&put, &erase});
+  ASSERT_NE(put.unit(0).failure, nullptr);
+  ASSERT_NE(erase.unit(0).failure, nullptr);
+  EXPECT_EQ(put.unit(0).failure->outcome, Outcome::not_applied);
+  EXPECT_EQ(erase.unit(0).failure->code, Code::StoreReset);
 }
 
 /// A commit that was answered before its session ended has happened, and what followed it has not.
