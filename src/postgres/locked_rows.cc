@@ -1,6 +1,7 @@
 #include "postgres/locked_rows.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "postgres/row_state.h"
@@ -24,6 +25,15 @@ void add_time_or_null(Parameters& parameters, std::int64_t us) {
 
 void add_bucket_or_null(Parameters& parameters, std::int64_t us) {
   us == 0 ? parameters.element_null() : parameters.element_int4(expiry_bucket(us));
+}
+
+/// What Statements::still_before fails with.
+constexpr std::string_view kCameTooLate = "2201W";
+
+Status expired_meanwhile() {
+  return Status(std::make_unique<Failure>(Failure{.code = Code::Conflict,
+                                                  .message = "an entry expired between being found and being changed",
+                                                  .sqlstate = std::string(kCameTooLate)}));
 }
 
 }  // namespace
@@ -200,6 +210,7 @@ void LockedRows::add_writes(Connection& connection) {
 Status LockedRows::commit(Connection& connection, os::Deadline deadline) {
   Status status = connection.exchange(deadline);
   if (!status.ok()) database_.roll_back(connection, deadline);
+  if (!status.ok() && status.failure().sqlstate == kCameTooLate) return expired_meanwhile();
   if (!writes_) return std::move(status).with_outcome(Outcome::not_applied);
   return status;
 }

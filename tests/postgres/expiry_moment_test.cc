@@ -152,6 +152,12 @@ TEST_F(PostgresExpiry, R43_WhatExpiresWhileItIsBeingChangedIsGone) {
     EXPECT_NE(store.get("other"), "live");
     sql().run("drop trigger pass_an_hour on tuskv; drop function pass_an_hour");
   }
+  store.set("k", "v", {.ttl = 10s});
+  pass_an_hour_in_each_update();
+  const Error once = error_of([&] { open_at(url(), "standing", "&retries=0").expire("k", 24h); });
+  EXPECT_EQ(once.code(), Code::Conflict);
+  EXPECT_EQ(once.outcome(), Outcome::not_applied);
+  EXPECT_THAT(once.what(), testing::HasSubstr("expired"));
 }
 
 /// In a transaction two looks at the same entries agree, whatever statements they are.
