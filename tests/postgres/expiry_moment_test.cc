@@ -169,15 +169,15 @@ TEST_F(PostgresExpiry, R44_ATransactionSeesNobodyExpireHalfway) {
       {"glob", [](Transaction& tx) { return tx.scan({.glob = "k?"}).entries.size(); }},
       {"count", [](Transaction& tx) { return tx.count({.prefix = "k"}); }},
   };
-  for (const auto& [first_name, first] : looks) {
-    for (const auto& [second_name, second] : looks) {
+  for (const auto& first : looks) {
+    for (const auto& second : looks) {
       for (int ttl_ms = 50; ttl_ms <= 1000; ttl_ms += 50) {  // up to a few round trips
         store.set_many({{"k1", "v"}, {"k2", "v"}}, {.ttl = std::chrono::milliseconds(ttl_ms)});
         const auto [before, after] = store.transaction([&](Transaction& tx) {
-          const std::uint64_t seen_first = first(tx);
-          return std::pair(seen_first, second(tx));
+          const std::uint64_t seen_first = first.second(tx);
+          return std::pair(seen_first, second.second(tx));
         });
-        EXPECT_EQ(before, after) << first_name << " and " << second_name << " after " << ttl_ms;
+        EXPECT_EQ(before, after) << first.first << " and " << second.first << " after " << ttl_ms;
       }
     }
   }
