@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine.h"
@@ -43,6 +44,7 @@ struct Batch {
   std::atomic<Phase> phase = Phase::forming;
 
   // Guarded by the mutex of the queue it is in; what it holds once sent does not change but for members' own states.
+  std::string key = {};  ///< in Lane::held, of a batch that others who want the key may join
   std::deque<Seat> seats = {};
   std::size_t taken = 0;  ///< seats
   BatchWeight weight = {};

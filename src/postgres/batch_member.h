@@ -35,6 +35,7 @@ class BatchMember final {
 
   /// While pinned. Units that touch the same key take effect in their order.
   std::span<Unit> units() const { return units_; }
+  /// At any time.
   os::Deadline deadline() const { return deadline_; }
 
   /// The caller's side: afterwards nobody touches the units. False when that has happened before, or while somebody has

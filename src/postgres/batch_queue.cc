@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
+
+#include "plan.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -13,20 +16,26 @@ bool is_waiting(const Batch& batch) {
   return batch.phase == Batch::Phase::forming || batch.phase == Batch::Phase::called;
 }
 
+/// Empty when it names several.
+std::string_view only_key(std::span<const Unit> units) {
+  const bool is_one = units.size() == 1 && units.front().commands.size() == 1;
+  return is_one ? command_key(units.front().commands.front()) : std::string_view();
+}
+
 }  // namespace
 
 BatchQueue::Place BatchQueue::join(std::span<Unit> units, os::Deadline deadline, Submission* submission,
                                    std::vector<BatchCall>& calls) {
-  const BatchWeight weight = weight_of(units);
   os::MutexLock lock(mutex_);
   if (load_.closed()) return {};
   const bool waits = submission == nullptr;
-  if (queue_.empty() || !admits(*queue_.back(), weight, deadline, waits)) {
-    queue_.push_back(std::make_shared<Batch>());
+  BatchPointer batch = find_batch(units, deadline, waits);
+  if (batch == nullptr) {
+    batch = queue_.emplace_back(std::make_shared<Batch>());
+    if (by_key_) batch->key = only_key(units);
     // Before try_start() looks: a run that ends later sees it.
     load_.set_waiting(true);
   }
-  const BatchPointer batch = queue_.back();
   Batch::Seat& seat = batch->add(units, deadline, submission);
   call_ready(calls);
   const bool leads = batch->phase == Batch::Phase::called && waits && !batch->called_thread && batch->leader == &seat;
@@ -35,6 +44,19 @@ BatchQueue::Place BatchQueue::join(std::span<Unit> units, os::Deadline deadline,
     start(batch);
   }
   return {batch, &seat, leads};
+}
+
+BatchPointer BatchQueue::find_batch(std::span<const Unit> units, os::Deadline deadline, bool waits) const {
+  const BatchWeight weight = weight_of(units);
+  if (!by_key_) {
+    const bool joins = !queue_.empty() && admits(*queue_.back(), weight, deadline, waits);
+    return joins ? queue_.back() : nullptr;
+  }
+  const std::string_view key = only_key(units);
+  const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const BatchPointer& batch) {
+    return !key.empty() && batch->key == key && admits(*batch, weight, deadline, waits);
+  });
+  return found == queue_.end() ? nullptr : *found;
 }
 
 bool BatchQueue::admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const {

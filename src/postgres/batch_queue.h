@@ -35,7 +35,13 @@ class alignas(64) BatchQueue final {
     bool sent = false;
   };
 
-  BatchQueue(const LaneLoad::Rule& rule, const BatchWeight& cap) : load_(rule), cap_(cap) {}
+  struct Rule {
+    LaneLoad::Rule load = {};
+    BatchWeight cap = {};
+    bool by_key = false;  ///< a batch is for one key: those who want others have batches of their own
+  };
+
+  explicit BatchQueue(const Rule& rule) : load_(rule.load), cap_(rule.cap), by_key_(rule.by_key) {}
 
   LaneLoad& load() { return load_; }
 
@@ -61,6 +67,7 @@ class alignas(64) BatchQueue final {
   std::size_t waiting() TUSKV_EXCLUDES(mutex_);
 
  private:
+  BatchPointer find_batch(std::span<const Unit> units, os::Deadline deadline, bool waits) const TUSKV_REQUIRES(mutex_);
   bool admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const
       TUSKV_REQUIRES(mutex_);
   void call_ready(std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
@@ -73,6 +80,7 @@ class alignas(64) BatchQueue final {
 
   LaneLoad load_;
   const BatchWeight cap_;
+  const bool by_key_;
   os::Mutex mutex_;
   os::CondVar idle_;  ///< after closing: a run has ended
   std::deque<BatchPointer> queue_ TUSKV_GUARDED_BY(mutex_);

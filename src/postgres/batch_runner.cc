@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "plan.h"
 #include "postgres/listing.h"
 #include "postgres/planned_batch.h"
 #include "postgres/read_batch.h"
@@ -20,79 +21,109 @@ bool may_work_alone(const Failure& failure) {
   return remedy == ErrorClass::Remedy::alone || remedy == ErrorClass::Remedy::retry;
 }
 
-bool is_lock_timeout(const Failure& failure) { return failure.sqlstate == "55P03"; }
-
-Status row_is_held() {
-  return Status(std::make_unique<Failure>(Failure{
-      .code = Code::Timeout, .message = "the deadline passed while others held the key's row", .sqlstate = "55P03"}));
-}
-
 }  // namespace
 
 bool is_blocked(const Unit& unit) { return unit.failure != nullptr && is_lock_timeout(*unit.failure); }
 
+std::string_view only_key(const Unit& unit) {
+  return unit.commands.size() == 1 ? command_key(unit.commands.front()) : std::string_view();
+}
+
 void BatchRunner::run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) {
   std::vector<Job> jobs;
-  std::vector<Job> listings;
   for (BatchMember* const member : members) {
     if (!member->pin()) continue;
-    for (Unit& unit : member->units()) {
-      (is_listing(unit) ? listings : jobs).push_back({.member = member, .unit = &unit});
-    }
+    for (Unit& unit : member->units()) jobs.push_back({.member = member, .unit = &unit});
     member->unpin();
   }
-  if (!jobs.empty()) {
-    Work work{.lane = lane, .deadline = deadline};
-    run_jobs(work, jobs);
+  if (jobs.empty()) return;
+  if (lane == Lane::held) return run_held(jobs, deadline);
+  if (lane == Lane::listing) return run_listings(jobs, deadline);
+  Work work{.lane = lane, .deadline = deadline};
+  run_jobs(work, jobs);
+}
+
+/// One turn at waiting for the row that all of them want. It ends before the first of them has to go: until the row is
+/// had, nothing has been done for anybody. Who has no time for a turn must not cut short that of the others.
+void BatchRunner::run_held(std::span<const Job> jobs, os::Deadline deadline) {
+  const os::Deadline soonest = os::deadline_in(kLockTimeoutMs + 1);
+  std::vector<Job> patient;
+  std::vector<Job> hurried;
+  os::Deadline first_deadline = deadline;
+  for (const Job& job : jobs) {
+    const bool is_patient = job.member->deadline() > soonest;
+    if (is_patient) first_deadline = std::min(first_deadline, job.member->deadline());
+    (is_patient ? patient : hurried).push_back(job);
   }
-  // Only asynchronous callers send these here; their member is theirs alone, so it stays pinned.
-  for (const Job& job : listings) {
+  if (!hurried.empty()) fail_jobs(hurried, row_is_held());
+  if (patient.empty()) return;
+  const RowTurns::Turn turn(database_.row_turns(), first_deadline);
+  const Status status = database_.run(Database::Effect::writes, deadline, [&](Connection& connection) {
+    const std::int64_t lock_timeout_ms = turn.lock_timeout_ms(first_deadline);
+    if (lock_timeout_ms == 0) return row_is_held();
+    return PlannedBatch(database_, patient).run(connection, deadline, lock_timeout_ms);
+  });
+  if (is_lock_timeout(status)) return fail_jobs(patient, row_is_held());
+  // The row is free: whatever else is wrong is found as in any batch.
+  Work work{.lane = Lane::generic, .deadline = deadline};
+  if (!status.ok()) after_failure(work, patient, status);
+}
+
+/// An asynchronous caller's member is its own alone, so it can stay pinned.
+void BatchRunner::run_listings(std::span<const Job> jobs, os::Deadline deadline) {
+  for (const Job& job : jobs) {
     const PinnedJobs pinned(std::span(&job, 1));
     if (pinned.holds(0)) run_listing(database_, *job.unit, deadline);
   }
 }
 
-void BatchRunner::run_jobs(Work& work, std::span<const Job> jobs) {
-  std::vector<Job> failed;
-  const auto is_held = [&work](const Job& job) {
-    return std::find(work.blocked.begin(), work.blocked.end(), job.member) != work.blocked.end();
-  };
-  if (!work.blocked.empty() && std::any_of(jobs.begin(), jobs.end(), is_held)) {
-    std::vector<Job> free(jobs.begin(), jobs.end());
-    const auto held = std::stable_partition(free.begin(), free.end(), [&](const Job& job) { return !is_held(job); });
-    fail_jobs(std::span(held, free.end()), row_is_held());
-    free.erase(held, free.end());
-    if (!free.empty()) run_jobs(work, free);
-    return;
+std::vector<Job> BatchRunner::set_aside_held(const Work& work, std::span<const Job> jobs) {
+  std::vector<Job> free;
+  std::vector<Job> held;
+  {
+    const PinnedJobs pinned(jobs);
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const auto among = [](const auto& all, const auto& one) {
+        return std::find(all.begin(), all.end(), one) != all.end();
+      };
+      const bool is_held =
+          among(work.blocked, jobs[i].member) || (pinned.holds(i) && among(work.held_keys, only_key(*jobs[i].unit)));
+      (is_held ? held : free).push_back(jobs[i]);
+    }
   }
+  if (!held.empty()) fail_jobs(held, row_is_held());
+  return free;
+}
+
+void BatchRunner::run_jobs(Work& work, std::span<const Job> jobs) {
+  std::vector<Job> free;
+  if (!work.blocked.empty()) {
+    free = set_aside_held(work, jobs);
+    if (free.empty()) return;
+    jobs = free;
+  }
+  std::vector<Job> failed;
   const Status status = attempt(work, jobs, failed);
   if (status.ok()) return;
   if (failed.empty()) failed.assign(jobs.begin(), jobs.end());
-  if (failed.size() == 1 && is_lock_timeout(status.failure())) {
-    work.blocked.push_back(failed.front().member);
-    fail_jobs(failed, row_is_held());
-  } else if (failed.size() == 1 || !may_work_alone(status.failure())) {
-    fail_jobs(failed, status);
-  } else {
-    const std::span<const Job> all = failed;
-    run_jobs(work, all.first(all.size() / 2));
-    run_jobs(work, all.subspan(all.size() / 2));
-  }
+  after_failure(work, failed, status);
 }
 
-void BatchRunner::run_blocked(Lane lane, Unit& unit, os::Deadline deadline) {
-  BatchMember member(std::span(&unit, 1), deadline);
-  const Job job{.member = &member, .unit = &unit};
-  std::int64_t turn_ms = kLockTimeoutMs;
-  while (is_blocked(unit)) {
-    const std::int64_t left_ms = os::time_left(deadline).count() / 1000;
-    // The last turn ends a moment early: its answer is worth more than the moment.
-    if (left_ms <= kLockTimeoutMs) return;
-    turn_ms = std::min(turn_ms * 2, kLockTurnMsMax);
-    unit.failure.reset();
-    Work work{.lane = lane, .deadline = deadline, .lock_timeout_ms = std::min(turn_ms, left_ms - kLockTimeoutMs)};
-    run_jobs(work, std::span(&job, 1));
+/// Finds out which of the jobs are to blame.
+void BatchRunner::after_failure(Work& work, std::span<const Job> failed, const Status& status) {
+  const bool met_held_row = is_lock_timeout(status);
+  if (met_held_row && failed.size() == 1) {
+    const Job& job = failed.front();
+    work.blocked.push_back(job.member);
+    const PinnedJobs pinned(failed);
+    if (pinned.holds(0) && !only_key(*job.unit).empty()) work.held_keys.emplace_back(only_key(*job.unit));
   }
+  if (failed.size() == 1 || !may_work_alone(status.failure())) {
+    return fail_jobs(failed, met_held_row ? row_is_held() : status.clone());
+  }
+  if (met_held_row) work.lock_timeout_ms = kHalfLockTimeoutMs;
+  run_jobs(work, failed.first(failed.size() / 2));
+  run_jobs(work, failed.subspan(failed.size() / 2));
 }
 
 Status BatchRunner::attempt(const Work& work, std::span<const Job> jobs, std::vector<Job>& failed) {
@@ -106,7 +137,7 @@ Status BatchRunner::attempt(const Work& work, std::span<const Job> jobs, std::ve
       if (!status.ok()) failed = batch.failed();
       return status;
     }
-    case Lane::generic: break;
+    default: break;
   }
   PlannedBatch batch(database_, jobs);
   return database_.run(Database::Effect::writes, work.deadline, [&](Connection& connection) {

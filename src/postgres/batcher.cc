@@ -11,15 +11,24 @@ namespace {
 constexpr std::string_view kUnsentText = "the deadline passed while the command waited for the batches before it";
 constexpr std::string_view kSentText = "the deadline passed before the server answered";
 
-LaneLoad::Rule rule_of(const BatcherOptions& options, std::uint32_t batches) {
-  return {.direct_callers = options.direct_callers, .batches = batches, .fill = options.fill};
+BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
+  BatchQueue::Rule rule{.load = {.direct_callers = options.direct_callers,
+                                 .batches = lane == Lane::generic ? options.generic_batches : options.batches,
+                                 .fill = options.fill},
+                        .cap = {.keys = options.batch_keys, .bytes = options.batch_bytes}};
+  if (lane == Lane::held) {
+    rule.load = {.batches = options.held_batches};
+    rule.by_key = true;
+  } else if (lane == Lane::listing) {
+    rule.load = {.batches = options.listings};
+    rule.cap.keys = 1;
+  }
+  return rule;
 }
-
-BatchWeight cap_of(const BatcherOptions& options) { return {.keys = options.batch_keys, .bytes = options.batch_bytes}; }
 
 /// So many batches can wait for a thread to lead them; one more tells the submitters of batches that others led.
 std::size_t leaders_of(const BatcherOptions& options) {
-  return std::size_t{2} * options.batches + options.generic_batches + 1;
+  return std::size_t{2} * options.batches + options.generic_batches + options.held_batches + options.listings + 1;
 }
 
 os::Deadline deadline_of(std::span<const Unit> units) {
@@ -56,9 +65,9 @@ void end(Submission& submission) { submission.done(submission); }
 
 Batcher::Batcher(BatchExecutor& executor, const BatcherOptions& options)
     : executor_(executor),
-      queues_{{{rule_of(options, options.batches), cap_of(options)},
-               {rule_of(options, options.batches), cap_of(options)},
-               {rule_of(options, options.generic_batches), cap_of(options)}}},
+      queues_{BatchQueue(rule_of(Lane::read, options)), BatchQueue(rule_of(Lane::set, options)),
+              BatchQueue(rule_of(Lane::generic, options)), BatchQueue(rule_of(Lane::held, options)),
+              BatchQueue(rule_of(Lane::listing, options))},
       threads_(leaders_of(options), {.lead = [this](const BatchThreads::Job& job) { lead_for_submissions(job); },
                                      .expire = [this](os::Deadline now) { return expire_submissions(now); }}) {}
 
@@ -202,7 +211,7 @@ void Batcher::end_submissions(Lane lane, Batch& batch) {
 
 os::Deadline Batcher::expire_submissions(os::Deadline now) {
   os::Deadline next = os::Deadline::max();
-  for (const Lane lane : {Lane::read, Lane::set, Lane::generic}) {
+  for (const Lane lane : kAllLanes) {
     std::vector<BatchQueue::Expired> expired;
     std::vector<BatchCall> calls;
     next = std::min(next, queue_of(lane).expire(now, expired, calls));
@@ -217,7 +226,7 @@ os::Deadline Batcher::expire_submissions(os::Deadline now) {
 }
 
 void Batcher::close() {
-  for (const Lane lane : {Lane::read, Lane::set, Lane::generic}) {
+  for (const Lane lane : kAllLanes) {
     for (const BatchPointer& batch : queue_of(lane).close()) {
       batch->word.advance();
       if (batch->has_submissions) threads_.post({lane, batch});

@@ -49,6 +49,8 @@ struct BatcherOptions {
   std::uint32_t direct_callers = 4;   ///< so many callers have a batch each
   std::uint32_t batches = 4;          ///< under way at once when there are more callers
   std::uint32_t generic_batches = 1;  ///< the same for Lane::generic: its batches would only block each other on rows
+  std::uint32_t held_batches = 1;     ///< Lane::held; so many keys are waited for at once
+  std::uint32_t listings = 1;         ///< Lane::listing
   double fill = 0.2;                  ///< the part of the callers that makes a batch worth sending beside others
   std::size_t batch_keys = 256;       ///< a call with more, or with more bytes, is a batch of its own
   std::size_t batch_bytes = std::size_t{1} << 20;

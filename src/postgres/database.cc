@@ -21,7 +21,7 @@ bool may_run_again(const Failure& failure) {
 
 /// A read waits for no row: the whole table is locked, by ALTER TABLE or the like, and will be free again.
 bool is_locked_table(Database::Effect effect, const Failure& failure) {
-  return effect == Database::Effect::reads && failure.sqlstate == "55P03";
+  return effect == Database::Effect::reads && is_lock_timeout(failure);
 }
 
 std::string random_canary() {
@@ -41,6 +41,7 @@ Status store_reset() {
 Database::Database(Setup setup)
     : setup_(std::move(setup)),
       policy_(setup_.options.prepare),
+      row_turns_(setup_.options.pool_size),
       pool_(setup_.options.pool_size, [this](os::Deadline deadline) { return connect(deadline); }) {}
 
 Result<std::unique_ptr<Database>> Database::open(Setup setup) {
@@ -104,6 +105,21 @@ Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Co
                        (may_run_again(status.failure()) && tries < setup_.options.retries);
     if (!again || !backoff.pause(deadline)) return explained(std::move(status));
   }
+}
+
+Status Database::run_in_turns(os::Deadline deadline,
+                              FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt) {
+  Status status =
+      run(Effect::writes, deadline, [&](Connection& connection) { return attempt(connection, kLockTimeoutMs); });
+  while (is_lock_timeout(status)) {
+    const RowTurns::Turn turn(row_turns_, deadline);
+    if (turn.lock_timeout_ms(deadline) == 0) break;
+    status = run(Effect::writes, deadline, [&](Connection& connection) {
+      const std::int64_t lock_timeout_ms = turn.lock_timeout_ms(deadline);
+      return lock_timeout_ms == 0 ? row_is_held() : attempt(connection, lock_timeout_ms);
+    });
+  }
+  return status;
 }
 
 /// What the server says of a value that is no JSON does not tell that it should have been.

@@ -22,6 +22,7 @@
 #include "postgres/connection.h"
 #include "postgres/limits.h"
 #include "postgres/pool.h"
+#include "postgres/row_turns.h"
 #include "postgres/schema.h"
 #include "postgres/server_clock.h"
 #include "postgres/statements.h"
@@ -61,13 +62,17 @@ class Database final {
   /// Runs `attempt` on a connection, and again while that is safe and the deadline allows.
   Status run(Effect effect, os::Deadline deadline, FunctionRef<Status(Connection&)> attempt,
              Caller caller = Caller::user);
+  /// The same for a write that may wait for rows of others as long as its deadline allows: at first for a moment, then
+  /// in turns. `attempt` is told how long to wait for a row.
+  Status run_in_turns(os::Deadline deadline, FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt);
+  RowTurns& row_turns() { return row_turns_; }
 
   struct Settings {
     os::Deadline deadline;
     std::int64_t lock_timeout_ms = kLockTimeoutMs;
     bool is_small_read = false;  ///< a few keys, in no transaction of several statements
   };
-  /// A lock timeout for what waits as long as its deadline allows, on a connection of its own.
+  /// A lock timeout for what passes over rows that others hold and waits for nothing but the table.
   static std::int64_t lock_timeout_until(os::Deadline deadline) {
     return std::max<std::int64_t>(os::time_left(deadline).count() / 1000, 1);
   }
@@ -121,6 +126,7 @@ class Database final {
   std::atomic<bool> reset_ = false;
   os::Mutex canary_mutex_;
   std::string canary_ TUSKV_GUARDED_BY(canary_mutex_);
+  RowTurns row_turns_;
   Pool pool_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,7 +11,10 @@ enum class Lane : std::uint8_t {
   read,
   set,      ///< also erases
   generic,  ///< everything that is planned here, and spans whose units need their order
+  held,     ///< writes that have met a row somebody else holds; a batch is for one key
+  listing,  ///< asynchronous scans, counts and range erases, each by itself
 };
-inline constexpr std::size_t kLanes = 3;
+inline constexpr std::array kAllLanes = {Lane::read, Lane::set, Lane::generic, Lane::held, Lane::listing};
+inline constexpr std::size_t kLanes = kAllLanes.size();
 
 }  // namespace tuskv::postgres

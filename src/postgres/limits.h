@@ -14,10 +14,13 @@ inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
 inline constexpr std::int32_t kBatchedValueBytesMax = 64 << 10;
 /// What a message of the protocol can carry beside a value.
 inline constexpr std::size_t kValueBytesMax = (std::size_t{1} << 30) - (std::size_t{64} << 10);
-/// How long a statement waits for a row that somebody else holds. Then the units of a batch go one by one, and what
-/// wants the row waits outside of all batches, a turn at a time, so that it holds up neither them nor a connection.
+/// How long a statement waits for a row that somebody else holds. Then the halves of a batch, down to single units,
+/// wait for a moment only, and what wants the row waits apart from all others, a turn at a time.
 inline constexpr std::int64_t kLockTimeoutMs = 20;
-inline constexpr std::int64_t kLockTurnMsMax = 500;
+inline constexpr std::int64_t kHalfLockTimeoutMs = 2;
+inline constexpr std::int64_t kLockTurnMs = 200;
+/// One turn at a time for so many connections of the pool, at least one; asynchronous listings have as many.
+inline constexpr std::size_t kPoolPerRowTurn = 4;
 /// How much longer than its deadline a call waits for the answer that the server has ended it.
 inline constexpr std::int64_t kAnswerGraceMs = 50;
 /// So many keys are read behind a pooler without settings of the transaction.

@@ -145,12 +145,12 @@ Status run_count(Database& database, Count& count, os::Deadline deadline) {
 
 Status run_erase_range(Database& database, EraseRange& erase, os::Deadline deadline) {
   const Bounds bounds = bounds_of(erase.range);
-  return database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
+  return database.run_in_turns(deadline, [&](Connection& connection, std::int64_t lock_timeout_ms) -> Status {
     Parameters parameters;
     parameters.add_bytes(bounds.from);
     parameters.add_bytes(bounds.to);
-    const std::optional<std::size_t> canary = database.begin_write(
-        connection, {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
+    const std::optional<std::size_t> canary =
+        database.begin_write(connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms});
     const std::size_t place = connection.add(database.statements().erase_range, parameters);
     connection.end_transaction();
     Status status = connection.exchange(deadline);

@@ -249,10 +249,10 @@ void plan_write(LockedRows& rows, const OptimisticTransaction::KeyWrite& write) 
 }
 
 Status commit_writes(Database& database, Connection& connection, const OptimisticTransaction& transaction,
-                     os::Deadline deadline) {
+                     os::Deadline deadline, std::int64_t lock_timeout_ms) {
   LockedRows rows(database, keys_of(transaction));
   const bool lists = !transaction.ranges.empty();
-  const LockedRows::Options options{.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)};
+  const LockedRows::Options options{.deadline = deadline, .lock_timeout_ms = lock_timeout_ms};
   TUSKV_RETURN_IF_ERROR(lists ? rows.lock_with_table(connection, options) : rows.lock(connection, options));
   bool hold = std::all_of(transaction.reads.begin(), transaction.reads.end(), [&](const auto& read) {
     const EntryState& state = rows.row(rows.index_of(read.key)).state;
@@ -292,8 +292,8 @@ Status read_in_transaction(Database& database, OptimisticTransaction& transactio
 Status commit_transaction(Database& database, OptimisticTransaction& transaction, std::int64_t timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   if (!transaction.writes.empty()) {
-    return database.run(Database::Effect::writes, deadline, [&](Connection& connection) {
-      return commit_writes(database, connection, transaction, deadline);
+    return database.run_in_turns(deadline, [&](Connection& connection, std::int64_t lock_timeout_ms) {
+      return commit_writes(database, connection, transaction, deadline, lock_timeout_ms);
     });
   }
   return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {

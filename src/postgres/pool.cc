@@ -54,32 +54,25 @@ std::size_t Pool::find_slot(std::size_t preferred) const {
 
 Result<Lease> Pool::acquire(os::Deadline deadline) {
   Affinity& last = affinity();
-  Status failure;
   os::MutexLock lock(mutex_);
+  WaitingLine::Place place(line_);
   for (;;) {
     if (closed_) return closed_status();
-    const std::size_t found = find_slot(last.pool == id_ ? last.slot : kNoSlot);
-    if (found == kNoSlot) {
-      ++waiting_;
-      const bool in_time = changed_.wait_until(mutex_, deadline);
-      --waiting_;
-      // A wake-up at the deadline may be for a connection, which nobody else would be told of.
-      if (!in_time && find_slot(kNoSlot) == kNoSlot) return none_free();
+    const std::size_t found = place.is_first() ? find_slot(last.pool == id_ ? last.slot : kNoSlot) : kNoSlot;
+    // An empty slot is worth nothing while the server could not be reached a moment ago.
+    const bool must_pause =
+        found != kNoSlot && slots_[found].state == Slot::State::empty && os::time_left(next_attempt_).count() > 0;
+    if (found == kNoSlot || must_pause) {
+      if (os::time_left(deadline).count() == 0 || (must_pause && next_attempt_ >= deadline)) return late();
+      place.wait_until(mutex_, must_pause ? next_attempt_ : deadline);
       continue;
     }
     Slot& slot = slots_[found];
-    if (slot.state == Slot::State::empty && os::time_left(next_attempt_).count() > 0) {
-      // The server could not be reached a moment ago.
-      if (next_attempt_ >= deadline) return failure.ok() ? none_free() : std::move(failure);
-      ++waiting_;
-      changed_.wait_until(mutex_, next_attempt_);
-      --waiting_;
-      continue;
-    }
     const bool is_idle = slot.state == Slot::State::idle;
     slot.state = Slot::State::lent;
     ++lent_;
     last = {.pool = id_, .slot = found};
+    place.leave();
     if (is_idle) {
       // One poll: a write on a connection that the server has left would be `unknown`.
       Connection& connection = *slot.connection;
@@ -89,10 +82,6 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
     lock.unlock();
     Result<Lease> connected = connect_in(found, deadline);
     if (connected.ok() || is_final(connected.failure())) return connected;
-    // An attempt that the deadline has cut short says less than the one before.
-    const bool is_cut_short = os::time_left(deadline).count() == 0;
-    if (!is_cut_short || failure.ok()) failure = std::move(connected).status();
-    if (is_cut_short) return failure;
     lock.lock();
   }
 }
@@ -102,23 +91,33 @@ Result<Lease> Pool::connect_in(std::size_t slot, os::Deadline deadline) {
   os::MutexLock lock(mutex_);
   if (made.ok()) {
     failures_ = 0;
+    last_failure_.reset();
     next_attempt_ = {};
+    line_.wake_first();  // it may have paused
     slots_[slot].connection = std::move(made).value();
     return Lease(*this, slot, *slots_[slot].connection);
   }
   slots_[slot].state = Slot::State::empty;
   --lent_;
-  if (!is_final(made.failure())) note_failure();
-  changed_.notify_all();
+  if (!is_final(made.failure())) note_failure(made.failure(), deadline);
+  closed_ ? returned_.notify_all() : line_.wake_first();
   return std::move(made).status();
 }
 
-void Pool::note_failure() {
+void Pool::note_failure(const Failure& failure, os::Deadline deadline) {
+  // An attempt that its deadline has cut short says less than the one before.
+  const bool is_cut_short = os::time_left(deadline).count() == 0;
+  if (!is_cut_short || last_failure_ == nullptr) last_failure_ = std::make_unique<Failure>(failure);
   constexpr int kDoublingsMax = 16;
   const std::int64_t longest_ms = std::min(kReconnectMsMax, kReconnectMsFirst << std::min(failures_++, kDoublingsMax));
   // At least half of it: with no pause at all the first ones would come in a burst.
   std::uniform_int_distribution<std::int64_t> pause_ms(longest_ms / 2, longest_ms);
   next_attempt_ = std::max(next_attempt_, os::deadline_in(pause_ms(random_)));
+}
+
+/// Why a caller got no connection by its deadline.
+Status Pool::late() const {
+  return last_failure_ == nullptr ? none_free() : Status(std::make_unique<Failure>(*last_failure_));
 }
 
 void Pool::put_back(std::size_t index) {
@@ -132,19 +131,15 @@ void Pool::put_back(std::size_t index) {
     slot.state = Slot::State::idle;
   }
   --lent_;
-  if (closed_) {
-    changed_.notify_all();
-  } else if (waiting_ > 0) {
-    changed_.notify_one();
-  }
+  closed_ ? returned_.notify_all() : line_.wake_first();
 }
 
 void Pool::close() {
   std::vector<std::unique_ptr<Connection>> ended;
   os::MutexLock lock(mutex_);
   closed_ = true;
-  changed_.notify_all();
-  while (lent_ > 0) changed_.wait(mutex_);
+  line_.wake_all();
+  while (lent_ > 0) returned_.wait(mutex_);
   for (Slot& slot : slots_) {
     if (slot.connection) ended.push_back(std::move(slot.connection));
     slot.state = Slot::State::empty;

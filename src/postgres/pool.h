@@ -1,6 +1,6 @@
 // The connections of a store. A caller gets its own last one when that is free, which keeps client and backend on one
-// processor; otherwise any free one; otherwise a new one up to the limit; otherwise it waits. When the server cannot be
-// reached all callers together try at growing, random intervals until their deadlines.
+// processor; otherwise any free one; otherwise a new one up to the limit; otherwise it stands in line. When the server
+// cannot be reached all callers together try at growing, random intervals until their deadlines.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include "os/deadline.h"
 #include "os/mutex.h"
 #include "postgres/connection.h"
+#include "postgres/waiting_line.h"
 #include "status.h"
 
 namespace tuskv::postgres {
@@ -63,17 +64,19 @@ class Pool final {
   std::size_t find_slot(std::size_t preferred) const TUSKV_REQUIRES(mutex_);
   Result<Lease> connect_in(std::size_t slot, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
   void put_back(std::size_t slot) TUSKV_EXCLUDES(mutex_);
-  void note_failure() TUSKV_REQUIRES(mutex_);
+  void note_failure(const Failure& failure, os::Deadline deadline) TUSKV_REQUIRES(mutex_);
+  Status late() const TUSKV_REQUIRES(mutex_);
 
   const Connect connect_;
   const std::uint64_t id_;  ///< tells the pools of a thread's affinity apart
   os::Mutex mutex_;
-  os::CondVar changed_;
+  os::CondVar returned_;  ///< after closing: a connection has come back
   std::vector<Slot> slots_ TUSKV_GUARDED_BY(mutex_);
   std::size_t lent_ TUSKV_GUARDED_BY(mutex_) = 0;
-  std::size_t waiting_ TUSKV_GUARDED_BY(mutex_) = 0;
+  WaitingLine line_ TUSKV_GUARDED_BY(mutex_);
   bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
-  int failures_ TUSKV_GUARDED_BY(mutex_) = 0;  ///< attempts to connect in a row
+  int failures_ TUSKV_GUARDED_BY(mutex_) = 0;                       ///< attempts to connect in a row
+  std::unique_ptr<Failure> last_failure_ TUSKV_GUARDED_BY(mutex_);  ///< of them; null: there is none
   os::Deadline next_attempt_ TUSKV_GUARDED_BY(mutex_) = {};
   std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };

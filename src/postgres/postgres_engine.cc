@@ -76,6 +76,8 @@ Status too_large() {
 BatcherOptions batcher_options(const Options& options) {
   return {.direct_callers = static_cast<std::uint32_t>(options.direct_callers),
           .batches = static_cast<std::uint32_t>(options.batches),
+          .held_batches = static_cast<std::uint32_t>(RowTurns::turns_at_once(options.pool_size)),
+          .listings = static_cast<std::uint32_t>(RowTurns::turns_at_once(options.pool_size)),
           .batch_keys = options.batch_keys,
           .batch_bytes = options.batch_bytes};
 }
@@ -127,10 +129,26 @@ void PostgresEngine::execute_one(Unit& unit) {
 void PostgresEngine::run_in_lane(Lane lane, std::span<Unit> units) {
   if (lane == Lane::read) return batcher_.execute(lane, units);
   const os::Deadline start = os::deadline_in(0);
-  batcher_.execute(lane, units);
+  const bool is_held = units.size() == 1 && held_keys_.contains(only_key(units.front()));
+  batcher_.execute(is_held ? Lane::held : lane, units);
   for (Unit& unit : units) {
-    if (is_blocked(unit)) runner_.run_blocked(lane, unit, start + std::chrono::milliseconds(unit.timeout_ms));
+    if (is_blocked(unit)) wait_for_row(unit, start + std::chrono::milliseconds(unit.timeout_ms));
   }
+}
+
+void PostgresEngine::wait_for_row(Unit& unit, os::Deadline deadline) {
+  const std::string_view key = only_key(unit);
+  const std::int64_t timeout_ms = unit.timeout_ms;
+  held_keys_.add(key);
+  while (is_blocked(unit)) {
+    const std::int64_t left_ms = os::time_left(deadline).count() / 1000;
+    if (left_ms <= kLockTimeoutMs) break;  // no time for another turn
+    unit.failure.reset();
+    unit.timeout_ms = left_ms;
+    batcher_.execute(Lane::held, std::span(&unit, 1));
+  }
+  held_keys_.remove(key);
+  unit.timeout_ms = timeout_ms;
 }
 
 void PostgresEngine::execute_several(std::span<Unit> units) {
@@ -165,37 +183,20 @@ void PostgresEngine::submit(Submission& submission) {
   } else if (is_too_large(unit)) {
     fail(unit, too_large());
   } else if (!unit.commands.empty()) {
-    const Lane lane = is_listing(unit) ? Lane::read : lane_of(unit);
+    if (is_listing(unit)) return batcher_.submit(Lane::listing, submission);
+    const Lane lane = lane_of(unit);
     return lane == Lane::read ? batcher_.submit(lane, submission) : submit_write(lane, submission);
   }
   submission.done(submission);
 }
 
-namespace {
-
-/// A write on its way, for a caller who does not wait: when it meets a locked row it goes again, until its deadline.
-struct PendingWrite final : Submission {
-  Batcher* batcher = nullptr;
-  Lane lane = Lane::set;
+/// A write on its way, for a caller who does not wait. When it meets a locked row it waits in Lane::held.
+struct PostgresEngine::PendingWrite final : Submission {
+  PostgresEngine* engine = nullptr;
   os::Deadline deadline = {};
   Submission* caller = nullptr;
+  bool waits_for_row = false;  ///< its key is among the held ones
 };
-
-void end_write(Submission& submission) noexcept {
-  auto& pending = static_cast<PendingWrite&>(submission);
-  const std::int64_t left_ms = os::time_left(pending.deadline).count() / 1000;
-  if (is_blocked(pending.unit) && left_ms > 0) {
-    pending.unit.failure.reset();
-    pending.unit.timeout_ms = left_ms;
-    return pending.batcher->submit(pending.lane, pending);
-  }
-  const std::unique_ptr<PendingWrite> owned(&pending);
-  Submission& caller = *pending.caller;
-  caller.unit.failure = std::move(pending.unit.failure);
-  caller.done(caller);
-}
-
-}  // namespace
 
 void PostgresEngine::submit_write(Lane lane, Submission& submission) {
   auto pending = std::make_unique<PendingWrite>();
@@ -203,11 +204,29 @@ void PostgresEngine::submit_write(Lane lane, Submission& submission) {
   pending->unit.require_all = submission.unit.require_all;
   pending->unit.timeout_ms = submission.unit.timeout_ms;
   pending->done = end_write;
-  pending->batcher = &batcher_;
-  pending->lane = lane;
+  pending->engine = this;
   pending->deadline = os::deadline_in(submission.unit.timeout_ms);
   pending->caller = &submission;
+  if (held_keys_.contains(only_key(submission.unit))) lane = Lane::held;
   batcher_.submit(lane, *pending.release());
+}
+
+void PostgresEngine::end_write(Submission& submission) noexcept {
+  auto& pending = static_cast<PendingWrite&>(submission);
+  PostgresEngine& engine = *pending.engine;
+  const std::int64_t left_ms = os::time_left(pending.deadline).count() / 1000;
+  if (is_blocked(pending.unit) && left_ms > kLockTimeoutMs) {
+    if (!pending.waits_for_row) engine.held_keys_.add(only_key(pending.unit));
+    pending.waits_for_row = true;
+    pending.unit.failure.reset();
+    pending.unit.timeout_ms = left_ms;
+    return engine.batcher_.submit(Lane::held, pending);
+  }
+  if (pending.waits_for_row) engine.held_keys_.remove(only_key(pending.unit));
+  const std::unique_ptr<PendingWrite> owned(&pending);
+  Submission& caller = *pending.caller;
+  caller.unit.failure = std::move(pending.unit.failure);
+  caller.done(caller);
 }
 
 // ---- transactions

@@ -1,7 +1,8 @@
 // The PostgreSQL engine: one table, made fast by batching what concurrent callers ask for.
 //
 // Units go one of three ways. Reads, and sets and erases that look at nothing, have statements of their own; everything
-// else is lock, look, plan (the same function as in the embedded engine), write. Each way is a lane of the batcher.
+// else is lock, look, plan (the same function as in the embedded engine), write. Each way is a lane of the batcher. Two
+// more lanes are for what takes long, so that it holds up nobody: waiting for rows that others hold, and listing.
 //
 // Invariants:
 //  - No server transaction is open while user code runs.
@@ -23,6 +24,7 @@
 #include "postgres/batch_runner.h"
 #include "postgres/batcher.h"
 #include "postgres/database.h"
+#include "postgres/held_keys.h"
 #include "sweeper.h"
 
 namespace tuskv::postgres {
@@ -61,9 +63,12 @@ class PostgresEngine final : public Engine {
  private:
   void execute_one(Unit& unit);
   void execute_several(std::span<Unit> units);
-  /// Through the batcher; what met a locked row then waits for it here, on its caller's thread.
+  /// Through the batcher; what met a locked row then waits for it, with others who want it.
   void run_in_lane(Lane lane, std::span<Unit> units);
+  void wait_for_row(Unit& unit, os::Deadline deadline);
+  struct PendingWrite;
   void submit_write(Lane lane, Submission& submission);
+  static void end_write(Submission& submission) noexcept;
   /// Removes up to `batch` expired entries; how many were found.
   std::uint64_t sweep(std::size_t batch);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
@@ -71,6 +76,7 @@ class PostgresEngine final : public Engine {
 
   const std::unique_ptr<Database> database_;
   BatchRunner runner_;
+  HeldKeys held_keys_;
   Batcher batcher_;
   Sweeper sweeper_;
   std::atomic<bool> closed_ = false;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "status.h"
 #include "tuskv/error.h"
 
 namespace tuskv::postgres {
@@ -23,5 +24,9 @@ struct ErrorClass {
 
 /// An error response always means that the transaction was rolled back, except where the table says otherwise.
 ErrorClass classify(std::string_view sqlstate);
+
+/// Somebody else held a row, or the table, for longer than the statement may wait.
+inline bool is_lock_timeout(const Failure& failure) { return failure.sqlstate == "55P03"; }
+inline bool is_lock_timeout(const Status& status) { return !status.ok() && is_lock_timeout(status.failure()); }
 
 }  // namespace tuskv::postgres

@@ -115,6 +115,32 @@ TEST_F(BatcherTest, NoUnitsIsNoCall) {
   EXPECT_TRUE(executor_.runs().empty());
 }
 
+/// Who waits for a row waits with those who want the same one, and for nobody else.
+TEST_F(BatcherTest, R26_InTheHeldLaneABatchIsForOneKey) {
+  executor_.hold();
+  callers_.emplace_back(batcher_, Call{.key = "a", .write = true, .lane = Lane::held});
+  executor_.wait_for_runs(1);
+  for (const char* key : {"b", "a", "c", "b"}) queue({.key = key, .write = true, .lane = Lane::held});
+  executor_.release_all();
+  const std::vector<HeldExecutor::Run> runs = executor_.wait_for_runs(4);
+  EXPECT_EQ(runs[0].keys, Keys{"a"});
+  EXPECT_EQ(runs[1].keys, (Keys{"b", "b"}));
+  EXPECT_EQ(runs[2].keys, Keys{"a"});
+  EXPECT_EQ(runs[3].keys, Keys{"c"});
+}
+
+TEST_F(BatcherTest, R28_AListingIsABatchOfItsOwn) {
+  executor_.hold();
+  callers_.emplace_back(batcher_, Call{.key = "first", .lane = Lane::listing});
+  executor_.wait_for_runs(1);
+  queue({.key = "second", .lane = Lane::listing});
+  queue({.key = "third", .lane = Lane::listing});
+  executor_.release(0);
+  EXPECT_EQ(executor_.wait_for_runs(2)[1].keys, Keys{"second"});
+  executor_.release_all();
+  EXPECT_EQ(executor_.wait_for_runs(3)[2].keys, Keys{"third"});
+}
+
 TEST_F(BatcherTest, LanesDoNotWaitForEachOther) {
   executor_.hold();
   send_alone("reader");

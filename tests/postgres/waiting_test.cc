@@ -1,0 +1,247 @@
+// Rows that somebody else has locked, and calls that take long: who has to wait waits beside the others, and the
+// connections of the pool are for those who can go on.
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "postgres/server_test.h"
+#include "support/fault_proxy.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using testing::Optional;
+using Clock = std::chrono::steady_clock;
+
+class PostgresWaiting : public ServerTest {
+ protected:
+  /// A session that has the rows until it rolls back.
+  SqlConnection hold(const std::vector<std::string>& keys) const {
+    SqlConnection holder = other_session();
+    holder.run("begin");
+    for (const std::string& key : keys) {
+      holder.run("select 1 from tuskv where key = " + stored_key(key) + " for update");
+    }
+    return holder;
+  }
+};
+
+/// How an asynchronous call ended.
+template <class T>
+std::future<std::optional<Error>> start(Async<T> call) {
+  auto promise = std::make_shared<std::promise<std::optional<Error>>>();
+  std::move(call).then([promise](const std::exception_ptr& failure, const auto&...) {
+    try {
+      if (failure) std::rethrow_exception(failure);
+      promise->set_value(std::nullopt);
+    } catch (const Error& error) {
+      promise->set_value(error);
+    }
+  });
+  return promise->get_future();
+}
+
+struct Waiters {
+  std::vector<std::thread> threads = {};
+  std::atomic<int> done = 0;
+
+  void add(std::function<void()> call) {
+    threads.emplace_back([this, call = std::move(call)] {
+      const auto failure = failure_of(20s, call);
+      EXPECT_FALSE(failure) << failure->what();
+      ++done;
+    });
+  }
+  void join() {
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
+  }
+  ~Waiters() { join(); }
+};
+
+/// However many wait, in whatever call, they leave connections to those who want other keys.
+TEST_F(PostgresWaiting, R26_ThoseWhoWaitForRowsLeaveThePoolToOthers) {
+  for (const int pool_size : {4, 1}) {
+    SCOPED_TRACE(pool_size);
+    const Store store = open("&ttl_mode=manual&timeout=20s&pool_size=" + std::to_string(pool_size) + "&table=of_" +
+                             std::to_string(pool_size));
+    const std::vector<std::string> locked = {"locked0", "locked1", "locked2"};
+    for (const std::string& key : locked) store.set(key, "0");
+    store.set("free", "0");
+    Waiters waiters;
+    SqlConnection holder = other_session();  // whose end lets the waiters go
+    holder.run("begin; select 1 from of_" + std::to_string(pool_size) + " where key <> " + stored_key("free") +
+               " for update");
+    for (const std::string& key : locked) {
+      for (int i = 0; i < 2; ++i) {
+        waiters.add([&] { store.increment(key); });
+        waiters.add([&] { store.transaction([&](Transaction& tx) { tx.set("t" + key, tx.get(key).value()); }); });
+        waiters.add([&] { store.transaction([&](Transaction& tx) { tx.increment(key, 0); }); });
+        waiters.add([&] { store.expire(key, 3600s); });
+      }
+      waiters.add([&] { store.erase_prefix("t" + key + "none"); });
+      waiters.add([&] { store.set_many({{key + "a", "v"}, {"z" + key, "v"}}); });
+    }
+    std::this_thread::sleep_for(100ms);  // all have met their rows
+    Clock::duration slowest{};
+    for (int i = 0; i < 25; ++i) {
+      const auto before = Clock::now();
+      const auto failure = failure_of(1s, [&] {
+        store.with_timeout(1s).get("free");
+        store.with_timeout(1s).set("free", "1");
+      });
+      ASSERT_FALSE(failure) << failure->what();
+      slowest = std::max(slowest, Clock::now() - before);
+    }
+    EXPECT_LT(slowest, 400ms);
+    holder.run("rollback");
+    waiters.join();
+    EXPECT_EQ(store.get("locked0"), "2");
+  }
+}
+
+/// A row that is free again is not waited for behind those that are not.
+TEST_F(PostgresWaiting, R26_EachRowHasItsOwnLine) {
+  const Store store = open("&ttl_mode=manual&timeout=20s&pool_size=4");
+  store.set_many({{"held", "0"}, {"freed", "0"}});
+  Waiters behind_held;
+  SqlConnection holder = hold({"held"});
+  for (int i = 0; i < 24; ++i) behind_held.add([&] { store.increment("held"); });
+  std::this_thread::sleep_for(50ms);
+  {
+    SqlConnection brief = hold({"freed"});
+    Waiters behind_freed;
+    for (int i = 0; i < 4; ++i) behind_freed.add([&] { store.increment("freed"); });
+    std::this_thread::sleep_for(50ms);
+    const auto before = Clock::now();
+    brief.run("rollback");
+    behind_freed.join();
+    EXPECT_LT(Clock::now() - before, 1s);
+  }
+  EXPECT_EQ(behind_held.done, 0);
+  holder.run("rollback");
+  behind_held.join();
+  EXPECT_EQ(store.get("held"), "24");
+  EXPECT_EQ(store.get("freed"), "4");
+}
+
+/// Nobody is told more or later than the deadline allows: who has waited for a row only has done nothing.
+TEST_F(PostgresWaiting, R26_WhoWaitsInVainHasDoneNothing) {
+  const Store store = open("&ttl_mode=manual&pool_size=4");
+  store.set("held", "0");
+  SqlConnection holder = hold({"held"});
+  run_threads(12, [&](int t) {
+    const auto timeout = std::chrono::milliseconds(300 + 20 * t);
+    const Store hurried = store.with_timeout(timeout);
+    const auto failure =
+        t % 2 == 0 ? failure_of(timeout, [&] { hurried.set("held", "1"); })
+                   : failure_of(timeout, [&] { hurried.transaction([](Transaction& tx) { tx.increment("held"); }); });
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->code(), Code::Timeout) << failure->what();
+    EXPECT_EQ(failure->outcome(), Outcome::not_applied) << failure->what();
+  });
+  holder.run("rollback");
+  EXPECT_EQ(store.get("held"), "0");
+}
+
+/// An asynchronous write that has met a locked row waits, too: it neither asks all the time nor joins batches.
+TEST_F(PostgresWaiting, R27_AnAsynchronousWriteWaitsForItsRowAtRest) {
+  const FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) +
+                                  "&sslmode=disable&ttl_mode=manual&timeout=20s&direct_callers=1&batches=1");
+  store.set("held", "0");
+  SqlConnection holder = hold({"held"});
+  auto write = start(store.async().set("held", "1"));
+  auto other = start(store.async().increment("held"));
+  std::this_thread::sleep_for(100ms);
+  const std::uint64_t before = proxy.bytes(ProxyDirection::to_server);
+  std::this_thread::sleep_for(600ms);
+  EXPECT_LT(proxy.bytes(ProxyDirection::to_server) - before, 5000u);
+  auto late = start(store.with_timeout(200ms).async().set("held", "2"));
+  // Who wants other keys is not held up again and again.
+  const auto begin = Clock::now();
+  run_threads(6, [&](int t) {
+    for (int i = 0; i < 20; ++i) store.set("k" + std::to_string(t), "v");
+  });
+  EXPECT_LT(Clock::now() - begin, 600ms);
+  const auto failure = late.get();
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->code(), Code::Timeout);
+  EXPECT_EQ(failure->outcome(), Outcome::not_applied);
+  EXPECT_EQ(write.wait_for(0ms), std::future_status::timeout);
+  holder.run("rollback");
+  EXPECT_FALSE(write.get());
+  EXPECT_FALSE(other.get());
+  EXPECT_THAT(store.get("held"), Optional(testing::AnyOf(std::string("1"), std::string("2"))));
+}
+
+/// What walks over a range takes as long as it takes, beside the reads of others and by its own deadline.
+TEST_F(PostgresWaiting, R28_AsynchronousListingsHoldUpNoReads) {
+  const Store store = open("&ttl_mode=manual&timeout=20s&batches=1&pool_size=4");
+  store.set_many({{"p1", "0"}, {"q", "0"}});
+  SqlConnection holder = hold({"p1"});
+  auto erase = start(store.async().erase_prefix("p"));
+  std::vector<std::future<std::optional<Error>>> gets;
+  std::vector<std::future<std::optional<Error>>> erases;
+  const auto begin = Clock::now();
+  for (int i = 0; i < 8; ++i) {
+    gets.push_back(start(store.async().get("q")));
+    erases.push_back(start(store.with_timeout(300ms).async().erase_prefix("p")));
+    gets.push_back(start(store.async().get("p1")));
+  }
+  for (auto& get : gets) EXPECT_FALSE(get.get());
+  EXPECT_LT(Clock::now() - begin, 300ms);
+  for (auto& each : erases) {
+    const auto failure = each.get();
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->code(), Code::Timeout) << failure->what();
+    EXPECT_EQ(failure->outcome(), Outcome::not_applied) << failure->what();
+  }
+  EXPECT_LT(Clock::now() - begin, 300ms + kLateMax);
+  EXPECT_EQ(erase.wait_for(0ms), std::future_status::timeout);
+  holder.run("rollback");
+  EXPECT_FALSE(erase.get());
+  EXPECT_EQ(store.count(), 1u);
+}
+
+/// The connection that a caller waits for may be lost rather than given back.
+TEST_F(PostgresWaiting, R29_AConnectionThatIsLostMakesRoomForWhoeverWaits) {
+  FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) +
+                                  "&sslmode=disable&ttl_mode=manual&timeout=10s&pool_size=1&retries=0");
+  store.set("held", "0");
+  SqlConnection holder = other_session();
+  holder.run("begin; lock table tuskv in exclusive mode");
+  std::thread first([&] {
+    const auto failure = failure_of(10s, [&] { store.erase_prefix("held"); });
+    EXPECT_TRUE(failure) << "its connection was cut";
+  });
+  std::this_thread::sleep_for(60ms);  // it has the connection, and waits for the table
+  proxy.set_behaviour({.holds = true});
+  std::this_thread::sleep_for(300ms);  // whatever turn it is at has been sent
+  std::atomic<bool> got = false;
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.emplace_back([&] {
+      EXPECT_FALSE(failure_of(10s, [&] { store.get("held"); }));
+      got = true;
+    });
+  }
+  std::this_thread::sleep_for(50ms);
+  const auto begin = Clock::now();
+  proxy.act_on_all(ProxyAction::reset);
+  proxy.set_behaviour({});
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_LT(Clock::now() - begin, 3s);
+  holder.run("rollback");
+  first.join();
+}
+
+}  // namespace
+}  // namespace tuskv::test
