@@ -11,101 +11,16 @@
 #include "postgres/sqlstate.h"
 
 namespace tuskv::postgres {
-namespace {
-
-/// Waits for the socket; false when the deadline has passed.
-bool wait_for(int socket, short events, os::Deadline deadline) {
-  for (;;) {
-    // Rounded up: to wake just before the deadline would be to spin.
-    const std::int64_t left_ms = os::time_left_ms(deadline);
-    pollfd waited{.fd = socket, .events = events, .revents = 0};
-    const int ready = ::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left_ms, 60'000)));
-    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
-    if (ready == 0 && os::time_left(deadline).count() == 0) return false;
-  }
-}
-
-void ignore_notice(void*, const PGresult*) {}
-
-bool is_sqlstate(std::string_view text) {
-  return text.size() == 5 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
-}
-
-/// libpq tells the SQLSTATE of a refused connection only within the verbose text: "FATAL:  53300: sorry, …".
-std::string sqlstate_in(std::string_view message) {
-  for (std::size_t at = message.find(":  "); at != std::string_view::npos; at = message.find(":  ", at + 1)) {
-    const std::string_view code = message.substr(at + 3, 5);
-    if (is_sqlstate(code) && message.substr(at + 8, 2) == ": ") return std::string(code);
-  }
-  return {};
-}
-
-/// One line, without the place in the server's source.
-std::string first_lines(std::string text) {
-  if (const std::size_t location = text.find("\nLOCATION:"); location != std::string::npos) text.resize(location);
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  std::erase(text, '\t');
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
-
-Status connect_failure(PGconn* session, const Target& target) {
-  std::string message = target.redacted(first_lines(PQerrorMessage(session)));
-  std::string sqlstate = sqlstate_in(message);
-  Failure failure{.code = Code::Connection, .message = "cannot connect: " + message, .sqlstate = sqlstate};
-  if (!sqlstate.empty()) {
-    failure.code = classify(sqlstate).code;
-    if (failure.code == Code::NoSpace || failure.code == Code::Unsupported) failure.code = Code::Connection;
-  }
-  return Status(std::make_unique<Failure>(std::move(failure)));
-}
-
-}  // namespace
 
 // ---- connecting
 
 Connection::Connection(OnlyOpen, PGconn* session, const Options& options)
-    : session_(session), target_(options.target), policy_(options.policy) {}
+    : session_(session), target_(options.route.target()), policy_(options.policy) {}
 
 Connection::~Connection() = default;
 
-Result<PGconn*> Connection::connect(const Options& options, bool with_settings, os::Deadline deadline) {
-  const auto given = options.target.keywords(with_settings ? &options.settings : nullptr);
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : given) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  std::unique_ptr<PGconn, Finish> session(PQconnectStartParams(keywords.data(), values.data(), 0));
-  if (!session) return Status(Code::Connection, "cannot connect: out of memory");
-  PQsetErrorVerbosity(session.get(), PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(session.get(), ignore_notice, nullptr);
-  if (PQstatus(session.get()) == CONNECTION_BAD) return connect_failure(session.get(), options.target);
-  const std::int64_t given_ms = options.target.connect_timeout_s() * 1000;
-  deadline = std::min(deadline, os::deadline_in(given_ms > 0 ? given_ms : options.attempt_timeout_ms));
-  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
-  while (next != PGRES_POLLING_OK) {
-    if (next == PGRES_POLLING_FAILED) return connect_failure(session.get(), options.target);
-    if (!wait_for(PQsocket(session.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
-      return Status(Code::Connection, "cannot connect: the server did not answer in time");
-    }
-    next = PQconnectPoll(session.get());
-  }
-  PQsetErrorVerbosity(session.get(), PQERRORS_DEFAULT);
-  if (PQsetnonblocking(session.get(), 1) != 0 || PQenterPipelineMode(session.get()) != 1) {
-    return Status(Code::Connection, "cannot connect: libpq refuses its pipeline mode");
-  }
-  return session.release();
-}
-
 Result<std::unique_ptr<Connection>> Connection::open(const Options& options, os::Deadline deadline) {
-  Result<PGconn*> session = connect(options, true, deadline);
-  // pgbouncer refuses options of the session: "unsupported startup parameter".
-  if (!session.ok() && session.failure().sqlstate == "08P01") session = connect(options, false, deadline);
+  Result<PGconn*> session = options.route.connect(options.settings, options.attempt_timeout_ms, deadline);
   if (!session.ok()) return std::move(session).status();
   auto connection = std::make_unique<Connection>(OnlyOpen(), session.value(), options);
   TUSKV_RETURN_IF_ERROR(connection->ask_facts(deadline).with_outcome(Outcome::not_applied));
@@ -209,7 +124,7 @@ Status Connection::exchange(os::Deadline deadline) {
 Status Connection::wait(short events, os::Deadline deadline) {
   // The server has a timeout of its own. Its word that nothing was applied is worth a moment.
   const os::Deadline patience = deadline + std::chrono::milliseconds(kAnswerGraceMs);
-  if (wait_for(PQsocket(session_.get()), events, patience)) return {};
+  if (wait_for_socket(PQsocket(session_.get()), events, patience)) return {};
   broken_ = true;
   return Status(Code::Timeout, "the deadline passed while waiting for the server", Outcome::unknown);
 }
@@ -299,7 +214,7 @@ Status Connection::lost(std::string_view what) {
     return std::move(transactions_[transaction_]).with_outcome(Outcome::unknown);
   }
   std::string message = "the connection to the server was lost";
-  const std::string detail = first_lines(std::string(what));
+  const std::string detail = one_line(std::string(what));
   if (!detail.empty()) message += ": " + target_.redacted(detail);
   return Status(Code::Connection, std::move(message), sent_ ? Outcome::unknown : Outcome::not_applied);
 }

@@ -17,6 +17,7 @@
 
 #include "os/deadline.h"
 #include "postgres/parameters.h"
+#include "postgres/route.h"
 #include "postgres/rows.h"
 #include "postgres/target.h"
 #include "status.h"
@@ -61,7 +62,7 @@ class Connection final {
 
  public:
   struct Options {
-    const Target& target;
+    Route& route;
     SessionSettings settings;
     PreparePolicy& policy;
     std::int64_t attempt_timeout_ms = 5000;
@@ -113,7 +114,6 @@ class Connection final {
     std::size_t place = 0;
   };
 
-  static Result<PGconn*> connect(const Options& options, bool with_settings, os::Deadline deadline);
   Status ask_facts(os::Deadline deadline);
 
   Status send(os::Deadline deadline);

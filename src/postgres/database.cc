@@ -41,6 +41,7 @@ Status store_reset() {
 Database::Database(Setup setup)
     : setup_(std::move(setup)),
       policy_(setup_.options.prepare),
+      route_(setup_.target),
       row_turns_(setup_.options.pool_size),
       pool_(setup_.options.pool_size, [this](os::Deadline deadline) { return connect(deadline); }) {}
 
@@ -75,7 +76,7 @@ Status Database::prepare_table() {
 Result<std::unique_ptr<Connection>> Database::connect(os::Deadline deadline) {
   const std::int64_t timeout_ms = setup_.options.timeout.milliseconds();
   Result<std::unique_ptr<Connection>> connection =
-      Connection::open({.target = setup_.target,
+      Connection::open({.route = route_,
                         .settings = {.synchronous_commit = setup_.options.durability == Durability::durable,
                                      .statement_timeout_ms = timeout_ms},
                         .policy = policy_,

@@ -119,6 +119,7 @@ class Database final {
 
   const Setup setup_;
   PreparePolicy policy_;
+  Route route_;
   TableName name_;
   std::unique_ptr<const Statements> statements_;  ///< null until the table is known
   ServerClock clock_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <memory>
 
 #include <libpq-fe.h>
@@ -57,6 +56,8 @@ Result<Target> Target::parse(std::string_view conninfo) {
     if (option->val != nullptr) target.given_.emplace_back(option->keyword, option->val);
   }
   TUSKV_RETURN_IF_ERROR(target.check());
+  TUSKV_RETURN_IF_ERROR(target.resolve());
+  target.list_hosts();
   const std::string timeout = target.value_of("connect_timeout");
   std::from_chars(timeout.data(), timeout.data() + timeout.size(), target.connect_timeout_s_);
   return target;
@@ -78,31 +79,87 @@ Status Target::check() const {
   return {};
 }
 
-std::string Target::value_of(std::string_view keyword) const {
-  const auto found =
-      std::find_if(given_.begin(), given_.end(), [&](const auto& option) { return option.first == keyword; });
-  return found == given_.end() ? std::string() : found->second;
+/// libpq alone knows how services, variables and defaults come together. It tells of a session only, so one is begun
+/// with a value that libpq refuses after it has filled everything in and before it connects.
+Status Target::resolve() {
+  std::vector<const char*> keywords = {"target_session_attrs"};
+  std::vector<const char*> values = {"none"};
+  for (const auto& [keyword, value] : given_) {
+    if (keyword == keywords.front()) continue;
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  struct Finish {
+    void operator()(PGconn* session) const { PQfinish(session); }
+  };
+  const std::unique_ptr<PGconn, Finish> session(PQconnectStartParams(keywords.data(), values.data(), 0));
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfo(session.get()));
+  if (!options) return Status(Code::Config, "the PostgreSQL connection string cannot be read: out of memory");
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) resolved_.emplace_back(option->keyword, option->val);
+  }
+  if (!value_of("port").empty()) return {};  // which has a default
+  std::string message = redacted(PQerrorMessage(session.get()));
+  while (message.ends_with('\n')) message.pop_back();
+  return Status(Code::Config, "the PostgreSQL service cannot be read: " + message);
 }
 
-std::vector<std::pair<std::string, std::string>> Target::keywords(const SessionSettings* settings) const {
-  std::vector<std::pair<std::string, std::string>> all = given_;
+std::string Target::value_of(std::string_view keyword) const {
+  const auto found =
+      std::find_if(resolved_.begin(), resolved_.end(), [&](const auto& option) { return option.first == keyword; });
+  return found == resolved_.end() ? std::string() : found->second;
+}
+
+void Target::list_hosts() {
+  const auto split = [](const std::string& text) {
+    std::vector<std::string> parts;
+    for (std::size_t from = 0; !text.empty();) {
+      const std::size_t comma = text.find(',', from);
+      parts.push_back(text.substr(from, comma - from));
+      if (comma == std::string::npos) break;
+      from = comma + 1;
+    }
+    return parts;
+  };
+  const std::vector<std::string> names = split(value_of("host"));
+  const std::vector<std::string> addresses = split(value_of("hostaddr"));
+  const std::vector<std::string> ports = split(value_of("port"));
+  const std::size_t count = std::max(names.size(), addresses.size());
+  const auto fits = [count](const std::vector<std::string>& parts, std::size_t few) {
+    const bool has_hole = std::find(parts.begin(), parts.end(), std::string()) != parts.end();
+    return parts.size() <= few || (parts.size() == count && !has_hole);
+  };
+  // A list that does not fit the other, or has a hole in it, is for libpq to refuse or to fill.
+  if (count == 0 || !fits(names, 0) || !fits(addresses, 0) || !fits(ports, 1)) {
+    hosts_.emplace_back();
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    hosts_.push_back({.name = names.empty() ? "" : names[i],
+                      .address = addresses.empty() ? "" : addresses[i],
+                      .port = ports.empty() ? "" : ports[ports.size() == 1 ? 0 : i]});
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> Target::keywords(const Host& host,
+                                                                  const SessionSettings* settings) const {
+  Values all = given_;
   const auto set = [&all](std::string_view keyword, std::string value) {
     std::erase_if(all, [&](const auto& option) { return option.first == keyword; });
     all.emplace_back(keyword, std::move(value));
   };
-  const auto from_environment = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value != nullptr ? value : "");
-  };
   set("client_encoding", "UTF8");
   set("fallback_application_name", "tuskv");
+  if (!host.name.empty()) set("host", host.name);
+  if (!host.address.empty()) set("hostaddr", host.address);
+  if (!host.port.empty()) set("port", host.port);
   // With several hosts only the one that takes writes will do: a reader must see what a writer of this store wrote.
-  std::string hosts = value_of("host") + value_of("hostaddr");
-  if (hosts.empty()) hosts = from_environment("PGHOST") + from_environment("PGHOSTADDR");
+  const std::string hosts = value_of("host") + value_of("hostaddr");
   if (hosts.find(',') != std::string::npos) set("target_session_attrs", "read-write");
   if (settings != nullptr) {
     std::string options = value_of("options");
-    if (options.empty()) options = from_environment("PGOPTIONS");
     if (!options.empty()) options += ' ';
     set("options", options + session_options(*settings));
   }
@@ -111,11 +168,13 @@ std::vector<std::pair<std::string, std::string>> Target::keywords(const SessionS
 
 std::string Target::redacted(std::string text) const {
   constexpr std::size_t kShortestHidden = 3;  // shorter ones are in every text
-  for (const auto& [keyword, value] : given_) {
-    if ((keyword != "password" && keyword != "sslpassword") || value.size() < kShortestHidden) continue;
-    for (std::size_t at = text.find(value); at != std::string::npos; at = text.find(value, at)) {
-      text.replace(at, value.size(), "***");
-      at += 3;
+  for (const Values* const values : {&given_, &resolved_}) {
+    for (const auto& [keyword, value] : *values) {
+      if ((keyword != "password" && keyword != "sslpassword") || value.size() < kShortestHidden) continue;
+      for (std::size_t at = text.find(value); at != std::string::npos; at = text.find(value, at)) {
+        text.replace(at, value.size(), "***");
+        at += 3;
+      }
     }
   }
   return text;

@@ -16,23 +16,38 @@ struct SessionSettings {
   std::int64_t statement_timeout_ms = 5000;
 };
 
+/// One of the servers of a list. What is empty is left to libpq.
+struct Host {
+  std::string name = {};     ///< or the folder of a socket
+  std::string address = {};  ///< numeric
+  std::string port = {};
+};
+
 class Target final {
  public:
   /// A URL or keyword=value pairs; what it leaves out comes from the environment and the service file, as in psql.
   static Result<Target> parse(std::string_view conninfo);
 
+  /// At least one.
+  const std::vector<Host>& hosts() const { return hosts_; }
   /// Keywords and values for libpq; with our settings as options of the session, or without (a pooler refuses them).
-  std::vector<std::pair<std::string, std::string>> keywords(const SessionSettings* settings) const;
+  std::vector<std::pair<std::string, std::string>> keywords(const Host& host, const SessionSettings* settings) const;
   /// Seconds given for one attempt (libpq's connect_timeout); 0: none.
   std::int64_t connect_timeout_s() const { return connect_timeout_s_; }
   /// The text without the password, should it hold it.
   std::string redacted(std::string text) const;
 
  private:
+  using Values = std::vector<std::pair<std::string, std::string>>;
+
   Status check() const;
+  Status resolve();
+  void list_hosts();
   std::string value_of(std::string_view keyword) const;
 
-  std::vector<std::pair<std::string, std::string>> given_;
+  Values given_;
+  Values resolved_;  ///< what libpq makes of them with the environment, the service file and its defaults
+  std::vector<Host> hosts_;
   std::int64_t connect_timeout_s_ = 0;
 };
 

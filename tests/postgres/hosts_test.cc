@@ -1,0 +1,147 @@
+// Several hosts, wherever their names come from: the one that takes writes is found, in time.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "os/unique_fd.h"
+#include "postgres/route.h"
+#include "postgres/server_test.h"
+#include "support/fault_proxy.h"
+#include "support/temporary_directory.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
+using testing::HasSubstr;
+using testing::Optional;
+using Clock = std::chrono::steady_clock;
+
+class PostgresHosts : public ServerTest {
+ protected:
+  /// The database by way of these two, in their order.
+  std::string by_way_of(const FaultProxy& first, const FaultProxy& second, const std::string& parameters) const {
+    return "postgresql://tuskv@127.0.0.1:" + std::to_string(first.address().port) +
+           ",127.0.0.1:" + std::to_string(second.address().port) + "/" + database() +
+           "?sslmode=disable&ttl_mode=manual" + parameters;
+  }
+};
+
+/// One that takes the connection and says nothing, as one whose packets are dropped.
+TEST_F(PostgresHosts, R30_ASilentHostIsPassedBy) {
+  FaultProxy first(shared().server());
+  FaultProxy second(shared().server());
+  first.set_behaviour({.holds = true});
+  std::optional<Store> store;
+  auto begin = Clock::now();
+  const auto failure =
+      failure_of(2s, [&] { store = Store::open(by_way_of(first, second, "&timeout=2s&pool_size=4")); });
+  ASSERT_FALSE(failure) << failure->what();
+  EXPECT_LT(Clock::now() - begin, 1500ms) << "its share of the time, no more";
+  // What has been found is kept: further connections ask the silent one no more.
+  begin = Clock::now();
+  run_threads(4, [&](int t) { store->set("k" + std::to_string(t), "v"); });
+  EXPECT_LT(Clock::now() - begin, 500ms);
+  // And the other way round.
+  first.set_behaviour({});
+  second.act_on_all(ProxyAction::reset);
+  second.set_behaviour({.holds = true});
+  const auto later = failure_of(2s, [&] { EXPECT_THAT(store->get("k0"), Optional(std::string("v"))); });
+  EXPECT_FALSE(later) << later->what();
+  EXPECT_EQ(store->count(), 4u);
+}
+
+/// One name can stand for several addresses, of which some are gone.
+TEST_F(PostgresHosts, R30_ASilentAddressOfANameIsPassedBy) {
+  const FaultProxy good(shared().server());
+  const os::UniqueFd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(good.address().port));
+  ::inet_pton(AF_INET, "127.0.0.2", &address.sin_addr);
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(::listen(silent.get(), 1), 0);
+  const auto target = postgres::Target::parse("postgresql://tuskv@db.example:" + std::to_string(good.address().port) +
+                                              "/" + database() + "?sslmode=disable");
+  ASSERT_TRUE(target.ok());
+  postgres::Route route(target.value(), [](const std::string& name, const std::string&) {
+    EXPECT_EQ(name, "db.example");
+    return std::vector<std::string>{"127.0.0.2", "127.0.0.1"};
+  });
+  for (const auto at_most : {800ms, 300ms}) {  // the second time it begins with the one that was good
+    const auto begin = Clock::now();
+    const Result<PGconn*> session = route.connect({}, 1000, os::deadline_in(1000));
+    ASSERT_TRUE(session.ok()) << session.failure().message;
+    ::PQfinish(session.value());
+    EXPECT_LT(Clock::now() - begin, at_most);
+  }
+}
+
+/// What all of them say is told, when none will do.
+TEST_F(PostgresHosts, R30_EveryHostSaysWhyItWouldNotDo) {
+  FaultProxy silent(shared().server());
+  silent.set_behaviour({.holds = true});
+  const Error error = error_of([&] {
+    return Store::open("postgresql://tuskv@127.0.0.1:1,127.0.0.1:" + std::to_string(silent.address().port) +
+                       "/x?timeout=300ms&sslmode=disable");
+  });
+  EXPECT_EQ(error.code(), Code::Connection);
+  EXPECT_EQ(error.outcome(), Outcome::not_applied);
+  EXPECT_THAT(error.what(), HasSubstr("refused"));
+  EXPECT_THAT(error.what(), HasSubstr("did not answer in time"));
+}
+
+/// A variable of the environment, for a scope in which no other thread of this process reads it.
+class Environment final {
+ public:
+  Environment(const char* name, const std::string& value) : name_(name) { ::setenv(name, value.c_str(), 1); }
+  ~Environment() { ::unsetenv(name_); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  const char* name_;
+};
+
+/// Hosts that libpq finds elsewhere are several, too: one that takes no writes is passed by.
+TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
+  PostgresServer read_only;
+  SqlConnection(read_only.url("postgres")).run("create database " + database());
+  read_only.add_setting("default_transaction_read_only = on");
+  read_only.restart(Shutdown::immediate);
+  const std::string hosts = read_only.address().host + "," + shared().server().host;
+  const std::string ports = std::to_string(read_only.address().port) + "," + std::to_string(shared().server().port);
+  const std::string options = "?timeout=2s&ttl_mode=manual&user=tuskv";
+  const auto expect_writable = [&](const std::string& url) {
+    const auto failure = failure_of(2s, [&] { Store::open(url).increment("n"); });
+    EXPECT_FALSE(failure) << url << ": " << failure->what();
+  };
+  {
+    const Environment host("PGHOST", hosts);
+    const Environment port("PGPORT", ports);
+    expect_writable("postgresql:///" + database() + options);
+  }
+  const TemporaryDirectory directory;
+  const Environment file("PGSERVICEFILE", directory.path("services"));
+  std::ofstream(directory.path("services")) << "[two]\nhost=" << hosts << "\nport=" << ports << "\n";
+  expect_writable("postgresql:///" + database() + options + "&service=two");
+  {
+    const Environment service("PGSERVICE", "two");
+    expect_writable("postgresql:///" + database() + options);
+  }
+  EXPECT_EQ(open().get("n"), "3");
+  const Error error = error_of([&] { return Store::open("postgresql:///" + database() + options + "&service=three"); });
+  EXPECT_EQ(error.code(), Code::Config);
+  EXPECT_THAT(error.what(), HasSubstr("three"));
+}
+
+}  // namespace
+}  // namespace tuskv::test
