@@ -89,7 +89,7 @@ class Engine : public Executor {
   virtual Status set_sweeper(std::optional<EngineSweeperOptions> options) = 0;
 
   /// Without `conflicts`: what runs again is counted where it is run again.
-  virtual Result<Stats> stats() = 0;
+  virtual Result<Stats> stats(std::int64_t timeout_ms) = 0;
   virtual Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) = 0;
   virtual Status sync(std::int64_t timeout_ms) = 0;
   virtual Result<SnapshotInfo> snapshot() = 0;

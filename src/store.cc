@@ -92,7 +92,7 @@ void Store::start_sweeper(const SweeperOptions& options) const {
 void Store::stop_sweeper() const { throw_if_failed(engine_for_call(*view()).set_sweeper(std::nullopt)); }
 
 Stats Store::stats() const {
-  Stats stats = value_or_throw(engine_for_call(*view()).stats());
+  Stats stats = value_or_throw(engine_for_call(*view()).stats(view()->timeout_ms));
   stats.conflicts = view()->conflicts->load(std::memory_order_relaxed);
   return stats;
 }

@@ -57,8 +57,8 @@ void diagnose_disk(Findings& findings, const Stats& stats, const Result<std::uin
 
 }  // namespace
 
-Result<std::vector<Finding>> EmbeddedEngine::diagnose(std::int64_t) {
-  Result<Stats> result = stats();
+Result<std::vector<Finding>> EmbeddedEngine::diagnose(std::int64_t timeout_ms) {
+  Result<Stats> result = stats(timeout_ms);
   if (!result.ok()) return std::move(result).status();
   const Stats& stats = result.value();
   Findings findings;

@@ -112,7 +112,7 @@ Status PostgresEngine::set_sweeper(std::optional<EngineSweeperOptions> options) 
 
 // ---- statistics and syncing
 
-Result<Stats> PostgresEngine::stats() {
+Result<Stats> PostgresEngine::stats(std::int64_t timeout_ms) {
   TUSKV_RETURN_IF_ERROR(check_open());
   Stats stats;
   stats.engine = "postgresql";
@@ -126,11 +126,12 @@ Result<Stats> PostgresEngine::stats() {
                                 "from pg_catalog.pg_inherits i "
                                 "where i.inhparent = " +
                                 table + "::regclass), 0))::int8";
-  const os::Deadline deadline = os::deadline_in(database_->options().timeout.milliseconds());
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
   const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     Parameters parameters;
     parameters.add_bytes(from);
     parameters.add_bytes(to);
+    database_->add_settings(connection, {.deadline = deadline});
     connection.add_text(kWholeTableSettings);
     const std::size_t place = connection.add(database_->statements().stats, parameters);
     const std::size_t size_place = connection.add_text(size_text);

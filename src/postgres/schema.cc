@@ -116,23 +116,23 @@ std::string random_text() {
 
 std::string hex_literal(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text = "'\\x";
+  std::string text = "\\x";
   for (const char byte : bytes) {
     text += kDigits[static_cast<unsigned char>(byte) >> 4];
     text += kDigits[static_cast<unsigned char>(byte) & 15];
   }
-  return text + "'::bytea";
+  return quoted_literal(text) + "::bytea";
 }
 
 /// For people with psql: namespace, key and value as text, without what tuskv keeps for itself.
 std::string view_text(const TableName& name, ValueType type) {
   const std::string view = quoted_identifier(name.schema) + "." + quoted_identifier(name.table + "_view");
-  const std::string nul = "pg_catalog.position(key, '\\x00'::bytea)";
+  const std::string nul = "pg_catalog.position(key, " + hex_literal(std::string(1, '\0')) + ")";
   const std::string value = type == ValueType::jsonb ? "value" : "pg_catalog.encode(value, 'escape')";
   return "create view " + view + " as select pg_catalog.encode(pg_catalog.substr(key, 1, " + nul +
          " - 1), 'escape') as namespace, pg_catalog.encode(pg_catalog.substr(key, " + nul +
          " + 1), 'escape') as key, " + value + " as value, expires_at, created_at, updated_at, version from " +
-         name.quoted() + " where (key < '\\x01'::bytea or key >= '\\x02'::bytea) " +
+         name.quoted() + " where (key < " + hex_literal("\x01") + " or key >= " + hex_literal("\x02") + ") " +
          "and (expires_at is null or expires_at > pg_catalog.clock_timestamp())";
 }
 
@@ -206,9 +206,9 @@ Status make(Connection& connection, const TableName& name, const Options& option
 }  // namespace
 
 std::string quoted_literal(std::string_view text) {
-  std::string quoted = "'";
+  std::string quoted = text.find('\\') == std::string_view::npos ? "'" : "E'";
   for (const char c : text) {
-    if (c == '\'') quoted += '\'';
+    if (c == '\'' || c == '\\') quoted += c;
     quoted += c;
   }
   return quoted + "'";

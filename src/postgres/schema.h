@@ -12,7 +12,8 @@
 
 namespace tuskv::postgres {
 
-/// A name, and a text, as SQL has them. (A text is read as written: sessions have standard_conforming_strings on.)
+/// A name, and a text, as SQL has them. A text is read the same whatever standard_conforming_strings says: behind a
+/// pooler it may be off.
 std::string quoted_identifier(std::string_view name);
 std::string quoted_literal(std::string_view text);
 

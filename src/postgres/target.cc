@@ -39,7 +39,6 @@ std::string session_options(const SessionSettings& settings) {
       "-c idle_in_transaction_session_timeout=5s -c default_transaction_isolation=read\\ committed";
   options += " -c lock_timeout=" + std::to_string(kLockTimeoutMs) + "ms";
   options += " -c statement_timeout=" + std::to_string(settings.statement_timeout_ms) + "ms";
-  options += " -c standard_conforming_strings=on";
   options += settings.synchronous_commit ? " -c synchronous_commit=on" : " -c synchronous_commit=off";
   return options;
 }

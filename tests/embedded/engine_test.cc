@@ -50,7 +50,7 @@ class EngineTest : public testing::TestWithParam<const char*> {
     return std::get<Read>(commands[0]).seen.found ? value : "-";
   }
   Stats stats() {
-    Result<Stats> stats = engine_->stats();
+    Result<Stats> stats = engine_->stats(5000);
     EXPECT_TRUE(stats.ok());
     return std::move(stats).value();
   }
@@ -219,7 +219,7 @@ TEST_P(EngineTest, AClosedEngineRefusesEverything) {
   const auto failure = run(commands);
   ASSERT_NE(failure, nullptr);
   EXPECT_EQ(failure->code, Code::Closed);
-  EXPECT_FALSE(engine_->stats().ok());
+  EXPECT_FALSE(engine_->stats(5000).ok());
   EXPECT_FALSE(engine_->sync(1000).ok());
   EXPECT_FALSE(engine_->remove_expired(0, 1000).ok());
   OptimisticTransaction transaction;
@@ -375,6 +375,7 @@ TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader)
   engine->execute(std::span(&unit, 1));
   EXPECT_EQ(unit.failure, nullptr);
   EXPECT_EQ(value, "v");
+  EXPECT_TRUE(engine->stats(20).ok());
   stalled = false;
   stalled.notify_all();
   writer.join();

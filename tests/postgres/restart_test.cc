@@ -95,10 +95,19 @@ TEST(PostgresRestart, R2_R11_AnEmptiedTableIsReportedThroughAPooler) {
   for (const auto& [name, call] : calls) {
     SCOPED_TRACE(name);
     store.set("k", "v");
-    const int victim = std::stoi(SqlConnection(server.url(database))
-                                     .value("select pid from pg_stat_activity where backend_type = 'client backend' "
-                                            "and pid <> pg_backend_pid() limit 1"));
+    SqlConnection watcher(server.url(database));
+    const int victim = std::stoi(watcher.value(
+        "select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() limit 1"));
     server.signal_backend(victim, SIGKILL);
+    // Until the server has noticed, and ended everybody else, the others go on.
+    ASSERT_TRUE(eventually([&] {
+      try {
+        watcher.run("select 1");
+        return false;
+      } catch (const SqlError&) {
+        return true;
+      }
+    }));
     std::string told;
     for (int attempts = 0; attempts < 200 && told.empty(); ++attempts) {
       try {

@@ -283,7 +283,7 @@ Status ReferenceEngine::set_sweeper(std::optional<EngineSweeperOptions>) {
   return closed_ ? closed_status() : Status();
 }
 
-Result<Stats> ReferenceEngine::stats() {
+Result<Stats> ReferenceEngine::stats(std::int64_t) {
   os::MutexLock lock(mutex_);
   if (closed_) return closed_status();
   Stats stats{.engine = "reference", .entries = entries_.size(), .sequence = version_};

@@ -39,7 +39,7 @@ class ReferenceEngine final : public Engine {
   std::int64_t now_us() override { return clock_.now_us(); }
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
-  Result<Stats> stats() override;
+  Result<Stats> stats(std::int64_t timeout_ms) override;
   Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
   Status sync(std::int64_t timeout_ms) override;
   Result<SnapshotInfo> snapshot() override;
