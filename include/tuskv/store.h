@@ -229,7 +229,9 @@ struct Finding {
     warning,  ///< something is wrong or soon will be
   };
   Severity severity = Severity::ok;
-  std::string topic = {};   ///< what was looked at, always by the same name: "durability", "dead_rows", …
+  /// What was looked at, always by the same name: "durability", "dead_rows", … On PostgreSQL "store" says which table
+  /// of which server it is, the same whatever URL led to it.
+  std::string topic = {};
   std::string value = {};   ///< how it is
   std::string advice = {};  ///< what that means and what to do; empty when all is well
 };

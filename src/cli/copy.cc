@@ -23,6 +23,14 @@ struct Totals {
   std::uint64_t namespaces = 0;
 };
 
+/// The words with which PostgreSQL says which table it is; empty elsewhere: those stores open once.
+std::string table_of(const Store& store) {
+  for (const Finding& finding : store.diagnose()) {
+    if (finding.topic == "store") return finding.value;
+  }
+  return {};
+}
+
 /// What tells one store from another, so far as the URL does: a directory in one spelling.
 std::string identity(const std::string& url) {
   std::string directory;
@@ -78,7 +86,10 @@ Action add_copy(Arguments& arguments) {
     Session from(options->from, call.settings.timeout);
     Session to(options->to, call.settings.timeout);
     const Store source = from.store(Access::read);  // first: a mistake in it must not make the target
-    const Totals totals = copy_store(source, to.store(Access::write));
+    const Store target = to.store(Access::write);
+    const std::string table = table_of(source);
+    if (!table.empty() && table == table_of(target)) throw UsageError("FROM and TO are the same store");
+    const Totals totals = copy_store(source, target);
     to.close();
     from.close();
     if (call.settings.json) {

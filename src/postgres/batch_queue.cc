@@ -53,10 +53,11 @@ BatchPointer BatchQueue::find_batch(std::span<const Unit> units, os::Deadline de
     return joins ? queue_.back() : nullptr;
   }
   const std::string_view key = only_key(units);
-  const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const BatchPointer& batch) {
-    return !key.empty() && batch->key == key && admits(*batch, weight, deadline, waits);
-  });
-  return found == queue_.end() ? nullptr : *found;
+  if (key.empty()) return nullptr;
+  for (const BatchPointer& batch : queue_) {
+    if (batch->key == key && admits(*batch, weight, deadline, waits)) return batch;
+  }
+  return nullptr;
 }
 
 bool BatchQueue::admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const {

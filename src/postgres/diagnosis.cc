@@ -14,6 +14,7 @@ std::int64_t percent(std::int64_t part, std::int64_t whole) { return whole > 0 ?
 
 void judge_session(Findings& findings, const DiagnosisFacts& facts, const Options& options) {
   findings.ok("server", "PostgreSQL " + facts.server_version);
+  findings.ok("store", facts.identity);
   const std::string way = facts.through_pooler ? "through a pooler" : "direct";
   const std::string mode = facts.prepares ? "; statements are prepared" : "; statements are not prepared";
   if (facts.through_pooler && facts.prepares) {

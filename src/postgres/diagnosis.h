@@ -32,6 +32,7 @@ struct DiagnosisFacts {
   std::string synchronous_commit = {};
   // The table, or its partitions together.
   std::string table = {};
+  std::string identity = {};  ///< the same for every way to this table while its server runs
   std::int64_t fill_factor = 100;
   bool may_select = true;
   bool may_insert = true;

@@ -52,7 +52,12 @@ constexpr const char* kTable =
     "coalesce((select pg_catalog.string_agg(x.indexrelid::regclass::text, ', ' order by x.indexrelid) "
     "from x where not (x.is_single and x.name in ('key', 'expires_bucket'))), ''), "
     "s.live, s.dead, s.updates, s.hot, "
-    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8 from s";
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8, "
+    // Two servers started in the same microsecond would have to agree on both numbers, too.
+    "pg_catalog.format('table %s in database %s of a server that runs since %s', {T}::regclass::oid, "
+    "(select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()), "
+    "pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()), "
+    "'YYYY-MM-DD HH24:MI:SS.US')) from s";
 
 std::string table_text(const Database& database) {
   const std::string literal = quoted_literal(database.table().quoted());
@@ -85,6 +90,7 @@ void take_table(const Rows& rows, DiagnosisFacts& facts) {
   facts.may_delete = rows.boolean(0, 5);
   facts.is_hidden_by_policies = rows.boolean(0, 6);
   facts.triggers = rows.bytes(0, 7);
+  facts.identity = rows.bytes(0, 16);
   facts.has_key_index = rows.boolean(0, 8);
   facts.has_expiry_index = rows.boolean(0, 9);
   facts.other_indexes = rows.bytes(0, 10);

@@ -154,7 +154,8 @@ std::vector<std::string> Route::addresses_of(const Host& host) const {
   std::vector<std::string> addresses = resolve_(host.name, host.port);
   if (addresses.empty()) return {std::string()};
   os::MutexLock lock(mutex_);
-  std::stable_partition(addresses.begin(), addresses.end(), [&](const auto& each) { return each == good_.address; });
+  const auto good = std::find(addresses.begin(), addresses.end(), good_.address);
+  if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
   return addresses;
 }
 

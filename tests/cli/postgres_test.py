@@ -103,6 +103,10 @@ class TransferTest(PostgresToolTest):
             self.assertEqual(self.tuskv("export", "--store", f"file:./{durability}"), exported)
         self.assertEqual(json.loads(exported.splitlines()[1])["expires_at_ms"], transfer_test.FAR_MS)
         self.assertIn("same store", self.refusal("copy", there, there, code=2))
+        self.tuskv("set", "k", "v", "--store", there)
+        for way in ("&connect_timeout=9", "&application_name=other", "&pool_size=2"):
+            self.assertIn("same store", self.refusal("copy", there, there + way, code=2))
+            self.assertIn("same store", self.refusal("copy", there + way, there, code=2))
 
     def test_import_and_export(self):
         lines = "".join(transfer_test.record(f"k{i:04}", "v" * 100, expires_at_ms=transfer_test.FAR_MS + i,

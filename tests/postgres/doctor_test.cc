@@ -54,8 +54,9 @@ TEST_F(PostgresDoctor, FindsNothingWrongWithAFreshTable) {
       EXPECT_TRUE(is_others || finding.severity == Severity::ok) << finding.topic << ": " << finding.value;
       topics.push_back(finding.topic);
     }
-    EXPECT_THAT(topics, ElementsAre("server", "connection", "connections", "durability", "writes", "table", "indexes",
-                                    "triggers", "live_rows", "dead_rows", "hot_updates", "vacuum", "expired"));
+    EXPECT_THAT(topics,
+                ElementsAre("server", "store", "connection", "connections", "durability", "writes", "table", "indexes",
+                            "triggers", "live_rows", "dead_rows", "hot_updates", "vacuum", "expired"));
   }
   const std::vector<Finding> findings = open("&durability=relaxed&partitions=3&table=parts").diagnose();
   expect_ok(finding_of(findings, "table"), "logged, bytea, 3 partitions, fill factor 60");
