@@ -73,6 +73,7 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
     ++lent_;
     last = {.pool = id_, .slot = found};
     place.leave();
+    if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
     if (is_idle) {
       // One poll: a write on a connection that the server has left would be `unknown`.
       Connection& connection = *slot.connection;

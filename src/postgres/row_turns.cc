@@ -18,6 +18,8 @@ bool RowTurns::take(os::Deadline deadline) {
     place.wait_until(mutex_, deadline);
   }
   --free_;
+  place.leave();
+  if (free_ > 0) line_.wake_first();
   return true;
 }
 

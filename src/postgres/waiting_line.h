@@ -1,6 +1,6 @@
-// Those who wait for something that one mutex guards, served in the order they came. The rule: whoever makes something
-// free, or leaves the line, wakes the first; only the first takes. So nobody can overtake, and no wake-up gets lost on
-// somebody who does not need it any more.
+// Those who wait for something that one mutex guards, served in the order they came. The rule: only the first takes;
+// whoever makes something free, or gives up waiting, wakes the first, and so does who has taken while more is left. So
+// nobody can overtake, and no wake-up gets lost on somebody who does not need it any more.
 #pragma once
 
 #include <algorithm>
@@ -15,11 +15,15 @@ namespace tuskv::postgres {
 /// Everything here is called with the owner's mutex held.
 class WaitingLine final {
  public:
-  /// A place, taken by the first wait and given up at the end of the scope, or before.
+  /// A place, taken by the first wait and given up at the end of the scope.
   class Place final {
    public:
     explicit Place(WaitingLine& line) : line_(line) {}
-    ~Place() { leave(); }
+    ~Place() {
+      if (!in_line_) return;
+      leave();
+      line_.wake_first();
+    }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
 
@@ -31,11 +35,10 @@ class WaitingLine final {
       in_line_ = true;
       woken_.wait_until(mutex, deadline);
     }
+    /// Has taken what it waited for.
     void leave() {
-      if (!in_line_) return;
+      if (in_line_) line_.places_.erase(std::find(line_.places_.begin(), line_.places_.end(), this));
       in_line_ = false;
-      line_.places_.erase(std::find(line_.places_.begin(), line_.places_.end(), this));
-      line_.wake_first();
     }
 
    private:
@@ -45,6 +48,7 @@ class WaitingLine final {
     bool in_line_ = false;
   };
 
+  bool empty() const { return places_.empty(); }
   void wake_first() {
     if (!places_.empty()) places_.front()->woken_.notify_one();
   }
