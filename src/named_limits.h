@@ -30,7 +30,7 @@ inline constexpr std::size_t kScanExaminedMax = 20'000;
 inline constexpr std::size_t kGlobBytesMax = 1024;
 
 inline constexpr int kUpdateAttempts = 256;
-inline constexpr int kTransactionAttempts = 64;
+inline constexpr int kTransactionAttempts = 256;
 inline constexpr int kSavepointDepthMax = 64;
 /// Longest pause before the second retry of a conflicting transaction or update; doubled by each further one.
 inline constexpr std::int64_t kRetryPauseUsFirst = 20;

@@ -257,7 +257,7 @@ class TUSKV_API Store final : public KeyValue {
 
   /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing).
   /// Serializable. The function runs again when another write changed what it read, so it must have no other effects;
-  /// Conflict after 64 attempts, Timeout when the deadline passes first. A call that failed with Conflict inside dooms
+  /// Conflict after 256 attempts, Timeout when the deadline passes first. A call that failed with Conflict inside dooms
   /// the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function
   /// runs, are refused.
   template <std::invocable<Transaction&> F>
