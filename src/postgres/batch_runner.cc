@@ -55,7 +55,7 @@ void BatchRunner::run_held(std::span<const Job> jobs, os::Deadline deadline) {
     if (is_patient) first_deadline = std::min(first_deadline, job.member->deadline());
     (is_patient ? patient : hurried).push_back(job);
   }
-  if (!hurried.empty()) fail_jobs(hurried, row_is_held());
+  if (!hurried.empty()) fail(hurried, row_is_held());
   if (patient.empty()) return;
   const RowTurns::Turn turn(database_.row_turns(), first_deadline);
   const Status status = database_.run(Database::Effect::writes, deadline, [&](Connection& connection) {
@@ -63,10 +63,15 @@ void BatchRunner::run_held(std::span<const Job> jobs, os::Deadline deadline) {
     if (lock_timeout_ms == 0) return row_is_held();
     return PlannedBatch(database_, patient).run(connection, deadline, lock_timeout_ms);
   });
-  if (is_lock_timeout(status)) return fail_jobs(patient, row_is_held());
+  if (is_lock_timeout(status)) return fail(patient, row_is_held());
   // The row is free: whatever else is wrong is found as in any batch.
   Work work{.lane = Lane::generic, .deadline = deadline};
   if (!status.ok()) after_failure(work, patient, status);
+}
+
+/// A reset is met once: when everybody has gone whom it could be told, the next call is told.
+void BatchRunner::fail(std::span<const Job> jobs, const Status& status) {
+  if (!fail_jobs(jobs, status) && status.failure().code == Code::StoreReset) database_.tell_next_of_reset();
 }
 
 /// An asynchronous caller's member is its own alone, so it can stay pinned.
@@ -91,7 +96,7 @@ std::vector<Job> BatchRunner::set_aside_held(const Work& work, std::span<const J
       (is_held ? held : free).push_back(jobs[i]);
     }
   }
-  if (!held.empty()) fail_jobs(held, row_is_held());
+  if (!held.empty()) fail(held, row_is_held());
   return free;
 }
 
@@ -119,7 +124,7 @@ void BatchRunner::after_failure(Work& work, std::span<const Job> failed, const S
     if (pinned.holds(0) && !only_key(*job.unit).empty()) work.held_keys.emplace_back(only_key(*job.unit));
   }
   if (failed.size() == 1 || !may_work_alone(status.failure())) {
-    return fail_jobs(failed, met_held_row ? row_is_held() : status.clone());
+    return fail(failed, met_held_row ? row_is_held() : status.clone());
   }
   if (met_held_row) work.lock_timeout_ms = kHalfLockTimeoutMs;
   run_jobs(work, failed.first(failed.size() / 2));
@@ -153,7 +158,7 @@ Status BatchRunner::run_reads(std::span<const Job> jobs, os::Deadline deadline) 
   if (!status.ok()) return status;
   for (const Job& job : batch.large()) {
     const Status alone = run_reads(std::span(&job, 1), deadline);
-    if (!alone.ok()) fail_jobs(std::span(&job, 1), alone);
+    if (!alone.ok()) fail(std::span(&job, 1), alone);
   }
   return {};
 }

@@ -43,10 +43,11 @@ class BatchRunner final : public BatchExecutor {
   void run_held(std::span<const Job> jobs, os::Deadline deadline);
   void run_listings(std::span<const Job> jobs, os::Deadline deadline);
   /// Fails those of the jobs that would wait for a row, or for one that does; gives the others.
-  static std::vector<Job> set_aside_held(const Work& work, std::span<const Job> jobs);
+  std::vector<Job> set_aside_held(const Work& work, std::span<const Job> jobs);
   void run_jobs(Work& work, std::span<const Job> jobs);
   void after_failure(Work& work, std::span<const Job> failed, const Status& status);
   Status attempt(const Work& work, std::span<const Job> jobs, std::vector<Job>& failed);
+  void fail(std::span<const Job> jobs, const Status& status);
   Status run_reads(std::span<const Job> jobs, os::Deadline deadline);
 
   Database& database_;

@@ -91,6 +91,8 @@ class Database final {
   Status check_canary(Connection& connection, bool found, std::string_view value, os::Deadline deadline,
                       Told told = Told::caller) TUSKV_EXCLUDES(canary_mutex_);
 
+  void tell_next_of_reset() { reset_.store(true); }
+
   /// For statements that only read and whose answer cannot hold the canary: adds it beside them, where it is needed.
   std::optional<std::size_t> add_canary(Connection& connection) const;
   Status check_canary_at(Connection& connection, std::optional<std::size_t> place, os::Deadline deadline,

@@ -45,13 +45,16 @@ PinnedJobs::~PinnedJobs() {
   }
 }
 
-void fail_jobs(std::span<const Job> jobs, const Status& status) {
+bool fail_jobs(std::span<const Job> jobs, const Status& status) {
+  bool any = false;
   const PinnedJobs pinned(jobs);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (!pinned.holds(i)) continue;
     for (Command& command : jobs[i].unit->commands) clear_applied(command);
     jobs[i].unit->failure = std::make_unique<Failure>(status.failure());
+    any = true;
   }
+  return any;
 }
 
 }  // namespace tuskv::postgres

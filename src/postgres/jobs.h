@@ -32,7 +32,7 @@ class PinnedJobs final {
   std::vector<bool> held_;
 };
 
-/// Fails every job, as far as its caller still waits.
-void fail_jobs(std::span<const Job> jobs, const Status& status);
+/// Fails every job, as far as its caller still waits; false when none does.
+bool fail_jobs(std::span<const Job> jobs, const Status& status);
 
 }  // namespace tuskv::postgres

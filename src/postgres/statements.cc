@@ -130,8 +130,8 @@ void make_writing(Writer& make, Statements& out) {
                     "then {VALUE_TEXT} ~ '^(0|-?[1-9][0-9]{0,16})$' else false end "
                     "returning {VALUE_TEXT}::int8, t.version, t.expires_at",
                 {kBytea, kInt8, kInt8});
-  out.respell =
-      make.make("select r.v::jsonb::text from pg_catalog.unnest($1::text[]) with ordinality r(v, i) order by r.i", {kTextArray});
+  out.respell = make.make(
+      "select r.v::jsonb::text from pg_catalog.unnest($1::text[]) with ordinality r(v, i) order by r.i", {kTextArray});
   out.erase_dead = make.make(
       "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
       "for update skip locked), d as (delete from {T} t using l where t.key = l.key and {DEAD} returning 1) "
