@@ -109,11 +109,29 @@ struct Range {
   std::string_view to = {};
 };
 
-/// Matches the key behind `key_offset`. Substring and JSON-field filters are further kinds of this type.
+/// Which entries are wanted. A glob looks at the key behind `key_offset`, the other kinds at the value; filter.h
+/// judges.
 struct Filter {
-  enum class Kind : std::uint8_t { none, glob };
+  enum class Kind : std::uint8_t {
+    none,
+    glob,
+    contains,  ///< the value holds the bytes of `pattern`
+    field,     ///< the value is a JSON object whose top-level member `pattern` is `value`
+  };
+  /// What a member has to be.
+  enum class Type : std::uint8_t {
+    null,
+    boolean_false,
+    boolean_true,
+    number,  ///< `value` is canonical (json_member.h)
+    string,  ///< `value` is the string's bytes
+    text,    ///< a string that is `value`, a number written so, "true" or "false"
+  };
   Kind kind = Kind::none;
+  Type type = Type::null;
+  bool ignore_case = false;  ///< contains: letters of ASCII are alike; those of `pattern` are small
   std::string_view pattern = {};
+  std::string_view value = {};
 };
 
 struct Scan {
@@ -136,7 +154,7 @@ struct Scan {
 
 struct Count {
   Range range = {};
-  Filter filter = {};
+  Filter filter = {};  ///< one of keys
   std::size_t key_offset = 0;
   std::uint64_t count = 0;
 };

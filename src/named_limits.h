@@ -28,6 +28,12 @@ inline constexpr std::size_t kScanLimitMax = 10'000;
 /// Keys one page looks at before it ends early with a cursor.
 inline constexpr std::size_t kScanExaminedMax = 20'000;
 inline constexpr std::size_t kGlobBytesMax = 1024;
+/// Bytes of values one page of a search looks at before it ends early, besides the last one.
+inline constexpr std::size_t kScanValueBytesMax = std::size_t{64} << 20;
+inline constexpr std::size_t kNeedleBytesMax = 4096;
+/// The name of a JSON member, and what it is compared with.
+inline constexpr std::size_t kFieldBytesMax = 1024;
+inline constexpr std::size_t kFieldValueBytesMax = std::size_t{64} << 10;
 
 inline constexpr int kUpdateAttempts = 256;
 inline constexpr int kTransactionAttempts = 256;

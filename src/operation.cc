@@ -18,7 +18,10 @@ void visit_bytes(Command& command, Visit visit) {
       [&]<class C>(C& c) {
         if constexpr (requires { c.key; }) visit(c.key);
         if constexpr (requires { c.condition; }) visit(c.condition.bytes);
-        if constexpr (requires { c.filter; }) visit(c.filter.pattern);
+        if constexpr (requires { c.filter; }) {
+          visit(c.filter.pattern);
+          visit(c.filter.value);
+        }
         if constexpr (requires { c.after; }) visit(c.after);
         if constexpr (std::is_same_v<C, Put>) visit(c.value);
         if constexpr (requires { c.range; }) {

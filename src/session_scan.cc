@@ -4,16 +4,12 @@
 #include <utility>
 
 #include "entry_stamps.h"
-#include "glob.h"
+#include "filter.h"
 #include "named_limits.h"
 #include "session.h"
 
 namespace tuskv {
 namespace {
-
-bool matches(const Filter& filter, std::string_view key) {
-  return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key);
-}
 
 /// What stored keys of the range start with and reply keys lack.
 std::string_view cut_off(const Scan& page) { return page.range.from.substr(0, page.key_offset); }
@@ -57,7 +53,9 @@ std::optional<Entry> Session::own_entry(const Scan& page, Overlay::const_iterato
   if (written.kind == OwnEntry::Kind::erase) return std::nullopt;
   if (written.kind == OwnEntry::Kind::touch && stored == nullptr) return std::nullopt;
   if (!page.include_expired && !is_live(written.expires_us, liveness_us(now_us))) return std::nullopt;
-  if (!matches(page.filter, key)) return std::nullopt;
+  if (!matches_key(page.filter, key)) return std::nullopt;
+  // What was only touched has the value that the engine has judged.
+  if (written.kind == OwnEntry::Kind::put && !matches_value(page.filter, written.value)) return std::nullopt;
   Entry entry;
   if (stored != nullptr) entry.value = std::move(stored->value);
   entry.key = key;

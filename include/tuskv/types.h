@@ -123,6 +123,29 @@ struct Page {
   std::string next = {};
 };
 
+/// Which values `search_values` finds, and how many.
+struct SearchOptions {
+  /// Takes capital and small letters of ASCII for the same; other letters, and bytes, are as they are.
+  bool ignore_case = false;
+  /// Only keys that start with these bytes; literal.
+  Bytes prefix = {};
+  /// 1 to 10000 entries a page.
+  std::size_t limit = 100;
+  /// Continue behind this key: the `next` of the last page. Empty = from the start.
+  Bytes after = {};
+};
+
+/// How `find_by_field` compares, and how many it finds.
+struct FindOptions {
+  /// Compares texts: a string is its characters, a number is written out with the digits it was given (1e2 is 100, 1.50
+  /// stays 1.50), `true` and `false` are these words; null, objects and arrays have no text and are never found.
+  bool text = false;
+  /// 1 to 10000 entries a page.
+  std::size_t limit = 100;
+  /// Continue behind this key: the `next` of the last page. Empty = from the start.
+  Bytes after = {};
+};
+
 struct KeyPage {
   std::vector<std::string> keys = {};
   /// Where the next page starts (`after`); empty when this page is the last.
@@ -150,7 +173,8 @@ struct TypedOptions {
 
 static_assert(std::is_trivially_destructible_v<SetOptions> && std::is_trivially_destructible_v<Item> &&
               std::is_trivially_destructible_v<CounterOptions> && std::is_trivially_destructible_v<ScanOptions> &&
-              std::is_trivially_destructible_v<CountOptions> && std::is_trivially_destructible_v<EraseOptions>);
+              std::is_trivially_destructible_v<CountOptions> && std::is_trivially_destructible_v<SearchOptions> &&
+              std::is_trivially_destructible_v<FindOptions> && std::is_trivially_destructible_v<EraseOptions>);
 
 }  // namespace v0
 }  // namespace tuskv

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "entry_stamps.h"
-#include "glob.h"
+#include "filter.h"
 #include "named_limits.h"
 #include "plan.h"
 
@@ -13,6 +13,9 @@ namespace {
 
 /// Entries visited under one hold of the map locks: about 30 us, which writers wait for at most.
 constexpr std::size_t kChunkEntries = 256;
+/// The same for values, which a search copies under the locks and looks at behind them: reading JSON takes ten times as
+/// long. The last value may be larger.
+constexpr std::size_t kChunkValueBytes = 256 << 10;
 
 /// Holds the map lock of every shard shared.
 class AllReaders final {
@@ -89,7 +92,81 @@ Entry reply_entry(const Scan& command, const EntryView& view) {
 }
 
 bool matches(const Filter& filter, std::string_view key, std::size_t key_offset) {
-  return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key.substr(key_offset));
+  return matches_key(filter, key.substr(key_offset));
+}
+
+/// An entry that a search has met.
+struct Candidate {
+  Entry entry = {};  ///< with its value when it is to be looked at
+  bool is_live = false;
+  std::uint64_t fingerprint = 0;
+};
+
+/// Copies what comes behind the cursor, until it is enough for one hold of the locks.
+WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::string_view cursor, std::size_t limit,
+                        std::int64_t now_us, std::vector<Candidate>& candidates) {
+  std::size_t bytes = 0;
+  Scan with_value = {.key_offset = command.key_offset, .want = Want::value};
+  candidates.clear();
+  const WalkBounds bounds{.range = command.range, .after = cursor, .reverse = command.reverse};
+  return walk(keyspace, bounds, limit, [&](const EntryView& view) {
+    Candidate& candidate = candidates.emplace_back();
+    candidate.is_live = is_live(view.expires_us, now_us);
+    candidate.fingerprint = entry_fingerprint(keyspace, view);
+    if (candidate.is_live || command.include_expired) {
+      candidate.entry = reply_entry(with_value, view);
+      bytes += view.value.size();
+    } else {
+      candidate.entry.key = view.key.substr(command.key_offset);
+    }
+    return bytes < kChunkValueBytes;
+  });
+}
+
+/// Moves an entry into the reply if it matches, and leaves out what is not wanted of it.
+void take_match(Scan& command, Candidate& candidate) {
+  Entry& entry = candidate.entry;
+  if (!candidate.is_live && !command.include_expired) return;
+  if (!matches_value(command.filter, entry.value)) return;
+  if (command.want == Want::nothing) {
+    command.entries.push_back({.key = std::move(entry.key)});
+    return;
+  }
+  if (command.want != Want::value) entry.value.clear();
+  command.entries.push_back(std::move(entry));
+}
+
+/// A scan that looks at values.
+std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_us) {
+  const std::size_t max_examined = command.max_examined != 0 ? command.max_examined : kScanExaminedMax;
+  const std::string before_key(command.range.from.substr(0, command.key_offset));
+  std::string cursor(command.after);
+  std::size_t visited = 0;
+  std::size_t bytes = 0;
+  std::uint64_t revealed = 0;
+  std::vector<Candidate> candidates;
+  for (;;) {
+    const std::size_t limit = std::min(kChunkEntries, max_examined - visited);
+    const WalkEnd end = copy_candidates(keyspace, command, cursor, limit, now_us, candidates);
+    revealed = std::max(revealed, end.revealed);
+    for (Candidate& candidate : candidates) {
+      ++visited;
+      bytes += candidate.entry.value.size();
+      cursor = before_key + candidate.entry.key;
+      if (candidate.is_live) {
+        ++command.examined;
+        command.fingerprint += candidate.fingerprint;
+      }
+      take_match(command, candidate);
+      if (command.entries.size() < command.limit) continue;
+      if (!end.exhausted || &candidate != &candidates.back()) command.next = std::move(cursor);
+      return revealed;
+    }
+    if (end.exhausted) return revealed;
+    if (visited < max_examined && bytes < kScanValueBytesMax) continue;
+    command.next = std::move(cursor);
+    return revealed;
+  }
 }
 
 }  // namespace
@@ -137,6 +214,7 @@ WalkEnd walk_held(const Keyspace& keyspace, const WalkBounds& bounds, std::size_
 }
 
 std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us) {
+  if (looks_at_value(command.filter)) return search(keyspace, command, now_us);
   const std::size_t max_examined = command.max_examined != 0 ? command.max_examined : kScanExaminedMax;
   std::string cursor(command.after);
   std::size_t visited = 0;

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "glob.h"
+#include "filter.h"
 #include "named_limits.h"
 
 namespace tuskv::test {
@@ -15,8 +15,8 @@ Status closed_status() { return Status(Code::Closed, "the store is closed"); }
 Status no_snapshots() { return Status(Code::Unsupported, "the reference engine has no snapshots"); }
 TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
 
-bool matches(const Filter& filter, std::string_view key) {
-  return filter.kind == Filter::Kind::none || glob_matches(filter.pattern, key);
+bool matches(const Filter& filter, std::string_view key, std::string_view value) {
+  return matches_key(filter, key) && matches_value(filter, value);
 }
 
 }  // namespace
@@ -129,7 +129,7 @@ void ReferenceEngine::run_scan(Scan& scan) {
     const auto& [key, stored] = *inside[i];
     if (!scan.include_expired && !is_live(stored.expires_us, liveness_us())) continue;
     const std::string shown = key.substr(scan.key_offset);
-    if (!matches(scan.filter, shown)) continue;
+    if (!matches(scan.filter, shown, stored.value)) continue;
     Entry entry{.key = shown};
     if (scan.want == Want::value) entry.value = stored.value;
     if (scan.want != Want::nothing) {
@@ -146,7 +146,8 @@ std::uint64_t ReferenceEngine::run_count(const Count& count) {
   std::uint64_t counted = 0;
   for (const auto& [key, stored] : entries_) {
     const bool live = is_live(stored.expires_us, liveness_us());
-    if (live && in_range(count.range, key) && matches(count.filter, key.substr(count.key_offset))) ++counted;
+    if (live && in_range(count.range, key) && matches(count.filter, key.substr(count.key_offset), stored.value))
+      ++counted;
   }
   return counted;
 }
