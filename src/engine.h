@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "commands.h"
@@ -92,6 +93,11 @@ class Engine : public Executor {
   virtual Result<Stats> stats(std::int64_t timeout_ms) = 0;
   virtual Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) = 0;
   virtual Status sync(std::int64_t timeout_ms) = 0;
+  /// Indexes on JSON fields, for find_by_field; a checked name. True when it was made now.
+  virtual Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) = 0;
+  /// True when it was there.
+  virtual Result<bool> drop_index(std::string_view field, std::int64_t timeout_ms) = 0;
+  virtual Result<std::vector<std::string>> indexes(std::int64_t timeout_ms) = 0;
   virtual Result<SnapshotInfo> snapshot() = 0;
   virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
   virtual Result<std::size_t> prune_snapshots(std::size_t keep) = 0;

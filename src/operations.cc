@@ -9,6 +9,7 @@
 #include "key_text.h"
 #include "keyed_batch.h"
 #include "run.h"
+#include "search_filter.h"
 #include "stored_range.h"
 #include "throw.h"
 #include "time_left.h"
@@ -71,13 +72,16 @@ Ttl ttl_of(const Seen& seen, const View& view) {
   return {.state = Ttl::State::remaining, .left = time_left(seen.expires_us, view)};
 }
 
+std::size_t checked_scan_limit(std::size_t limit) {
+  if (limit >= 1 && limit <= kScanLimitMax) return limit;
+  throw_refused(Code::InvalidArgument,
+                "a scan limit of " + std::to_string(limit) + " is not 1 to " + std::to_string(kScanLimitMax));
+}
+
 /// The bytes a Scan points to, beside the caller's own.
 struct ScanBytes {
   ScanBytes(const View& view, const ScanOptions& options) : filter(checked_filter(options.glob)) {
-    if (options.limit < 1 || options.limit > kScanLimitMax) {
-      throw_refused(Code::InvalidArgument, "a scan limit of " + std::to_string(options.limit) + " is not 1 to " +
-                                               std::to_string(kScanLimitMax));
-    }
+    checked_scan_limit(options.limit);
     range = stored_range(view, options.prefix, options.glob);
     after = stored_cursor(view, options.after);
   }
@@ -97,9 +101,28 @@ struct ScanBytes {
   std::string after;
 };
 
+/// The same for a search: a part of the keys, in order.
+struct SearchBytes {
+  SearchBytes(const View& view, SearchFilter wanted, Bytes prefix, Bytes cursor)
+      : filter(std::move(wanted)), range(stored_range(view, prefix, {})), after(stored_cursor(view, cursor)) {}
+  Scan command(const View& view, std::size_t limit) const {
+    return {.range = range.range(),
+            .after = after,
+            .filter = filter.filter(),
+            .limit = checked_scan_limit(limit),
+            .key_offset = view.prefix.size()};
+  }
+
+  SearchFilter filter;
+  StoredRange range;
+  std::string after;
+};
+
 std::string next_cursor(const Scan& scan) {
   return scan.next.empty() ? std::string() : scan.next.substr(scan.key_offset);
 }
+
+Page page_of(Scan& scan) { return {.entries = std::move(scan.entries), .next = next_cursor(scan)}; }
 
 }  // namespace
 
@@ -401,9 +424,8 @@ auto Operations<Mode>::persist(Bytes key) const -> Reply<PersistResult> {
 template <class Mode>
 auto Operations<Mode>::scan(const ScanOptions& options) const -> Reply<Page> {
   const ScanBytes bytes(*view_, options);
-  return run(
-      Mode(), view_, bytes.command(*view_, options, options.keys_only ? Want::meta : Want::value),
-      [](auto reply) { return Page{.entries = std::move(reply.command.entries), .next = next_cursor(reply.command)}; });
+  return run(Mode(), view_, bytes.command(*view_, options, options.keys_only ? Want::meta : Want::value),
+             [](auto reply) { return page_of(reply.command); });
 }
 
 template <class Mode>
@@ -423,6 +445,21 @@ auto Operations<Mode>::count(const CountOptions& options) const -> Reply<std::ui
   const StoredRange range = stored_range(*view_, options.prefix, options.glob);
   return run(Mode(), view_, Count{.range = range.range(), .filter = filter, .key_offset = view_->prefix.size()},
              [](auto reply) { return reply.command.count; });
+}
+
+// ---- search
+
+template <class Mode>
+auto Operations<Mode>::search_values(Bytes needle, const SearchOptions& options) const -> Reply<Page> {
+  const SearchBytes bytes(*view_, checked_needle(needle, options), options.prefix, options.after);
+  return run(Mode(), view_, bytes.command(*view_, options.limit), [](auto reply) { return page_of(reply.command); });
+}
+
+template <class Mode>
+auto Operations<Mode>::find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options) const
+    -> Reply<Page> {
+  const SearchBytes bytes(*view_, checked_field(field, value, options), collection_prefix(collection), options.after);
+  return run(Mode(), view_, bytes.command(*view_, options.limit), [](auto reply) { return page_of(reply.command); });
 }
 
 template class Operations<Blocking>;

@@ -86,4 +86,9 @@ void check_field_name(Bytes field) {
   if (!is_utf8(field.view())) refuse("the name of the field is not UTF-8, and JSON is nothing else");
 }
 
+void check_indexed_field(Bytes field) {
+  check_field_name(field);
+  if (field.view().find('\0') != std::string_view::npos) refuse("the name of the field holds a NUL byte");
+}
+
 }  // namespace tuskv

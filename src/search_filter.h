@@ -27,5 +27,7 @@ SearchFilter checked_field(Bytes field, Bytes value, const FindOptions& options)
 std::string collection_prefix(Bytes collection);
 /// The name of a JSON member: not empty, UTF-8, within its limit.
 void check_field_name(Bytes field);
+/// The same, and without NUL, which jsonb does not know.
+void check_indexed_field(Bytes field);
 
 }  // namespace tuskv

@@ -4,6 +4,7 @@
 
 #include "checks.h"
 #include "run.h"
+#include "search_filter.h"
 #include "stored_range.h"
 #include "throw.h"
 
@@ -102,6 +103,20 @@ std::vector<Finding> Store::diagnose() const {
 }
 
 void Store::sync() const { throw_if_failed(engine_for_call(*view()).sync(view()->timeout_ms)); }
+
+bool Store::create_index(Bytes field) const {
+  check_indexed_field(field);
+  return value_or_throw(engine_for_call(*view()).create_index(field.view(), view()->timeout_ms));
+}
+
+bool Store::drop_index(Bytes field) const {
+  check_indexed_field(field);
+  return value_or_throw(engine_for_call(*view()).drop_index(field.view(), view()->timeout_ms));
+}
+
+std::vector<std::string> Store::indexes() const {
+  return value_or_throw(engine_for_call(*view()).indexes(view()->timeout_ms));
+}
 
 SnapshotInfo Store::snapshot() const { return value_or_throw(engine_for_call(*view()).snapshot()); }
 

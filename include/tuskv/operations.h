@@ -201,6 +201,21 @@ class TUSKV_API Operations {
   Reply<KeyPage> keys(const ScanOptions& options = {}) const;
   Reply<std::uint64_t> count(const CountOptions& options = {}) const;
 
+  // ---- search (this namespace; in key order)
+  //
+  // As pages of `scan`, pages of a search look at a bounded number of keys, and at a bounded number of bytes: one can
+  // be empty and have a `next` all the same.
+
+  /// Entries whose value holds `needle`, 1 to 4096 bytes. What is searched is the value as `get` returns it: in a
+  /// PostgreSQL table of jsonb that is PostgreSQL's spelling of the document.
+  Reply<Page> search_values(Bytes needle, const SearchOptions& options = {}) const;
+  /// Entries whose key starts with `collection` and a colon and whose value is a JSON object with a top-level member
+  /// `field` that equals `value`, a JSON value: `true`, `null`, `1`, `"Paris"` with its quotes. Numbers are equal when
+  /// they are the same number (1, 1.0 and 10e-1 are), whatever their size; an object or an array is InvalidArgument. Of
+  /// members with the same name the last counts. A value that is no JSON object does not match. A PostgreSQL table of
+  /// jsonb is searched by the server, with the index that Store::create_index has made.
+  Reply<Page> find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options = {}) const;
+
   // ---- coordinate (see coordination.h, also for what a lock cannot promise; more in KeyValue and Store)
 
   /// Lets a lock that is still held under this lease live for `ttl` from now; false when it is gone. In a transaction:

@@ -300,6 +300,17 @@ class TUSKV_API Store final : public KeyValue {
   /// Looks at what the store stands on: the durability really in force, the disk or the server, the table. Changes
   /// nothing; reads no entries but those that have expired.
   std::vector<Finding> diagnose() const;
+  // Indexes are for PostgreSQL tables of `value_type=jsonb`; elsewhere these three are Unsupported.
+
+  /// Makes an index on the top-level member `field` of the documents of all namespaces, for find_by_field. True when it
+  /// was made now, false when it was there. Writers wait while it is made, which must end by the deadline of the store
+  /// (`with_timeout`): make it before the table is large. Every write of a document pays for it.
+  bool create_index(Bytes field) const;
+  /// True when it was there.
+  bool drop_index(Bytes field) const;
+  /// The fields that have an index, in order.
+  std::vector<std::string> indexes() const;
+
   /// Returns once every write answered before the call survives a crash of the machine (`unlogged`: writes a snapshot).
   /// Nothing to do for `memory:`; Unsupported for an unlogged PostgreSQL table.
   void sync() const;

@@ -8,6 +8,12 @@
 namespace tuskv::embedded {
 namespace {
 
+Status no_indexes() {
+  return Status(Code::Unsupported,
+                "indexes on JSON fields are for PostgreSQL tables of value_type=jsonb; here find_by_field reads the "
+                "collection, in memory");
+}
+
 Status no_directory() { return Status(Code::Unsupported, "a memory: store has no directory, so it has no snapshots"); }
 
 }  // namespace
@@ -149,6 +155,18 @@ Status EmbeddedEngine::close() {
   Status log_status = log_->close();
   directory_lock_.reset();
   return status.ok() ? std::move(log_status) : std::move(status);
+}
+
+Result<bool> EmbeddedEngine::create_index(std::string_view, std::int64_t) {
+  return closed() ? closed_status() : no_indexes();
+}
+
+Result<bool> EmbeddedEngine::drop_index(std::string_view, std::int64_t) {
+  return closed() ? closed_status() : no_indexes();
+}
+
+Result<std::vector<std::string>> EmbeddedEngine::indexes(std::int64_t) {
+  return closed() ? closed_status() : no_indexes();
 }
 
 }  // namespace tuskv::embedded

@@ -69,7 +69,7 @@ std::size_t Connection::add(const Statement& statement, const Parameters& parame
   const std::size_t place = rows_.size();
   rows_.emplace_back();
   bool added = !broken_;
-  if (!prepares_) {
+  if (!prepares_ || statement.name.empty()) {
     added = added && PQsendQueryParams(session, statement.text.c_str(), count, statement.types.data(), values.data(),
                                        lengths.data(), kBinary.data(), 1) == 1;
   } else {

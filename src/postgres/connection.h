@@ -25,7 +25,8 @@
 
 namespace tuskv::postgres {
 
-/// A statement of this engine, made once.
+/// A statement of this engine, made once; or one without a name, made for an exchange, which is never prepared and has
+/// to live until that has ended.
 struct Statement {
   std::size_t index = 0;  ///< among the statements of the engine; below kStatementsMax
   std::string name;

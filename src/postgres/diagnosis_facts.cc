@@ -50,7 +50,11 @@ constexpr const char* kTable =
     "exists(select from x where is_whole and is_valid and is_total and is_single and name = 'key'), "
     "exists(select from x where is_whole and is_valid and name = 'expires_bucket'), "
     "coalesce((select pg_catalog.string_agg(x.indexrelid::regclass::text, ', ' order by x.indexrelid) "
-    "from x where not (x.is_single and x.name in ('key', 'expires_bucket'))), ''), "
+    "from x where not (x.is_single and x.name in ('key', 'expires_bucket')) "
+    // Those that create_index has made, and of a table with partitions what they consist of.
+    "and not exists(select from pg_catalog.pg_description d where d.classoid = 'pg_catalog.pg_class'::regclass "
+    "and (d.objoid = x.indexrelid or d.objoid in (select i.inhparent from pg_catalog.pg_inherits i "
+    "where i.inhrelid = x.indexrelid)) and pg_catalog.starts_with(d.description, 'tuskv index of field '))), ''), "
     "s.live, s.dead, s.updates, s.hot, "
     "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8, "
     // Two servers started in the same microsecond would have to agree on both numbers, too.

@@ -5,8 +5,10 @@
 #include <optional>
 
 #include "entry_stamps.h"
+#include "filter.h"
 #include "named_limits.h"
 #include "postgres/row_state.h"
+#include "postgres/search.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -38,30 +40,6 @@ std::string like_pattern(std::string_view before, std::string_view glob) {
 
 std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset) {
   return like_pattern(range.from.substr(0, key_offset), filter.pattern);
-}
-
-Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
-  Entry entry;
-  entry.key = rows.bytes(row, 0).substr(scan.key_offset);
-  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
-  if (scan.want == Want::nothing) return entry;
-  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
-                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
-                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
-                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
-  return entry;
-}
-
-/// What is left of the range behind the cursor.
-Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
-  Bounds bounds = bounds_of(scan.range);
-  if (cursor.empty()) return bounds;
-  if (scan.reverse) {
-    bounds.to = std::min<std::string_view>(bounds.to, cursor);
-  } else if (cursor >= bounds.from) {
-    bounds.from = std::string(cursor) + '\0';  // the first key behind it
-  }
-  return bounds;
 }
 
 /// A page that is being read.
@@ -116,7 +94,12 @@ Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, 
 }
 
 Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
-  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
+  return database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
+    if (may_have_index(database, scan)) {
+      const Result<bool> found = indexed_page(database, connection, scan, deadline);
+      if (!found.ok()) return Status(std::make_unique<Failure>(found.failure()));
+      if (found.value()) return {};
+    }
     std::int64_t live_until_us = INT64_MAX;  // a page by itself is of no one moment
     return scan_page(database, connection, scan, deadline, live_until_us);
   });
@@ -171,6 +154,29 @@ Bounds bounds_of(const Range& range) {
   return {.from = std::string(range.from), .to = range.to.empty() ? behind_all_keys() : std::string(range.to)};
 }
 
+Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
+  Bounds bounds = bounds_of(scan.range);
+  if (cursor.empty()) return bounds;
+  if (scan.reverse) {
+    bounds.to = std::min<std::string_view>(bounds.to, cursor);
+  } else if (cursor >= bounds.from) {
+    bounds.from = std::string(cursor) + '\0';  // the first key behind it
+  }
+  return bounds;
+}
+
+Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
+  Entry entry;
+  entry.key = rows.bytes(row, 0).substr(scan.key_offset);
+  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
+  if (scan.want == Want::nothing) return entry;
+  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
+                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
+                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
+                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
+  return entry;
+}
+
 Bounds examined_bounds(const Scan& page) {
   Bounds bounds = bounds_behind(page, page.after);
   if (page.next.empty()) return bounds;
@@ -190,6 +196,8 @@ bool is_listing(const Unit& unit) {
 
 Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
                  std::int64_t& live_until_us) {
+  live_until_us = INT64_MAX;
+  if (looks_at_value(scan.filter)) return search_page(database, connection, scan, deadline);
   constexpr std::size_t kFirstFilteredChunk = 256;
   constexpr std::size_t kChunkGrowth = 4;
   scan.entries.clear();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "commands.h"
 #include "postgres/database.h"
@@ -26,6 +27,10 @@ struct Bounds {
   std::string to;
 };
 Bounds bounds_of(const Range& range);
+/// What is left of a scan's range behind the cursor.
+Bounds bounds_behind(const Scan& scan, std::string_view cursor);
+/// A row of the key and, from `state_column` on, its state.
+Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column);
 /// The part of a range that a page has looked at.
 Bounds examined_bounds(const Scan& page);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "postgres/diagnosis.h"
+#include "postgres/field_index.h"
 #include "postgres/postgres_engine.h"
 
 namespace tuskv::postgres {
@@ -180,6 +181,32 @@ Status PostgresEngine::sync(std::int64_t timeout_ms) {
     synced_.store(connection.rows(place).version(0, 1), std::memory_order_relaxed);
     return {};
   });
+}
+
+// ---- indexes
+
+Status PostgresEngine::check_indexable() const {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  if (database_->options().value_type == ValueType::jsonb) return {};
+  return Status(
+      Code::Unsupported,
+      "PostgreSQL looks into JSON where it is stored as such: only a table of value_type=jsonb has indexes on "
+      "fields; here find_by_field reads the collection");
+}
+
+Result<bool> PostgresEngine::create_index(std::string_view field, std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_indexable());
+  return postgres::create_index(*database_, field, os::deadline_in(timeout_ms));
+}
+
+Result<bool> PostgresEngine::drop_index(std::string_view field, std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_indexable());
+  return postgres::drop_index(*database_, field, os::deadline_in(timeout_ms));
+}
+
+Result<std::vector<std::string>> PostgresEngine::indexes(std::int64_t timeout_ms) {
+  TUSKV_RETURN_IF_ERROR(check_indexable());
+  return indexed_fields(*database_, os::deadline_in(timeout_ms));
 }
 
 Result<SnapshotInfo> PostgresEngine::snapshot() {

@@ -55,6 +55,9 @@ class PostgresEngine final : public Engine {
   Result<Stats> stats(std::int64_t timeout_ms) override;
   Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
   Status sync(std::int64_t timeout_ms) override;
+  Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) override;
+  Result<bool> drop_index(std::string_view field, std::int64_t timeout_ms) override;
+  Result<std::vector<std::string>> indexes(std::int64_t timeout_ms) override;
   Result<SnapshotInfo> snapshot() override;
   Result<std::vector<SnapshotInfo>> snapshots() override;
   Result<std::size_t> prune_snapshots(std::size_t keep) override;
@@ -73,6 +76,8 @@ class PostgresEngine final : public Engine {
   std::uint64_t sweep(std::size_t batch);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   Status check_open() const;
+  /// Open, and of values that can have indexes.
+  Status check_indexable() const;
 
   const std::unique_ptr<Database> database_;
   BatchRunner runner_;

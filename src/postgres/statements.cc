@@ -175,12 +175,84 @@ void make_planned(Writer& make, Statements& out) {
   out.announce_writes = make.make("lock table {T} in row exclusive mode");
 }
 
+/// A page with a filter of values. The condition, which may be expensive, is judged once for each row looked at.
+Statement make_value_page(Writer& make, const std::string& order, const std::string& condition,
+                          std::initializer_list<unsigned> types) {
+  const std::string values = "$" + std::to_string(types.size());
+  return make.make(
+      "select t.key, t.m, case when $5 and t.m and t.nth <= " + values +
+          " then {VALUE} end, t.expires_at, t.created_at, t.updated_at, t.version from "
+          "(select x.*, count(*) filter (where x.m) over (order by x.key " +
+          order +
+          " rows unbounded preceding) as nth from (select t.key, t.value, t.expires_at, t.created_at, t.updated_at, "
+          "t.version, coalesce(" +
+          condition +
+          ", false) as m from {T} t where t.key >= $1 and t.key < $2 and ($4 or {LIVE_ONCE}) order by t.key " + order +
+          " limit $3) x) t order by t.key " + order,
+      types);
+}
+
+// Of bytea, the server says for sure whether a value holds bytes, but neither ignoring case nor in JSON: there it says
+// what may match. Large values it leaves alone.
+void make_bytea_pages(Writer& make, const std::string& order, Statements::Listing& out) {
+  out.contains_page = make_value_page(make, order, "pg_catalog.position(t.value, $6) > 0",
+                                      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+  // The text form of bytes is one of each byte after the other, so what holds the needle holds the needle's.
+  out.folded_page = make_value_page(
+      make, order,
+      "case when pg_catalog.octet_length(t.value) > 16777216 then true else pg_catalog.position("
+      "pg_catalog.lower(pg_catalog.encode(t.value, 'escape') collate \"C\"), pg_catalog.encode($6, 'escape')) > 0 end",
+      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+  // What is not escaped stands there as it is.
+  out.member_page = make_value_page(make, order,
+                                    "(pg_catalog.position(t.value, $6) > 0 and pg_catalog.position(t.value, $7) > 0) "
+                                    "or pg_catalog.position(t.value, '\\x5c'::bytea) > 0",
+                                    {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kBytea, kInt8});
+}
+
+void make_jsonb_pages(Writer& make, const std::string& order, Statements::Listing& out) {
+  out.contains_page =
+      make_value_page(make, order, "pg_catalog.position(pg_catalog.convert_to({VALUE}, 'UTF8'), $6) > 0",
+                      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+  out.folded_page = make_value_page(
+      make, order,
+      "pg_catalog.position(pg_catalog.convert_to(pg_catalog.lower({VALUE} collate \"C\"), 'UTF8'), $6) > 0",
+      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+  out.member_page = make_value_page(make, order, "(t.value -> $6) = $7::jsonb",
+                                    {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kInt8});
+  out.text_page = make_value_page(
+      make, order,
+      "pg_catalog.jsonb_typeof(t.value -> $6) in ('string', 'number', 'boolean') and (t.value ->> $6) = $7 collate "
+      "\"C\"",
+      {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kInt8});
+}
+
 Statements::Listing make_listing(Writer& make, const std::string& order) {
   const std::string range =
       " from {T} t where t.key >= $1 and t.key < $2 and ($4 or {LIVE_ONCE}) order by t.key " + order + " limit $3";
-  return {.page = make.make("select t.key, " + state_if("$5") + range, {kBytea, kBytea, kInt8, kBool, kBool}),
-          .filtered_page = make.make("select t.key, t.key like $6, " + state_if("$5 and t.key like $6") + range,
-                                     {kBytea, kBytea, kInt8, kBool, kBool, kBytea})};
+  Statements::Listing listing;
+  listing.page = make.make("select t.key, " + state_if("$5") + range, {kBytea, kBytea, kInt8, kBool, kBool});
+  listing.filtered_page = make.make("select t.key, t.key like $6, " + state_if("$5 and t.key like $6") + range,
+                                    {kBytea, kBytea, kInt8, kBool, kBool, kBytea});
+  if (make.value() == kText) {
+    make_jsonb_pages(make, order, listing);
+  } else {
+    make_bytea_pages(make, order, listing);
+  }
+  return listing;
+}
+
+std::string field_hash(const std::string& json) { return "pg_catalog.jsonb_hash_extended(" + json + ", 0::int8)"; }
+
+/// The rows of an index with this JSON value, in key order.
+std::string indexed_rows_with(const Statements::FieldIndex& index, const std::string& json) {
+  const std::string member = "(t.value -> " + index.field + ")";
+  return "select t.key, " + state_if("$5") +
+         " from {T} t where coalesce((select i.indisvalid from pg_catalog.pg_index i where i.indexrelid = "
+         "pg_catalog.to_regclass(" +
+         index.name + ")), false) and " + field_hash(member) + " = " + field_hash(json) + " and " + member +
+         " is not null and " + member + " = " + json +
+         " and pg_catalog.substr(t.key, 1) >= $1 and pg_catalog.substr(t.key, 1) < $2 and ($4 or {LIVE_ONCE})";
 }
 
 void make_ranges(Writer& make, Statements& out) {
@@ -259,7 +331,32 @@ void make_sessions(Writer& make, Statements& out) {
 
 }  // namespace
 
-Statements::Statements(const StatementOptions& options) {
+// What is indexed is a hash of the member, for a member can be longer than an index takes, and behind it the key in a
+// disguise. The plan must not depend on what the server believes of the data: the key's own index, the only other that
+// gives rows in order, would be read to its end for a value that is rare. In this disguise it does not offer itself.
+std::string Statements::indexed_columns(const std::string& field) {
+  return field_hash("(value -> " + field + ")") + ", pg_catalog.substr(key, 1)";
+}
+
+std::string Statements::indexed_rows(const std::string& field) { return "(value -> " + field + ") is not null"; }
+
+Statement Statements::indexed_page(const FieldIndex& index) const {
+  Writer make(options);
+  const std::string order = " order by pg_catalog.substr(t.key, 1) limit $3";
+  std::string text = indexed_rows_with(index, "$6::jsonb");
+  Statement statement;
+  if (index.or_written_as) {
+    text = "select * from ((" + text + order + ") union all (" + indexed_rows_with(index, "$8::jsonb") +
+           " and (t.value ->> " + index.field + ") = $7 collate \"C\"" + order + ")) u order by u.key limit $3";
+    statement = make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kText});
+  } else {
+    statement = make.make(text + order, {kBytea, kBytea, kInt8, kBool, kBool, kText});
+  }
+  statement.name.clear();
+  return statement;
+}
+
+Statements::Statements(const StatementOptions& given) : options(given) {
   Writer make(options);
   make_reading(make, *this);
   make_writing(make, *this);

@@ -35,6 +35,21 @@ struct StateColumns {
 struct Statements {
   explicit Statements(const StatementOptions& options);
 
+  /// A page of the entries whose field has a value, found through an index on the field: from, to, limit, include
+  /// expired, wants value, JSON value → as `page`. No rows where the index is not there. The texts are SQL.
+  struct FieldIndex {
+    std::string field;  ///< a literal
+    std::string name;   ///< a literal
+    /// …, text, second JSON value: also what equals the second value and is written as the text.
+    bool or_written_as = false;
+  };
+  Statement indexed_page(const FieldIndex& index) const;
+  /// What an index on a field is on, and of which rows; of a literal.
+  static std::string indexed_columns(const std::string& field);
+  static std::string indexed_rows(const std::string& field);
+
+  const StatementOptions options;
+
   // Reading. The state of live entries, and the clock.
   Statement read_one;   ///< key → state, clock
   Statement read_meta;  ///< the same with a null value
@@ -65,6 +80,12 @@ struct Statements {
   struct Listing {
     Statement page;           ///< from, to, limit, include expired, wants value → key, state
     Statement filtered_page;  ///< …, pattern → key, matches, state
+    // The same for filters of values; the last parameter is how many values are wanted at most: of the first that
+    // match.
+    Statement contains_page;  ///< …, needle, values
+    Statement folded_page;    ///< …, needle, values
+    Statement member_page;    ///< …, field, value, values
+    Statement text_page;      ///< …, field, text, values; jsonb alone
   };
   Listing forward;
   Listing reverse;

@@ -13,6 +13,7 @@ namespace {
 
 Status closed_status() { return Status(Code::Closed, "the store is closed"); }
 Status no_snapshots() { return Status(Code::Unsupported, "the reference engine has no snapshots"); }
+Status no_indexes() { return Status(Code::Unsupported, "the reference engine has no indexes"); }
 TimePoint time_point(std::int64_t us) { return TimePoint(std::chrono::microseconds(us)); }
 
 bool matches(const Filter& filter, std::string_view key, std::string_view value) {
@@ -304,6 +305,9 @@ Status ReferenceEngine::sync(std::int64_t) {
 
 Result<SnapshotInfo> ReferenceEngine::snapshot() { return no_snapshots(); }
 Result<std::vector<SnapshotInfo>> ReferenceEngine::snapshots() { return no_snapshots(); }
+Result<bool> ReferenceEngine::create_index(std::string_view, std::int64_t) { return no_indexes(); }
+Result<bool> ReferenceEngine::drop_index(std::string_view, std::int64_t) { return no_indexes(); }
+Result<std::vector<std::string>> ReferenceEngine::indexes(std::int64_t) { return no_indexes(); }
 Result<std::size_t> ReferenceEngine::prune_snapshots(std::size_t) { return no_snapshots(); }
 
 Status ReferenceEngine::close() {

@@ -42,6 +42,9 @@ class ReferenceEngine final : public Engine {
   Result<Stats> stats(std::int64_t timeout_ms) override;
   Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
   Status sync(std::int64_t timeout_ms) override;
+  Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) override;
+  Result<bool> drop_index(std::string_view field, std::int64_t timeout_ms) override;
+  Result<std::vector<std::string>> indexes(std::int64_t timeout_ms) override;
   Result<SnapshotInfo> snapshot() override;
   Result<std::vector<SnapshotInfo>> snapshots() override;
   Result<std::size_t> prune_snapshots(std::size_t keep) override;

@@ -1,0 +1,21 @@
+// Pages of entries whose values match. The server judges where its answer is that of matches_value (filter.h);
+// elsewhere it leaves out what cannot match, and the rest is judged here.
+#pragma once
+
+#include "commands.h"
+#include "postgres/database.h"
+
+namespace tuskv::postgres {
+
+/// One attempt at a page by looking at one entry after the other. A page ends after kScanExaminedMax entries, or, with
+/// a cursor, when it has taken half of the time that there was.
+Status search_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+
+/// Whether the table could have an index that answers this.
+bool may_have_index(const Database& database, const Scan& scan);
+
+/// One attempt at a page through the index of a field; false when there is none. Not for transactions: what a page has
+/// passed over is compared when they commit, and this one may pass over everything.
+Result<bool> indexed_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+
+}  // namespace tuskv::postgres
