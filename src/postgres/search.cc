@@ -104,7 +104,7 @@ class Search final {
         scan_.next = std::move(cursor_);
         return {};
       }
-      if (before - left < kQuick) chunk *= kChunkGrowth;
+      if (before - left < kQuick) chunk = std::min(chunk * kChunkGrowth, kScanExaminedMax);
     }
   }
 
@@ -148,7 +148,9 @@ class Search final {
   /// One statement's worth; false when the page is complete.
   Result<bool> read_chunk(std::size_t chunk) {
     const std::size_t wanted = std::min(chunk, examined_left_);
-    const std::size_t values = scan_.limit - scan_.entries.size();
+    // Of what only may match some more, so that not each one that does not costs a round trip.
+    constexpr std::size_t kCandidates = 16;
+    const std::size_t values = std::max(scan_.limit - scan_.entries.size(), is_exact() ? 1 : kCandidates);
     const Bounds bounds = bounds_behind(scan_, cursor_);
     database_.add_settings(connection_, {.deadline = deadline_});
     const std::optional<std::size_t> canary = database_.add_canary(connection_);
