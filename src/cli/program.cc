@@ -49,6 +49,8 @@ constexpr std::array kVerbs = {
     Verb{"mset", kMany, "Set several keys at once", add_mset, "KEY VALUE [KEY VALUE]..."},
     Verb{"scan", kMany, "Print entries in key order: key, tab, value", add_scan},
     Verb{"count", kMany, "Print the number of keys", add_count},
+    Verb{"search", kMany, "Print the entries whose values hold something", add_search},
+    Verb{"find", kMany, "Print the entries of a collection whose JSON field has a value", add_find},
     Verb{"import", kMany, "Read entries from a file or standard input", add_import},
     Verb{"export", kMany, "Write entries as NDJSON", add_export},
     Verb{"copy", kMany, "Copy all entries from one store to another", add_copy},

@@ -26,6 +26,8 @@ Action add_sweep(Arguments& arguments);
 // verbs_list.cc
 Action add_scan(Arguments& arguments);
 Action add_count(Arguments& arguments);
+Action add_search(Arguments& arguments);
+Action add_find(Arguments& arguments);
 Action add_namespaces(Arguments& arguments);
 Action add_stats(Arguments& arguments);
 

@@ -70,28 +70,90 @@ void print_entry(Call& call, const Entry& entry, bool keys_only) {
   call.output.text("\n");
 }
 
+std::size_t page_limit(std::uint64_t left) {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(left, kPageEntries));
+}
+
+void declare_scan(Arguments& arguments, ScanArguments& options, const char* limit_help) {
+  arguments.text("--prefix", options.prefix, "P", "Only keys that start with P");
+  arguments.text("--glob", options.glob, "G",
+                 "Only keys that match: * any run, ? one byte, \\ takes the next literally");
+  arguments.text("--after", options.after, "K", "Start behind the key K (before it with --reverse)");
+  arguments.number("--limit", options.limit, 1, UINT64_MAX, limit_help);
+  arguments.flag("--reverse", options.reverse, "From the last key to the first");
+}
+
+ScanOptions scan_options(const ScanArguments& options) {
+  return {.prefix = options.prefix,
+          .glob = options.glob,
+          .after = options.after,
+          .limit = page_limit(options.limit.value_or(UINT64_MAX)),
+          .reverse = options.reverse,
+          .keys_only = options.keys_only};
+}
+
+/// How many entries a scan with these options prints.
+std::uint64_t count_scanned(const Store& store, const ScanArguments& options) {
+  std::uint64_t count = 0;
+  std::string after = options.after;
+  ScanOptions scan = scan_options(options);
+  for (std::uint64_t left = options.limit.value_or(UINT64_MAX); left > 0;) {
+    stop_when_interrupted();
+    scan.after = after;
+    scan.limit = page_limit(left);
+    KeyPage page = store.keys(scan);
+    count += page.keys.size();
+    left -= page.keys.size();
+    if (page.next.empty()) break;
+    after = std::move(page.next);
+  }
+  return count;
+}
+
+/// Arguments of search and find.
+struct SearchArguments {
+  std::string needle;
+  std::string collection;
+  std::string field;
+  std::string value;
+  std::string prefix;
+  std::string after;
+  std::optional<std::uint64_t> limit;
+  bool ignore_case = false;
+  bool text = false;
+};
+
+void declare_pages(Arguments& arguments, SearchArguments& options) {
+  arguments.text("--after", options.after, "K", "Start behind the key K");
+  arguments.number("--limit", options.limit, 1, UINT64_MAX, "Print at most so many entries (default all)");
+}
+
+/// Prints page after page; `next_page` takes where it starts and how many entries are wanted.
+template <class F>
+ExitCode print_pages(Call& call, const SearchArguments& options, F next_page) {
+  std::string after = options.after;
+  for (std::uint64_t left = options.limit.value_or(UINT64_MAX); left > 0;) {
+    stop_when_interrupted();
+    Page page = next_page(after, page_limit(left));
+    for (const Entry& entry : page.entries) print_entry(call, entry, false);
+    left -= page.entries.size();
+    if (page.next.empty()) break;
+    after = std::move(page.next);
+  }
+  return ExitCode::done;
+}
+
 }  // namespace
 
 Action add_scan(Arguments& arguments) {
   const auto options = std::make_shared<ScanArguments>();
-  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
-  arguments.text("--glob", options->glob, "G",
-                 "Only keys that match: * any run, ? one byte, \\ takes the next literally");
-  arguments.text("--after", options->after, "K", "Start behind the key K (before it with --reverse)");
-  arguments.number("--limit", options->limit, 1, UINT64_MAX, "Print at most so many entries (default all)");
-  arguments.flag("--reverse", options->reverse, "From the last key to the first");
+  declare_scan(arguments, *options, "Print at most so many entries (default all)");
   arguments.flag("--keys-only", options->keys_only, "Print keys without values");
   return [options](Call& call) {
     const Store store = call.store(Access::read);
     const std::uint64_t limit = options->limit.value_or(UINT64_MAX);
     std::uint64_t printed = 0;
-    const ScanOptions scan = {.prefix = options->prefix,
-                              .glob = options->glob,
-                              .after = options->after,
-                              .limit = static_cast<std::size_t>(std::min<std::uint64_t>(limit, kPageEntries)),
-                              .reverse = options->reverse,
-                              .keys_only = options->keys_only};
-    for (const Entry& entry : store.entries(scan)) {
+    for (const Entry& entry : store.entries(scan_options(*options))) {
       stop_when_interrupted();
       print_entry(call, entry, options->keys_only);
       if (++printed == limit) break;
@@ -102,17 +164,50 @@ Action add_scan(Arguments& arguments) {
 
 Action add_count(Arguments& arguments) {
   const auto options = std::make_shared<ScanArguments>();
-  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
-  arguments.text("--glob", options->glob, "G",
-                 "Only keys that match: * any run, ? one byte, \\ takes the next literally");
+  declare_scan(arguments, *options, "Count at most so many (default all)");
   return [options](Call& call) {
-    const std::uint64_t count = call.store(Access::read).count({.prefix = options->prefix, .glob = options->glob});
+    const Store store = call.store(Access::read);
+    const bool whole = options->after.empty() && !options->limit;
+    const std::uint64_t count =
+        whole ? store.count({.prefix = options->prefix, .glob = options->glob}) : count_scanned(store, *options);
     if (call.settings.json) {
       call.output.json({{"count", count}});
     } else {
       call.output.line(std::to_string(count));
     }
     return ExitCode::done;
+  };
+}
+
+Action add_search(Arguments& arguments) {
+  const auto options = std::make_shared<SearchArguments>();
+  arguments.word("NEEDLE", options->needle, "What the values hold");
+  arguments.flag("--ignore-case", options->ignore_case, "Take capital and small letters of ASCII for the same");
+  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
+  declare_pages(arguments, *options);
+  return [options](Call& call) {
+    const Store store = call.store(Access::read);
+    return print_pages(call, *options, [&](Bytes after, std::size_t limit) {
+      return store.search_values(
+          options->needle,
+          {.ignore_case = options->ignore_case, .prefix = options->prefix, .limit = limit, .after = after});
+    });
+  };
+}
+
+Action add_find(Arguments& arguments) {
+  const auto options = std::make_shared<SearchArguments>();
+  arguments.word("COLLECTION", options->collection, "Keys that start with this and a colon");
+  arguments.word("FIELD", options->field, "A top-level member of the JSON objects");
+  arguments.word("VALUE", options->value, "A JSON value: true, null, 1.5, '\"text\"'");
+  arguments.flag("--text", options->text, "Take VALUE as text, and compare with the member's");
+  declare_pages(arguments, *options);
+  return [options](Call& call) {
+    const Store store = call.store(Access::read);
+    return print_pages(call, *options, [&](Bytes after, std::size_t limit) {
+      return store.find_by_field(options->collection, options->field, options->value,
+                                 {.text = options->text, .limit = limit, .after = after});
+    });
   };
 }
 

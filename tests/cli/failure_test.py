@@ -16,7 +16,9 @@ class FailureTest(ToolTest):
                       ("set", "k", "v", "--ttl", "1s", "--keep-ttl"), ("set", "k", "v", "--nx", "--xx"),
                       ("set", "k", "v", "--at", "tomorrow"), ("set", "k", "v", "--at", "2030-02-30T00:00:00Z"),
                       ("set", "k", "v", "--at", "2030-01-01T00:00:00"), ("scan", "--limit", "0"), ("scan", "extra"),
-                      ("scan", "--limit", "-1"), ("count", "--limit", "3"), ("help", "no-such-verb"), ("bench", "fly"),
+                      ("scan", "--limit", "-1"), ("count", "--keys-only"),
+                      ("search",), ("search", "x", "y"), ("find", "c", "f"), ("find", "c", "f", "1", "2"),
+                      ("help", "no-such-verb"), ("bench", "fly"),
                       ("snapshots", "prune"), ("snapshots", "prune", "x"), ("snapshots", "list", "3"),
                       ("--timeout", "soon", "stats"), ("--store", "nonsense", "stats"), ("find", "x"),
                       ("--store", "file:./d?no_such_option=1", "set", "k", "v"), ("--store", "memory:", "check")):
@@ -155,6 +157,7 @@ class BadInputTest(ToolTest):
             (("set", "k", "v", "--namespace", "n" * 256), 2, ("namespace", "256 bytes", "255")),
             (("set", "k", "v", "--store", ""), 2, ("--store", "empty")),
             (("scan", "--glob", "*" * 1025), 2, ("glob", "1025 bytes", "1024")),
+            (("search", ""), 2, ("search for", "empty")), (("find", "c", "f", "Paris"), 2, ("not JSON", "quotes")),
             (("incr", "text"), 8, ("text", "not an integer")),
             (("incr", "largest"), 8, ("largest", "64-bit")),
             (("incr", "kept", "9" * 30), 2, ("BY", "64-bit integer", "9" * 30)),

@@ -47,6 +47,43 @@ class ListTest(ToolTest):
         self.assertEqual(self.text("count", "--prefix", "b:"), "3\n")
         self.assertEqual(self.json("count", "--glob", "b:1*"), {"count": 2})
 
+    def test_count_counts_what_scan_prints(self):
+        self.fill()
+        for options in ((), ("--after", "b:1"), ("--limit", "2"), ("--after", "b:2", "--limit", "9"), ("--reverse",),
+                        ("--after", "b:2", "--reverse"), ("--glob", "b:*", "--limit", "2"), ("--after", "z")):
+            self.assertEqual(int(self.text("count", *options)), len(self.lines("scan", *options)), options)
+        lines = "".join(f"key{i:05}\tvalue {i}\n" for i in range(1200))
+        self.tuskv("import", "--format", "tsv", stdin=lines)
+        self.assertEqual(self.text("count", "--after", "key", "--limit", "1100"), "1100\n")
+        self.assertEqual(self.json("count", "--after", "key00099"), {"count": 1100})
+
+    def test_search(self):
+        self.tuskv("mset", "a:1", "Hello", "a:2", "other", "b:1", "say hello", "b:2", "HELLO")
+        self.assertEqual(self.text("search", "hello"), "b:1\tsay hello\n")
+        self.assertEqual(self.lines("search", "hello", "--ignore-case"), ["a:1\tHello", "b:1\tsay hello", "b:2\tHELLO"])
+        self.assertEqual(self.text("search", "ello", "--prefix", "a:"), "a:1\tHello\n")
+        self.assertEqual(self.text("search", "ello", "--after", "a:1", "--limit", "1"), "b:1\tsay hello\n")
+        self.assertEqual(self.json("search", "other"), {"key": "a:2", "value": "other"})
+        self.assertEqual(self.text("search", "nowhere"), "")
+
+    def test_find(self):
+        self.tuskv("mset", "c:1", '{"f": 1, "g": "x"}', "c:2", '{"f": 1.0}', "c:3", '{"f": "1"}',
+                   "c:4", "no JSON", "d:1", '{"f": 1}')
+        self.assertEqual(self.lines("find", "c", "f", "1"), ['c:1\t{"f": 1, "g": "x"}', 'c:2\t{"f": 1.0}'])
+        self.assertEqual(self.text("find", "c", "f", '"1"'), 'c:3\t{"f": "1"}\n')
+        self.assertEqual(len(self.lines("find", "c", "f", "1", "--text")), 2)
+        self.assertEqual(self.text("find", "c", "g", "x", "--text", "--limit", "1"), 'c:1\t{"f": 1, "g": "x"}\n')
+        self.assertEqual(self.text("find", "c", "f", "1", "--after", "c:1"), 'c:2\t{"f": 1.0}\n')
+        self.assertEqual(self.text("find", "c", "f", "-1"), "")
+        self.assertEqual(self.json("find", "c", "f", '"1"'), {"key": "c:3", "value": '{"f": "1"}'})
+
+    def test_pages_follow_each_other(self):
+        lines = "".join(f"c:{i:05}\t{{\"f\": {i % 2}}}\n" for i in range(1300))
+        self.tuskv("import", "--format", "tsv", stdin=lines)
+        self.assertEqual(len(self.lines("find", "c", "f", "1")), 650)
+        self.assertEqual(len(self.lines("search", '"f"')), 1300)
+        self.assertEqual(len(self.lines("search", '"f"', "--limit", "1001")), 1001)
+
     def test_namespaces(self):
         self.tuskv("set", "k", "v")
         self.tuskv("set", "k", "v", "--namespace", "two")
