@@ -18,9 +18,9 @@ if(TUSKV_POSTGRES AND NOT libpq_FOUND)
   message(FATAL_ERROR "TUSKV_POSTGRES is on, and there is no libpq (Debian: libpq-dev)")
 endif()
 
-# For tests and examples of the optional headers tuskv/json.h and tuskv/protobuf.h; the library needs neither. Each is
-# left out where its library is not.
-if(TUSKV_TESTS OR TUSKV_EXAMPLES)
+# For tests and examples of the optional headers tuskv/json.h and tuskv/protobuf.h, and for a fuzz target; the library
+# needs neither. Each is left out where its library is not.
+if(TUSKV_TESTS OR TUSKV_EXAMPLES OR TUSKV_FUZZ)
   find_package(nlohmann_json 3.10 QUIET)
   find_package(Protobuf QUIET)
 endif()

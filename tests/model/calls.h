@@ -337,6 +337,8 @@ class Step final {
   std::string scan();
   std::string entries();
   std::string count();
+  std::string search();
+  std::string find();
   std::string transaction();
 
   template <class Read>

@@ -7,7 +7,7 @@
 namespace tuskv::test {
 namespace {
 
-constexpr std::string_view kLetters("ab\0\xff*/\x01", 7);
+constexpr std::string_view kLetters("ab\0\xff*/\x01:", 8);
 constexpr std::int64_t kTtlMsMax = 31'556'952'000'000;  // 1000 years
 
 }  // namespace
@@ -93,6 +93,14 @@ std::string Draw::glob() {
   }
   if (notes_ != nullptr) note("glob=" + shown(glob));
   return glob;
+}
+
+std::string Draw::needle() {
+  constexpr std::string_view kPieces[] = {"a", "B", "m", "Z", "1", "5", "\"", "{\"A\": ", "", "\xff"};
+  std::string needle(kPieces[below(std::size(kPieces))]);
+  if (!needle.empty() && chance(30)) needle += needle;
+  if (notes_ != nullptr) note("needle=" + shown(needle));
+  return needle;
 }
 
 std::string Draw::number_text() {

@@ -41,6 +41,8 @@ class Draw final {
   std::string prefix();
   std::string glob();
   std::string value();
+  /// What values can hold.
+  std::string needle();
   /// A value made of the present one and another.
   std::string joined(std::optional<std::string_view> present, const std::string& added) const;
   std::int64_t number();

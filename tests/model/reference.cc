@@ -396,7 +396,12 @@ std::vector<Entry> Reference::matching(const ScanOptions& options) const {
 }
 
 Page Reference::scan(const ScanOptions& options) const {
+  return page_where(options, [](const std::string&) { return true; });
+}
+
+Page Reference::page_where(const ScanOptions& options, const std::function<bool(const std::string&)>& is_right) const {
   Page page{.entries = matching(options)};
+  std::erase_if(page.entries, [&](const Entry& entry) { return !is_right(entry.value); });
   if (page.entries.size() > options.limit) {
     page.entries.resize(options.limit);
     page.next = page.entries.back().key;
@@ -409,6 +414,25 @@ KeyPage Reference::keys(const ScanOptions& options) const {
   KeyPage keys{.next = std::move(page.next)};
   for (Entry& entry : page.entries) keys.keys.push_back(std::move(entry.key));
   return keys;
+}
+
+Page Reference::search_values(Bytes needle, const SearchOptions& options) const {
+  if (needle.empty()) refuse(Code::InvalidArgument);
+  const auto folded = [&](std::string_view bytes) {
+    std::string text(bytes);
+    for (char& c : text) c = options.ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return text;
+  };
+  return page_where({.prefix = options.prefix, .after = options.after, .limit = options.limit},
+                    [&](const std::string& value) { return folded(value).find(folded(needle.view())) != value.npos; });
+}
+
+Page Reference::find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options) const {
+  if (collection.empty()) refuse(Code::InvalidArgument);
+  const std::string prefix = std::string(collection.view()) + ":";
+  const std::string document = "{\"" + std::string(field.view()) + "\": " + std::string(value.view()) + ", \"b\": []}";
+  return page_where({.prefix = prefix, .after = options.after, .limit = options.limit},
+                    [&](const std::string& stored) { return stored == document; });
 }
 
 std::uint64_t Reference::count(const CountOptions& options) const {

@@ -61,6 +61,9 @@ class Reference final {
   Page scan(const ScanOptions& options = {}) const;
   KeyPage keys(const ScanOptions& options = {}) const;
   std::uint64_t count(const CountOptions& options = {}) const;
+  Page search_values(Bytes needle, const SearchOptions& options = {}) const;
+  /// Of documents {"a": …, "b": []} alone, spelled so, whose "a" is `value`.
+  Page find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options = {}) const;
   std::vector<Entry> entries(const ScanOptions& options = {}) const;
 
   /// Whole when the function returns, nothing when it throws; nested as a savepoint.
@@ -95,6 +98,8 @@ class Reference final {
   std::int64_t add(Bytes key, __int128 by, const CounterOptions& options) const;
   Entry entry_of(const std::string& key, const ReferenceEntry& entry) const;
   std::vector<Entry> matching(const ScanOptions& options) const;
+  /// A page of those whose values are right.
+  Page page_where(const ScanOptions& options, const std::function<bool(const std::string&)>& is_right) const;
 
   ReferenceState* state_;
   std::string namespace_ = {};

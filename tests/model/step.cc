@@ -101,6 +101,35 @@ std::string Step<Handle>::entries() {
 }
 
 template <class Handle>
+std::string Step<Handle>::search() {
+  draw_.call("search_values");
+  const std::string needle = draw_.needle();
+  const bool ignore_case = draw_.chance(50);
+  return read_pages([&](const ScanOptions& options, std::vector<std::string>& texts) {
+    Page page = ended(handle_.search_values(
+        needle,
+        {.ignore_case = ignore_case, .prefix = options.prefix, .limit = options.limit, .after = options.after}));
+    for (const Entry& entry : page.entries) texts.push_back(this->texts()(entry));
+    return std::move(page.next);
+  });
+}
+
+/// Of the documents that are drawn, {"a": 0 to 2, "b": []}.
+template <class Handle>
+std::string Step<Handle>::find() {
+  draw_.call("find_by_field");
+  const std::string collection = draw_.prefix();
+  const std::string value = std::to_string(draw_.below(3));
+  const bool text = draw_.chance(30);
+  return read_pages([&](const ScanOptions& options, std::vector<std::string>& texts) {
+    Page page = ended(
+        handle_.find_by_field(collection, "a", value, {.text = text, .limit = options.limit, .after = options.after}));
+    for (const Entry& entry : page.entries) texts.push_back(this->texts()(entry));
+    return std::move(page.next);
+  });
+}
+
+template <class Handle>
 std::string Step<Handle>::count() {
   draw_.call("count");
   const std::string prefix = draw_.prefix();
@@ -181,6 +210,8 @@ std::string Step<Handle>::run() {
       {20, &Step::scan},
       {10, &Step::entries},
       {15, &Step::count},
+      {15, &Step::search},
+      {10, &Step::find},
       {30, &Step::transaction},
   };
   ++context_.operations;
