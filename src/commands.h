@@ -134,6 +134,7 @@ struct Filter {
   std::string_view value = {};
 };
 
+/// A page: of one entry at least, until the values that it gives, or looks at for its filter, come to kScanBytesMax.
 struct Scan {
   Range range = {};
   std::string_view after = {};  ///< stored key; exclusive; empty = from the start

@@ -27,9 +27,10 @@ inline constexpr std::int64_t kInstantUsMax = 253'402'300'799'000'000;
 inline constexpr std::size_t kScanLimitMax = 10'000;
 /// Keys one page looks at before it ends early with a cursor.
 inline constexpr std::size_t kScanExaminedMax = 20'000;
+/// Bytes of values that one page gives, or looks at in a search, before it ends early with a cursor. The value that
+/// goes beyond is the last one.
+inline constexpr std::size_t kScanBytesMax = std::size_t{16} << 20;
 inline constexpr std::size_t kGlobBytesMax = 1024;
-/// Bytes of values one page of a search looks at before it ends early, besides the last one.
-inline constexpr std::size_t kScanValueBytesMax = std::size_t{64} << 20;
 inline constexpr std::size_t kNeedleBytesMax = 4096;
 /// The name of a JSON member, and what it is compared with.
 inline constexpr std::size_t kFieldBytesMax = 1024;

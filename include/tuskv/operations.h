@@ -203,8 +203,8 @@ class TUSKV_API Operations {
 
   // ---- search (this namespace; in key order)
   //
-  // As pages of `scan`, pages of a search look at a bounded number of keys, and at a bounded number of bytes: one can
-  // be empty and have a `next` all the same.
+  // As pages of `scan`, pages of a search look at a bounded number of keys and bytes: one can be empty and have a
+  // `next` all the same.
 
   /// Entries whose value holds `needle`, 1 to 4096 bytes. What is searched is the value as `get` returns it: in a
   /// PostgreSQL table of jsonb that is PostgreSQL's spelling of the document.

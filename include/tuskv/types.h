@@ -116,7 +116,7 @@ struct ScanOptions {
 };
 
 /// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks
-/// at a bounded number of keys.
+/// at 20,000 keys at most, and ends when the values it has given, or looked at in a search, come to 16 MiB.
 struct Page {
   std::vector<Entry> entries = {};
   /// Where the next page starts (`after`); empty when this page is the last.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "entry_stamps.h"
 #include "filter.h"
@@ -12,10 +13,10 @@ namespace tuskv::embedded {
 namespace {
 
 /// Entries visited under one hold of the map locks: about 30 us, which writers wait for at most.
-constexpr std::size_t kChunkEntries = 256;
-/// The same for values, which a search copies under the locks and looks at behind them: reading JSON takes ten times as
-/// long. The last value may be larger.
-constexpr std::size_t kChunkValueBytes = 256 << 10;
+constexpr std::size_t kHoldEntries = 256;
+/// The same for values, which are copied under the locks and looked at behind them. A larger one is copied alone, while
+/// the other shards go on.
+constexpr std::size_t kHoldValueBytes = 256 << 10;
 
 /// Holds the map lock of every shard shared.
 class AllReaders final {
@@ -95,39 +96,64 @@ bool matches(const Filter& filter, std::string_view key, std::size_t key_offset)
   return matches_key(filter, key.substr(key_offset));
 }
 
+/// Copies an entry whose value is too large for a hold of all locks; nothing when it has gone meanwhile.
+std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, std::string_view key,
+                                std::int64_t now_us, std::uint64_t& revealed) {
+  const std::uint64_t hash = keyspace.hash(key);
+  const Shard& shard = keyspace.shard(keyspace.shard_index(hash));
+  const os::ReaderLock lock(shard.map);
+  revealed = std::max(revealed, shard.last_erase_sequence());
+  const StoredEntry* stored = shard.find(hash, key);
+  if (stored == nullptr) return std::nullopt;
+  const EntryView view = stored->view();
+  revealed = std::max(revealed, view.sequence);
+  if (!is_live(view.expires_us, now_us) && !command.include_expired) return std::nullopt;
+  return reply_entry(command, view);
+}
+
 /// An entry that a search has met.
 struct Candidate {
   Entry entry = {};  ///< with its value when it is to be looked at
   bool is_live = false;
+  bool is_wanted = false;
   std::uint64_t fingerprint = 0;
 };
 
 /// Copies what comes behind the cursor, until it is enough for one hold of the locks.
 WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::string_view cursor, std::size_t limit,
                         std::int64_t now_us, std::vector<Candidate>& candidates) {
+  const Scan with_value = {
+      .key_offset = command.key_offset, .include_expired = command.include_expired, .want = Want::value};
   std::size_t bytes = 0;
-  Scan with_value = {.key_offset = command.key_offset, .want = Want::value};
+  std::string apart;
   candidates.clear();
   const WalkBounds bounds{.range = command.range, .after = cursor, .reverse = command.reverse};
-  return walk(keyspace, bounds, limit, [&](const EntryView& view) {
+  WalkEnd end = walk(keyspace, bounds, limit, [&](const EntryView& view) {
     Candidate& candidate = candidates.emplace_back();
     candidate.is_live = is_live(view.expires_us, now_us);
+    candidate.is_wanted = candidate.is_live || command.include_expired;
     candidate.fingerprint = entry_fingerprint(keyspace, view);
-    if (candidate.is_live || command.include_expired) {
-      candidate.entry = reply_entry(with_value, view);
-      bytes += view.value.size();
-    } else {
+    if (!candidate.is_wanted || view.value.size() > kHoldValueBytes) {
       candidate.entry.key = view.key.substr(command.key_offset);
+      if (candidate.is_wanted) apart = view.key;
+      return !candidate.is_wanted;
     }
-    return bytes < kChunkValueBytes;
+    candidate.entry = reply_entry(with_value, view);
+    bytes += view.value.size();
+    return bytes < kHoldValueBytes;
   });
+  if (!apart.empty()) {
+    std::optional<Entry> entry = copy_apart(keyspace, with_value, apart, now_us, end.revealed);
+    candidates.back().is_wanted = entry.has_value();
+    if (entry) candidates.back().entry = *std::move(entry);
+  }
+  return end;
 }
 
 /// Moves an entry into the reply if it matches, and leaves out what is not wanted of it.
 void take_match(Scan& command, Candidate& candidate) {
   Entry& entry = candidate.entry;
-  if (!candidate.is_live && !command.include_expired) return;
-  if (!matches_value(command.filter, entry.value)) return;
+  if (!candidate.is_wanted || !matches_value(command.filter, entry.value)) return;
   if (command.want == Want::nothing) {
     command.entries.push_back({.key = std::move(entry.key)});
     return;
@@ -146,7 +172,7 @@ std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_u
   std::uint64_t revealed = 0;
   std::vector<Candidate> candidates;
   for (;;) {
-    const std::size_t limit = std::min(kChunkEntries, max_examined - visited);
+    const std::size_t limit = std::min(kHoldEntries, max_examined - visited);
     const WalkEnd end = copy_candidates(keyspace, command, cursor, limit, now_us, candidates);
     revealed = std::max(revealed, end.revealed);
     for (Candidate& candidate : candidates) {
@@ -158,14 +184,11 @@ std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_u
         command.fingerprint += candidate.fingerprint;
       }
       take_match(command, candidate);
-      if (command.entries.size() < command.limit) continue;
+      if (command.entries.size() < command.limit && bytes < kScanBytesMax && visited < max_examined) continue;
       if (!end.exhausted || &candidate != &candidates.back()) command.next = std::move(cursor);
       return revealed;
     }
     if (end.exhausted) return revealed;
-    if (visited < max_examined && bytes < kScanValueBytesMax) continue;
-    command.next = std::move(cursor);
-    return revealed;
   }
 }
 
@@ -218,12 +241,15 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
   const std::size_t max_examined = command.max_examined != 0 ? command.max_examined : kScanExaminedMax;
   std::string cursor(command.after);
   std::size_t visited = 0;
+  std::size_t bytes = 0;
   std::uint64_t revealed = 0;
   WalkEnd end;
   do {
     const WalkBounds bounds{.range = command.range, .after = cursor, .reverse = command.reverse};
+    const std::size_t bytes_before = bytes;
     std::string last_key;
-    end = walk(keyspace, bounds, std::min(kChunkEntries, max_examined - visited), [&](const EntryView& view) {
+    bool apart = false;
+    end = walk(keyspace, bounds, std::min(kHoldEntries, max_examined - visited), [&](const EntryView& view) {
       ++visited;
       last_key.assign(view.key);
       const bool live = is_live(view.expires_us, now_us);
@@ -231,14 +257,22 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
         ++command.examined;
         command.fingerprint += entry_fingerprint(keyspace, view);
       }
-      if ((live || command.include_expired) && matches(command.filter, view.key, command.key_offset)) {
-        command.entries.push_back(reply_entry(command, view));
-      }
-      return command.entries.size() < command.limit;
+      if (!live && !command.include_expired) return true;
+      if (!matches(command.filter, view.key, command.key_offset)) return true;
+      apart = command.want == Want::value && view.value.size() > kHoldValueBytes;
+      if (apart) return false;
+      command.entries.push_back(reply_entry(command, view));
+      bytes += command.entries.back().value.size();
+      return command.entries.size() < command.limit && bytes < kScanBytesMax && bytes - bytes_before < kHoldValueBytes;
     });
     revealed = std::max(revealed, end.revealed);
     if (!last_key.empty()) cursor = std::move(last_key);
-  } while (!end.exhausted && command.entries.size() < command.limit && visited < max_examined);
+    if (!apart) continue;
+    if (std::optional<Entry> entry = copy_apart(keyspace, command, cursor, now_us, revealed)) {
+      bytes += entry->value.size();
+      command.entries.push_back(*std::move(entry));
+    }
+  } while (!end.exhausted && command.entries.size() < command.limit && bytes < kScanBytesMax && visited < max_examined);
   if (!end.exhausted) command.next = std::move(cursor);
   return revealed;
 }
@@ -249,7 +283,7 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
   WalkEnd end;
   do {
     std::string last_key;
-    end = walk(keyspace, {.range = command.range, .after = cursor}, kChunkEntries, [&](const EntryView& view) {
+    end = walk(keyspace, {.range = command.range, .after = cursor}, kHoldEntries, [&](const EntryView& view) {
       last_key.assign(view.key);
       if (is_live(view.expires_us, now_us) && matches(command.filter, view.key, command.key_offset)) ++command.count;
       return true;

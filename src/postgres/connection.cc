@@ -62,7 +62,7 @@ std::size_t Connection::add(const Statement& statement, const Parameters& parame
   start_over();
   std::array<const char*, kParametersMax> values = {};
   std::array<int, kParametersMax> lengths = {};
-  static constexpr std::array<int, kParametersMax> kBinary = {1, 1, 1, 1, 1, 1, 1, 1};
+  static constexpr std::array<int, kParametersMax> kBinary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
   parameters.point(values, lengths);
   const auto count = static_cast<int>(parameters.size());
   PGconn* const session = session_.get();

@@ -4,11 +4,8 @@
 #include <memory>
 #include <optional>
 
-#include "entry_stamps.h"
-#include "filter.h"
 #include "named_limits.h"
-#include "postgres/row_state.h"
-#include "postgres/search.h"
+#include "postgres/page.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -36,61 +33,6 @@ std::string like_pattern(std::string_view before, std::string_view glob) {
     }
   }
   return pattern;
-}
-
-std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset) {
-  return like_pattern(range.from.substr(0, key_offset), filter.pattern);
-}
-
-/// A page that is being read.
-struct PageProgress {
-  std::string cursor;
-  std::size_t examined_left;
-  std::int64_t& live_until_us;
-};
-
-/// One statement's worth of a page; false when the page is complete.
-Result<bool> scan_chunk(Database& database, Connection& connection, Scan& scan, PageProgress& progress,
-                        std::size_t chunk, os::Deadline deadline) {
-  std::string& cursor = progress.cursor;
-  std::size_t& examined_left = progress.examined_left;
-  const bool filtered = scan.filter.kind != Filter::Kind::none;
-  const Bounds bounds = bounds_behind(scan, cursor);
-  const std::string pattern = filtered ? pattern_of(scan.range, scan.filter, scan.key_offset) : std::string();
-  const auto& listing = scan.reverse ? database.statements().reverse : database.statements().forward;
-  const std::size_t wanted = std::min(chunk, examined_left);
-  Parameters parameters;
-  parameters.add_bytes(bounds.from);
-  parameters.add_bytes(bounds.to);
-  parameters.add_int8(static_cast<std::int64_t>(wanted) + 1);  // one more tells whether this is the end
-  parameters.add_bool(scan.include_expired);
-  parameters.add_bool(scan.want == Want::value);
-  if (filtered) parameters.add_bytes(pattern);
-  database.add_settings(connection, {.deadline = deadline});
-  const std::optional<std::size_t> canary = database.add_canary(connection);
-  const std::size_t place = connection.add(filtered ? listing.filtered_page : listing.page, parameters);
-  connection.end_transaction();
-  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-  TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
-  const Rows& rows = connection.rows(place);
-  const int state_column = filtered ? 2 : 1;
-  const int count = std::min(rows.count(), static_cast<int>(wanted));
-  for (int row = 0; row < count; ++row) {
-    cursor = rows.bytes(row, 0);
-    --examined_left;
-    const std::int64_t expires_us = rows.time(row, state_column + StateColumns::kExpires);
-    if (expires_us != 0 && !scan.include_expired) progress.live_until_us = std::min(progress.live_until_us, expires_us);
-    if (!filtered || rows.boolean(row, 1)) scan.entries.push_back(entry_of(scan, rows, row, state_column));
-    if (scan.entries.size() < scan.limit) continue;
-    if (row + 1 < rows.count()) scan.next = cursor;
-    return false;
-  }
-  if (rows.count() <= count) return false;  // the end of the range
-  if (examined_left == 0) {
-    scan.next = cursor;
-    return false;
-  }
-  return true;
 }
 
 Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
@@ -165,16 +107,8 @@ Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
   return bounds;
 }
 
-Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
-  Entry entry;
-  entry.key = rows.bytes(row, 0).substr(scan.key_offset);
-  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
-  if (scan.want == Want::nothing) return entry;
-  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
-                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
-                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
-                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
-  return entry;
+std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset) {
+  return like_pattern(range.from.substr(0, key_offset), filter.pattern);
 }
 
 Bounds examined_bounds(const Scan& page) {
@@ -192,28 +126,6 @@ bool is_listing(const Unit& unit) {
   const Command& first = unit.commands.front();
   return std::holds_alternative<Scan>(first) || std::holds_alternative<Count>(first) ||
          std::holds_alternative<EraseRange>(first);
-}
-
-Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
-                 std::int64_t& live_until_us) {
-  live_until_us = INT64_MAX;
-  if (looks_at_value(scan.filter)) return search_page(database, connection, scan, deadline);
-  constexpr std::size_t kFirstFilteredChunk = 256;
-  constexpr std::size_t kChunkGrowth = 4;
-  scan.entries.clear();
-  scan.next.clear();
-  live_until_us = INT64_MAX;
-  PageProgress progress{.cursor = std::string(scan.after),
-                        .examined_left = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax,
-                        .live_until_us = live_until_us};
-  std::size_t chunk = scan.limit;
-  if (scan.filter.kind != Filter::Kind::none) chunk = std::max(chunk, kFirstFilteredChunk);
-  for (;;) {
-    const Result<bool> more = scan_chunk(database, connection, scan, progress, chunk, deadline);
-    if (!more.ok()) return Status(std::make_unique<Failure>(more.failure()));
-    if (!more.value()) return {};
-    chunk *= kChunkGrowth;
-  }
 }
 
 void run_listing(Database& database, Unit& unit, os::Deadline deadline) {

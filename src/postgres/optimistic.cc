@@ -10,6 +10,7 @@
 
 #include "postgres/listing.h"
 #include "postgres/locked_rows.h"
+#include "postgres/page.h"
 #include "postgres/row_state.h"
 
 namespace tuskv::postgres {

@@ -24,7 +24,7 @@ inline constexpr unsigned kTextArray = 1009;
 inline constexpr unsigned kInt8Array = 1016;
 inline constexpr unsigned kTimestamptzArray = 1185;
 
-inline constexpr std::size_t kParametersMax = 8;
+inline constexpr std::size_t kParametersMax = 10;
 
 /// Microseconds since 1970 in a timestamptz, which counts from 2000; 0 (never) has no place there.
 std::int64_t to_server_time(std::int64_t us);

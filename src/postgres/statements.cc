@@ -33,6 +33,11 @@ class Writer final {
         {"{DEAD}", options.expiry_disabled ? "false" : "t.expires_at <= " + clock},
         {"{VALUE}", json ? "t.value::text" : "t.value"},
         {"{TO_VALUE}", json ? "::jsonb" : ""},
+        // What a value weighs in a page, without reading it. How large a compressed document is cannot be known so.
+        {"{BYTES}",
+         json ? "least(pg_catalog.pg_column_size(t.value)::int8 * "
+                "case when pg_catalog.pg_column_compression(t.value) is null then 1 else 8 end, 2000000000)::int4"
+              : "pg_catalog.octet_length(t.value)"},
         {"{VALUES}", json ? "text[]" : "bytea[]"},
         {"{EMPTY}", json ? "'null'::jsonb" : "''::bytea"},
         {"{VALUE_TEXT}", json ? "t.value::text" : "pg_catalog.encode(t.value, 'escape')"},
@@ -175,65 +180,109 @@ void make_planned(Writer& make, Statements& out) {
   out.announce_writes = make.make("lock table {T} in row exclusive mode");
 }
 
-/// A page with a filter of values. The condition, which may be expensive, is judged once for each row looked at.
-Statement make_value_page(Writer& make, const std::string& order, const std::string& condition,
-                          std::initializer_list<unsigned> types) {
-  const std::string values = "$" + std::to_string(types.size());
-  return make.make(
-      "select t.key, t.m, case when $5 and t.m and t.nth <= " + values +
-          " then {VALUE} end, t.expires_at, t.created_at, t.updated_at, t.version from "
-          "(select x.*, count(*) filter (where x.m) over (order by x.key " +
-          order +
-          " rows unbounded preceding) as nth from (select t.key, t.value, t.expires_at, t.created_at, t.updated_at, "
-          "t.version, coalesce(" +
-          condition +
-          ", false) as m from {T} t where t.key >= $1 and t.key < $2 and ($4 or {LIVE_ONCE}) order by t.key " + order +
-          " limit $3) x) t order by t.key " + order,
-      types);
+// A page looks at so many rows in key order, dead ones too. It ends early behind the row whose value makes its bytes
+// too many, and with the last entry wanted. What a value weighs is known without reading it, so those behind the end
+// are not read. Of the rows looked at those come back that are entries of the page, and the last.
+
+/// A level of such a statement; `m`: this is an entry of the page, as far as is known.
+std::string page_level(const std::string& columns, const std::string& rows) {
+  return "(select t.key, t.value, t.expires_at, t.created_at, t.updated_at, t.version, " + columns + " from " + rows +
+         ")";
+}
+
+std::string looked_at(const std::string& matches, const std::string& order) {
+  return page_level(matches + " as m", "{T} t where t.key >= $1 and t.key < $2 order by t.key " + order + " limit $3");
+}
+
+std::string window_of(const std::string& order) {
+  return " window o as (order by t.key " + order + " rows unbounded preceding)";
+}
+
+/// `weighs`: whether the row's value does.
+std::string place_and_sum(const std::string& weighs) {
+  const std::string bytes = "(case when " + weighs + " then {BYTES} else 0 end)";
+  return "t.m, pg_catalog.row_number() over o as at, " + bytes + " as bytes, pg_catalog.sum(" + bytes +
+         ") over o as total, pg_catalog.lead(true, 1, false) over o as more";
+}
+
+constexpr const char* kInPage = "t.at < $3 and t.total - t.bytes < $6";
+constexpr const char* kNth = "count(*) filter (where t.m) over ";
+
+/// The rows of a page out of all that have a place, their sums and `nth`.
+std::string page_of(const std::string& rows, const std::string& order) {
+  return "select t.key, t.m, t.more, t.at, t.total, " + state_if("$5 and t.m") + " from " + rows + " t where " +
+         kInPage +
+         " and t.nth - t.m::int4 < $7 and (t.m or not t.more or t.at = $3 - 1 or t.total >= $6) order by t.key " +
+         order;
+}
+
+/// A filter of keys, or none: what a page gives weighs.
+std::string key_page(const std::string& rows, const std::string& order) {
+  return page_of(page_level(place_and_sum("$5 and t.m") + ", " + kNth + "o as nth", rows + " t" + window_of(order)),
+                 order);
+}
+
+/// A filter of values, which is judged once for each row: what a page looks at weighs.
+std::string value_page(const std::string& condition, const std::string& order) {
+  const std::string live = looked_at("($4 or {LIVE_ONCE})", order);
+  const std::string weighed = page_level(place_and_sum("t.m"), live + " t" + window_of(order));
+  const std::string judged = page_level(
+      "case when t.m then coalesce(" + condition + ", false) else false end as m, t.at, t.bytes, t.total, t.more",
+      weighed + " t where " + kInPage + " offset 0");
+  const std::string numbered =
+      page_level("t.m, t.at, t.bytes, t.total, t.more, " + (kNth + ("(order by t.key " + order)) +
+                     " rows unbounded preceding) as nth",
+                 judged + " t");
+  return page_of(numbered, order);
+}
+
+Statement make_value_page(Writer& make, const std::string& order, const std::string& condition, unsigned type,
+                          bool takes_two) {
+  std::string text = value_page(condition, order);
+  if (takes_two) return make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8, type, type});
+  return make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8, type});
 }
 
 // Of bytea, the server says for sure whether a value holds bytes, but neither ignoring case nor in JSON: there it says
 // what may match. Large values it leaves alone.
 void make_bytea_pages(Writer& make, const std::string& order, Statements::Listing& out) {
-  out.contains_page = make_value_page(make, order, "pg_catalog.position(t.value, $6) > 0",
-                                      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
-  // The text form of bytes is one of each byte after the other, so what holds the needle holds the needle's.
+  out.contains_page = make_value_page(make, order, "pg_catalog.position(t.value, $8) > 0", kBytea, false);
+  // The text form of bytes is one of each byte after the other, so what holds the needle holds the needle's. Both are
+  // compared as bytes: a search in texts takes the product of their lengths for some.
   out.folded_page = make_value_page(
       make, order,
-      "case when pg_catalog.octet_length(t.value) > 16777216 then true else pg_catalog.position("
-      "pg_catalog.lower(pg_catalog.encode(t.value, 'escape') collate \"C\"), pg_catalog.encode($6, 'escape')) > 0 end",
-      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+      "case when pg_catalog.octet_length(t.value) > 1048576 then true else pg_catalog.position("
+      "pg_catalog.convert_to(pg_catalog.lower(pg_catalog.encode(t.value, 'escape') collate \"C\"), 'UTF8'), "
+      "(select pg_catalog.convert_to(pg_catalog.encode($8, 'escape'), 'UTF8'))) > 0 end",
+      kBytea, false);
   // What is not escaped stands there as it is.
   out.member_page = make_value_page(make, order,
-                                    "(pg_catalog.position(t.value, $6) > 0 and pg_catalog.position(t.value, $7) > 0) "
+                                    "(pg_catalog.position(t.value, $8) > 0 and pg_catalog.position(t.value, $9) > 0) "
                                     "or pg_catalog.position(t.value, '\\x5c'::bytea) > 0",
-                                    {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kBytea, kInt8});
+                                    kBytea, true);
 }
 
 void make_jsonb_pages(Writer& make, const std::string& order, Statements::Listing& out) {
-  out.contains_page =
-      make_value_page(make, order, "pg_catalog.position(pg_catalog.convert_to({VALUE}, 'UTF8'), $6) > 0",
-                      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
+  out.contains_page = make_value_page(
+      make, order, "pg_catalog.position(pg_catalog.convert_to({VALUE}, 'UTF8'), $8) > 0", kBytea, false);
   out.folded_page = make_value_page(
       make, order,
-      "pg_catalog.position(pg_catalog.convert_to(pg_catalog.lower({VALUE} collate \"C\"), 'UTF8'), $6) > 0",
-      {kBytea, kBytea, kInt8, kBool, kBool, kBytea, kInt8});
-  out.member_page = make_value_page(make, order, "(t.value -> $6) = $7::jsonb",
-                                    {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kInt8});
+      "pg_catalog.position(pg_catalog.convert_to(pg_catalog.lower({VALUE} collate \"C\"), 'UTF8'), $8) > 0", kBytea,
+      false);
+  out.member_page = make_value_page(make, order, "(t.value -> $8) = (select $9::jsonb)", kText, true);
   out.text_page = make_value_page(
       make, order,
-      "pg_catalog.jsonb_typeof(t.value -> $6) in ('string', 'number', 'boolean') and (t.value ->> $6) = $7 collate "
+      "pg_catalog.jsonb_typeof(t.value -> $8) in ('string', 'number', 'boolean') and (t.value ->> $8) = $9 collate "
       "\"C\"",
-      {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kInt8});
+      kText, true);
 }
 
 Statements::Listing make_listing(Writer& make, const std::string& order) {
-  const std::string range =
-      " from {T} t where t.key >= $1 and t.key < $2 and ($4 or {LIVE_ONCE}) order by t.key " + order + " limit $3";
   Statements::Listing listing;
-  listing.page = make.make("select t.key, " + state_if("$5") + range, {kBytea, kBytea, kInt8, kBool, kBool});
-  listing.filtered_page = make.make("select t.key, t.key like $6, " + state_if("$5 and t.key like $6") + range,
-                                    {kBytea, kBytea, kInt8, kBool, kBool, kBytea});
+  listing.page = make.make(key_page(looked_at("($4 or {LIVE_ONCE})", order), order),
+                           {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8});
+  listing.filtered_page = make.make(key_page(looked_at("(($4 or {LIVE_ONCE}) and t.key like $8)", order), order),
+                                    {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8, kBytea});
   if (make.value() == kText) {
     make_jsonb_pages(make, order, listing);
   } else {

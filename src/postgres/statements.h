@@ -32,6 +32,16 @@ struct StateColumns {
   static constexpr int kValue = 0, kExpires = 1, kCreated = 2, kUpdated = 3, kVersion = 4, kCount = 5;
 };
 
+/// The columns of a page's rows: its entries, and the last row looked at.
+struct PageColumns {
+  static constexpr int kKey = 0;
+  static constexpr int kMatches = 1;   ///< this is an entry of the page
+  static constexpr int kMore = 2;      ///< there are rows behind it
+  static constexpr int kLookedAt = 3;  ///< the how manieth row looked at
+  static constexpr int kBytes = 4;     ///< that count so far
+  static constexpr int kState = 5;
+};
+
 struct Statements {
   explicit Statements(const StatementOptions& options);
 
@@ -77,15 +87,15 @@ struct Statements {
   Statement lock_table;       ///< keeps all other writers out
   Statement announce_writes;  ///< waits for one who does
   // Listing: from (inclusive), to (exclusive).
+  /// Pages: from, to, rows to be looked at and one more, include expired, wants value, bytes, entries wanted, and what
+  /// the filter takes → PageColumns, in key order.
   struct Listing {
-    Statement page;           ///< from, to, limit, include expired, wants value → key, state
-    Statement filtered_page;  ///< …, pattern → key, matches, state
-    // The same for filters of values; the last parameter is how many values are wanted at most: of the first that
-    // match.
-    Statement contains_page;  ///< …, needle, values
-    Statement folded_page;    ///< …, needle, values
-    Statement member_page;    ///< …, field, value, values
-    Statement text_page;      ///< …, field, text, values; jsonb alone
+    Statement page;
+    Statement filtered_page;  ///< …, pattern
+    Statement contains_page;  ///< …, needle
+    Statement folded_page;    ///< …, needle
+    Statement member_page;    ///< …, field, value
+    Statement text_page;      ///< …, field, text; jsonb alone
   };
   Listing forward;
   Listing reverse;

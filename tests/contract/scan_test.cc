@@ -72,6 +72,38 @@ TEST_P(List, ScanGivesWholeEntriesUnlessKeysOnly) {
   EXPECT_EQ(keys_only.entries[1].value, "");
 }
 
+TEST_P(List, Y11_APageGivesABoundedNumberOfBytes) {
+  const std::string mebibyte(std::size_t{1} << 20, 'x');
+  Names keys;
+  for (int i = 0; i < 20; ++i) keys.push_back("k" + std::to_string(10 + i));
+  for (const std::string& key : keys) store().set(key, mebibyte);
+  const Page first = store().scan();
+  EXPECT_EQ(first.entries.size(), 16u);
+  EXPECT_EQ(first.next, keys[15]);
+  const Page second = store().scan({.after = first.next});
+  EXPECT_EQ(second.entries.size(), 4u);
+  EXPECT_EQ(second.entries.at(3).value, mebibyte);
+  EXPECT_EQ(second.next, "");
+  EXPECT_EQ(store().scan({.after = keys[3]}).next, "");  // 16 and no more
+  EXPECT_EQ(store().scan({.glob = "k*", .reverse = true}).next, keys[4]);
+  EXPECT_EQ(store().scan({.glob = "*9"}).next, "");  // what does not match weighs nothing
+  EXPECT_EQ(store().keys().keys, keys);
+  Names found;
+  for (const Entry& entry : store().entries()) found.push_back(entry.key);
+  EXPECT_EQ(found, keys);
+}
+
+TEST_P(List, Y11_APageHasAnEntryHoweverLarge) {
+  const std::string large(std::size_t{17} << 20, 'x');
+  store().set_many({{"a", large}, {"b", "small"}});
+  const Page first = store().scan();
+  ASSERT_EQ(first.entries.size(), 1u);
+  EXPECT_EQ(first.entries[0].value.size(), large.size());
+  EXPECT_EQ(first.next, "a");
+  EXPECT_EQ(store().scan({.after = "a"}).entries.at(0).value, "small");
+  EXPECT_EQ(store().scan({.reverse = true}).entries.size(), 2u);
+}
+
 TEST_P(List, G5_APrefixIsLiteral) {
   set_all({"user_1", "userX1", "100%", "1000a", "user_", "a*b", "axb", "a\\b"});
   EXPECT_EQ(store().keys({.prefix = "user_"}).keys, (Names{"user_", "user_1"}));

@@ -117,6 +117,20 @@ TEST_P(Search, Y11_APageLooksAtABoundedNumberOfKeys) {
             Names{keys.back()});
 }
 
+TEST_P(Search, Y11_APageLooksAtABoundedNumberOfBytes) {
+  const std::string mebibyte(std::size_t{1} << 20, 'x');
+  for (int i = 0; i < 20; ++i) store().set("k" + std::to_string(10 + i), mebibyte);
+  store().set("k30", "needle");
+  for (const bool ignore_case : {false, true}) {
+    const Page first = store().search_values("needle", {.ignore_case = ignore_case});
+    EXPECT_EQ(keys_of(first), Names{});
+    EXPECT_EQ(first.next, "k25");  // the sixteenth of them
+    const Page second = store().search_values("needle", {.ignore_case = ignore_case, .after = first.next});
+    EXPECT_EQ(keys_of(second), Names{"k30"});
+    EXPECT_EQ(second.next, "");
+  }
+}
+
 TEST_P(Search, SearchesWholeValuesOfEverySize) {
   std::string large(3'000'000, 'x');
   store().set_many({{"end", large + "needle"}, {"middle", large + "NEEDLE" + large}, {"none", large}});

@@ -122,15 +122,18 @@ void ReferenceEngine::run_scan(Scan& scan) {
   }
   if (scan.reverse) std::reverse(inside.begin(), inside.end());
   const std::size_t examined_max = scan.max_examined == 0 ? kScanExaminedMax : scan.max_examined;
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < inside.size(); ++i) {
-    if (scan.entries.size() == scan.limit || i == examined_max) {
+    if (scan.entries.size() == scan.limit || i == examined_max || bytes >= kScanBytesMax) {
       scan.next = inside[i - 1]->first;
       return;
     }
     const auto& [key, stored] = *inside[i];
     if (!scan.include_expired && !is_live(stored.expires_us, liveness_us())) continue;
     const std::string shown = key.substr(scan.key_offset);
+    if (looks_at_value(scan.filter)) bytes += stored.value.size();
     if (!matches(scan.filter, shown, stored.value)) continue;
+    if (scan.want == Want::value && !looks_at_value(scan.filter)) bytes += stored.value.size();
     Entry entry{.key = shown};
     if (scan.want == Want::value) entry.value = stored.value;
     if (scan.want != Want::nothing) {

@@ -1,4 +1,4 @@
-#include "postgres/search.h"
+#include "postgres/page.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,11 +7,13 @@
 #include <string_view>
 #include <utility>
 
+#include "entry_stamps.h"
 #include "filter.h"
 #include "json_member.h"
 #include "named_limits.h"
 #include "postgres/field_index.h"
 #include "postgres/listing.h"
+#include "postgres/row_state.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -80,105 +82,151 @@ std::string_view value_bytes(const Filter& filter) {
   return {};
 }
 
-/// One page in the making.
-class Search final {
+Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
+  Entry entry;
+  entry.key = rows.bytes(row, PageColumns::kKey).substr(scan.key_offset);
+  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
+  if (scan.want == Want::nothing) return entry;
+  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
+                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
+                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
+                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
+  return entry;
+}
+
+/// One page in the making, a statement for each chunk of rows.
+class PageWalk final {
  public:
-  Search(Database& database, Connection& connection, Scan& scan, os::Deadline deadline)
+  PageWalk(Database& database, Connection& connection, Scan& scan, os::Deadline deadline)
       : database_(database), connection_(connection), scan_(scan), deadline_(deadline), cursor_(scan.after) {
-    examined_left_ = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
+    rows_left_ = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
   }
 
   Status run() {
-    constexpr std::size_t kFirstChunk = 64;
-    constexpr std::size_t kChunkGrowth = 4;
-    constexpr auto kQuick = std::chrono::milliseconds(20);
     const auto half_time = os::time_left(deadline_) / 2;
-    std::size_t chunk = kFirstChunk;
+    std::size_t chunk = first_chunk();
     for (;;) {
       const auto before = os::time_left(deadline_);
       const Result<bool> more = read_chunk(chunk);
       if (!more.ok()) return Status(std::make_unique<Failure>(more.failure()));
       if (!more.value()) return {};
       const auto left = os::time_left(deadline_);
-      if (examined_left_ == 0 || left < half_time) {
+      if (scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax || left < half_time) {
         scan_.next = std::move(cursor_);
         return {};
       }
-      if (before - left < kQuick) chunk = std::min(chunk * kChunkGrowth, kScanExaminedMax);
+      chunk = next_chunk(chunk, before - left);
     }
   }
 
+  std::int64_t live_until_us() const { return live_until_us_; }
+
  private:
   bool is_jsonb() const { return database_.options().value_type == ValueType::jsonb; }
+  bool has_filter(Filter::Kind kind) const { return scan_.filter.kind == kind; }
   /// Whether the server's word is final.
   bool is_exact() const {
-    return is_jsonb() || (scan_.filter.kind == Filter::Kind::contains && !scan_.filter.ignore_case);
+    return !looks_at_value(scan_.filter) || is_jsonb() ||
+           (has_filter(Filter::Kind::contains) && !scan_.filter.ignore_case);
+  }
+
+  /// Without a filter nearly each row is an entry, but for those that have expired.
+  std::size_t first_chunk() const {
+    constexpr std::size_t kFiltered = 256;
+    constexpr std::size_t kSearched = 64;
+    if (looks_at_value(scan_.filter)) return kSearched;
+    return std::max(scan_.limit + scan_.limit / 8 + 1, has_filter(Filter::Kind::none) ? 0 : kFiltered);
+  }
+
+  std::size_t next_chunk(std::size_t chunk, std::chrono::microseconds took) const {
+    constexpr std::size_t kGrowth = 4;
+    constexpr auto kQuick = std::chrono::milliseconds(20);
+    if (took < kQuick) return std::min(chunk * kGrowth, kScanExaminedMax);
+    return took < kGrowth * kQuick ? chunk : std::max<std::size_t>(chunk / kGrowth, 1);
   }
 
   const Statement& statement() const {
     const Filter& filter = scan_.filter;
     const auto& listing = scan_.reverse ? database_.statements().reverse : database_.statements().forward;
-    if (filter.kind == Filter::Kind::contains) return filter.ignore_case ? listing.folded_page : listing.contains_page;
+    switch (filter.kind) {
+      case Filter::Kind::none: return listing.page;
+      case Filter::Kind::glob: return listing.filtered_page;
+      case Filter::Kind::contains: return filter.ignore_case ? listing.folded_page : listing.contains_page;
+      case Filter::Kind::field: break;
+    }
     return is_jsonb() && filter.type == Filter::Type::text ? listing.text_page : listing.member_page;
   }
 
-  std::size_t add_statement(const Bounds& bounds, std::size_t rows, std::size_t values) {
-    const Filter& filter = scan_.filter;
-    std::string json;
+  std::size_t add_statement(const Bounds& bounds, std::size_t rows) {
+    // Of what only may match, all that may: each is judged here.
+    const std::size_t wanted = is_exact() ? scan_.limit - scan_.entries.size() : rows;
     Parameters parameters;
     parameters.add_bytes(bounds.from);
     parameters.add_bytes(bounds.to);
     parameters.add_int8(static_cast<std::int64_t>(rows) + 1);  // one more tells whether this is the end
     parameters.add_bool(scan_.include_expired);
     parameters.add_bool(scan_.want == Want::value || !is_exact());
-    if (filter.kind == Filter::Kind::contains) {
-      parameters.add_bytes(filter.pattern);
-    } else if (!is_jsonb()) {
-      parameters.add_bytes(unescaped_bytes(filter.pattern));
-      parameters.add_bytes(value_bytes(filter));
-    } else {
-      json = filter.type == Filter::Type::text ? std::string(filter.value) : json_value(filter);
-      parameters.add_bytes(filter.pattern);
-      parameters.add_bytes(json);
-    }
-    parameters.add_int8(static_cast<std::int64_t>(values));
+    parameters.add_int8(static_cast<std::int64_t>(kScanBytesMax - bytes_));
+    parameters.add_int8(static_cast<std::int64_t>(wanted));
+    std::string text;
+    add_filter(parameters, text);
     return connection_.add(statement(), parameters);
   }
 
-  /// One statement's worth; false when the page is complete.
+  /// `text` has to live as long as the parameters.
+  void add_filter(Parameters& parameters, std::string& text) const {
+    // Enough to leave out what cannot match; a longer one would be compared with every place of the value.
+    constexpr std::size_t kPrefix = 256;
+    const Filter& filter = scan_.filter;
+    if (filter.kind == Filter::Kind::glob) {
+      text = pattern_of(scan_.range, filter, scan_.key_offset);
+      parameters.add_bytes(text);
+    } else if (filter.kind == Filter::Kind::contains) {
+      parameters.add_bytes(filter.pattern);
+    } else if (filter.kind == Filter::Kind::field && !is_jsonb()) {
+      parameters.add_bytes(unescaped_bytes(filter.pattern).substr(0, kPrefix));
+      parameters.add_bytes(value_bytes(filter).substr(0, kPrefix));
+    } else if (filter.kind == Filter::Kind::field) {
+      text = filter.type == Filter::Type::text ? std::string(filter.value) : json_value(filter);
+      parameters.add_bytes(filter.pattern);
+      parameters.add_bytes(text);
+    }
+  }
+
+  /// One statement's worth; false when this was the end of the range.
   Result<bool> read_chunk(std::size_t chunk) {
-    const std::size_t wanted = std::min(chunk, examined_left_);
-    // Of what only may match some more, so that not each one that does not costs a round trip.
-    constexpr std::size_t kCandidates = 16;
-    const std::size_t values = std::max(scan_.limit - scan_.entries.size(), is_exact() ? 1 : kCandidates);
     const Bounds bounds = bounds_behind(scan_, cursor_);
     database_.add_settings(connection_, {.deadline = deadline_});
     const std::optional<std::size_t> canary = database_.add_canary(connection_);
-    const std::size_t place = add_statement(bounds, wanted, values);
+    const std::size_t place = add_statement(bounds, std::min(chunk, rows_left_));
     connection_.end_transaction();
     TUSKV_RETURN_IF_ERROR(connection_.exchange(deadline_));
     TUSKV_RETURN_IF_ERROR(database_.check_canary_at(connection_, canary, deadline_));
-    return take_rows(connection_.rows(place), wanted, values);
+    return take_rows(connection_.rows(place));
   }
 
-  bool take_rows(const Rows& rows, std::size_t wanted, std::size_t values) {
-    constexpr int kStateColumn = 2;
-    const int count = std::min(rows.count(), static_cast<int>(wanted));
-    std::size_t candidates = 0;
-    for (int row = 0; row < count; ++row) {
-      const bool candidate = rows.boolean(row, 1);
-      // Only so many values have come along.
-      if (candidate && ++candidates > values) return true;
-      cursor_ = rows.bytes(row, 0);
-      --examined_left_;
-      if (candidate && (is_exact() || matches_value(scan_.filter, rows.bytes(row, kStateColumn)))) {
-        scan_.entries.push_back(entry_of(scan_, rows, row, kStateColumn));
+  bool take_rows(const Rows& rows) {
+    std::size_t looked_at = 0;
+    std::size_t bytes = 0;
+    bool more = false;
+    for (int row = 0; row < rows.count() && scan_.entries.size() < scan_.limit; ++row) {
+      cursor_ = rows.bytes(row, PageColumns::kKey);
+      looked_at = static_cast<std::size_t>(rows.int8(row, PageColumns::kLookedAt));
+      bytes = static_cast<std::size_t>(rows.int8(row, PageColumns::kBytes));
+      more = rows.boolean(row, PageColumns::kMore);
+      if (rows.boolean(row, PageColumns::kMatches) && is_match(rows, row)) {
+        scan_.entries.push_back(entry_of(scan_, rows, row, PageColumns::kState));
+        const std::int64_t expires_us = rows.time(row, PageColumns::kState + StateColumns::kExpires);
+        if (expires_us != 0 && !scan_.include_expired) live_until_us_ = std::min(live_until_us_, expires_us);
       }
-      if (scan_.entries.size() < scan_.limit) continue;
-      if (row + 1 < rows.count()) scan_.next = cursor_;
-      return false;
     }
-    return rows.count() > count;
+    rows_left_ -= looked_at;
+    bytes_ += bytes;
+    return more;
+  }
+
+  bool is_match(const Rows& rows, int row) const {
+    return is_exact() || matches_value(scan_.filter, rows.bytes(row, PageColumns::kState + StateColumns::kValue));
   }
 
   Database& database_;
@@ -186,16 +234,23 @@ class Search final {
   Scan& scan_;
   const os::Deadline deadline_;
   std::string cursor_;
-  std::size_t examined_left_ = 0;
+  std::size_t rows_left_ = 0;
+  std::size_t bytes_ = 0;
+  std::int64_t live_until_us_ = INT64_MAX;
 };
 
 }  // namespace
 
-Status search_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
+                 std::int64_t& live_until_us) {
   scan.entries.clear();
   scan.next.clear();
+  live_until_us = INT64_MAX;
   if (database.options().value_type == ValueType::jsonb && !can_match_jsonb(scan.filter)) return {};
-  return Search(database, connection, scan, deadline).run();
+  PageWalk walk(database, connection, scan, deadline);
+  Status status = walk.run();
+  live_until_us = walk.live_until_us();
+  return status;
 }
 
 bool may_have_index(const Database& database, const Scan& scan) {

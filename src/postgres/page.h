@@ -1,0 +1,24 @@
+// Pages of a Scan. Filters of keys are the server's. Of filters of values it judges those where its answer is that of
+// matches_value (filter.h); elsewhere it leaves out what cannot match, and the rest is judged here.
+#pragma once
+
+#include "commands.h"
+#include "postgres/database.h"
+
+namespace tuskv::postgres {
+
+/// One attempt at a page by looking at one entry after the other. It ends early, with a cursor, after kScanExaminedMax
+/// entries, kScanBytesMax bytes of values, or when it has taken half of the time that there was. In a transaction that
+/// has begun already the statements are added to it.
+/// `live_until_us` tells when the first of the entries found expires; INT64_MAX: none does.
+Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
+                 std::int64_t& live_until_us);
+
+/// Whether the table could have an index that answers this.
+bool may_have_index(const Database& database, const Scan& scan);
+
+/// One attempt at a page through the index of a field; false when there is none. Not for transactions: what a page has
+/// passed over is compared when they commit, and this one may pass over everything.
+Result<bool> indexed_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+
+}  // namespace tuskv::postgres
