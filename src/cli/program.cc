@@ -60,6 +60,7 @@ constexpr std::array kVerbs = {
          "KEY --limit N --window D [--cost N] | KEY --limit N --peek | KEY --reset"},
     Verb{"claim", kCoordinate, "Claim names, each for one owner", add_claim,
          "take NAME OWNER [--ttl D] | release NAME OWNER | owner NAME | move NAME FROM TO | list OWNER"},
+    Verb{"index", kStore, "Make, drop or list the indexes that find uses", add_index, "add FIELD | drop FIELD | list"},
     Verb{"namespaces", kStore, "Print the names of the namespaces that hold entries", add_namespaces},
     Verb{"stats", kStore, "Print what the store holds", add_stats},
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},

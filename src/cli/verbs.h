@@ -28,6 +28,7 @@ Action add_scan(Arguments& arguments);
 Action add_count(Arguments& arguments);
 Action add_search(Arguments& arguments);
 Action add_find(Arguments& arguments);
+Action add_index(Arguments& arguments);
 Action add_namespaces(Arguments& arguments);
 Action add_stats(Arguments& arguments);
 

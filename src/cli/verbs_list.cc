@@ -143,6 +143,20 @@ ExitCode print_pages(Call& call, const SearchArguments& options, F next_page) {
   return ExitCode::done;
 }
 
+ExitCode print_names(Call& call, const std::vector<std::string>& names) {
+  Json document = Json::array();
+  for (const std::string& name : names) {
+    if (call.settings.json) {
+      document.push_back(json_of_bytes(name));
+    } else {
+      call.output.value(name, false);
+      call.output.text("\n");
+    }
+  }
+  if (call.settings.json) call.output.json(document);
+  return ExitCode::done;
+}
+
 }  // namespace
 
 Action add_scan(Arguments& arguments) {
@@ -166,6 +180,9 @@ Action add_count(Arguments& arguments) {
   const auto options = std::make_shared<ScanArguments>();
   declare_scan(arguments, *options, "Count at most so many (default all)");
   return [options](Call& call) {
+    if (options->reverse && options->after.empty()) {
+      throw UsageError("count --reverse needs --after: from either end there are as many");
+    }
     const Store store = call.store(Access::read);
     const bool whole = options->after.empty() && !options->limit;
     const std::uint64_t count =
@@ -211,21 +228,30 @@ Action add_find(Arguments& arguments) {
   };
 }
 
-Action add_namespaces(Arguments&) {
-  return [](Call& call) {
-    const auto names = call.whole_store(Access::read).namespaces();
-    Json document = Json::array();
-    for (const std::string& name : names) {
-      if (call.settings.json) {
-        document.push_back(json_of_bytes(name));
-      } else {
-        call.output.value(name, false);
-        call.output.text("\n");
-      }
-    }
-    if (call.settings.json) call.output.json(document);
-    return ExitCode::done;
+Action add_index(Arguments& arguments) {
+  struct Options {
+    std::string action;
+    std::optional<std::string> field;
   };
+  const auto options = std::make_shared<Options>();
+  arguments.word("ACTION", options->action,
+                 "add, drop (exit code 1 when there is nothing to do) or list; for PostgreSQL tables of "
+                 "value_type=jsonb. Writers wait while an index is made: give large tables a --timeout");
+  arguments.word("FIELD", options->field, "A top-level member of the JSON objects; for add and drop");
+  return [options](Call& call) {
+    const bool lists = options->action == "list";
+    if ((!lists && options->action != "add" && options->action != "drop") || lists == options->field.has_value()) {
+      throw UsageError("index takes add FIELD, drop FIELD or list");
+    }
+    const Store store = call.whole_store(lists ? Access::read : Access::write);
+    if (lists) return print_names(call, store.indexes());
+    return call.answer(options->action == "add" ? store.create_index(*options->field)
+                                                : store.drop_index(*options->field));
+  };
+}
+
+Action add_namespaces(Arguments&) {
+  return [](Call& call) { return print_names(call, call.whole_store(Access::read).namespaces()); };
 }
 
 Action add_stats(Arguments&) {

@@ -49,7 +49,7 @@ class ListTest(ToolTest):
 
     def test_count_counts_what_scan_prints(self):
         self.fill()
-        for options in ((), ("--after", "b:1"), ("--limit", "2"), ("--after", "b:2", "--limit", "9"), ("--reverse",),
+        for options in ((), ("--after", "b:1"), ("--limit", "2"), ("--after", "b:2", "--limit", "9"),
                         ("--after", "b:2", "--reverse"), ("--glob", "b:*", "--limit", "2"), ("--after", "z")):
             self.assertEqual(int(self.text("count", *options)), len(self.lines("scan", *options)), options)
         lines = "".join(f"key{i:05}\tvalue {i}\n" for i in range(1200))

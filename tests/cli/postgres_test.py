@@ -63,6 +63,19 @@ class ListTest(PostgresToolTest):
                          '{"workload":"mixed"')
         self.assertEqual(self.lines("namespaces"), ["n"])
 
+    def test_indexes(self):
+        self.assertIn("value_type=jsonb", self.refusal("index", "add", "f", code=2))
+        self.environment["TUSKV_STORE"] += "_documents&value_type=jsonb"
+        self.assertEqual(self.tuskv("index", "add", "f"), b"")
+        self.assertEqual(self.json("index", "add", "f", code=1), {"done": False})
+        self.tuskv("set", "c:1", '{"f": 1}')
+        self.assertEqual(self.text("find", "c", "f", "1.0"), 'c:1\t{"f": 1}\n')
+        self.assertEqual(self.lines("index", "list"), ["f"])
+        self.assertEqual(self.json("index", "list"), ["f"])
+        self.tuskv("index", "drop", "f")
+        self.tuskv("index", "drop", "f", code=1)
+        self.assertEqual(self.lines("index", "list"), [])
+
     def test_what_only_a_directory_has_is_refused(self):
         self.tuskv("set", "k", "v")
         for words in (("check",), ("repair",), ("snapshots",), ("snapshots", "prune", "1"),
