@@ -16,10 +16,25 @@ namespace {
 using tuskv::JsonValue;
 using Json = nlohmann::json;
 
+/// Whether there may be a number beyond a double: an exponent, or more digits than the largest has.
+bool has_large_number(std::string_view text) {
+  constexpr std::size_t kDigitsMax = 300;
+  std::size_t digits = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') ++i;
+    const bool in_number = !quoted && i < text.size() && text[i] >= '0' && text[i] <= '9';
+    const bool exponent = digits > 0 && !quoted && i < text.size() && (text[i] == 'e' || text[i] == 'E');
+    digits = in_number ? digits + 1 : 0;
+    if (exponent || digits > kDigitsMax) return true;
+  }
+  return false;
+}
+
 /// What the library does otherwise: it skips a byte order mark, ends at a NUL, and knows no number beyond a double.
 bool is_read_otherwise(std::string_view text) {
-  return text.find('\0') != std::string_view::npos || text.starts_with('\xef') ||
-         text.find_first_of("eE") != std::string_view::npos || text.size() > 300;
+  return text.find('\0') != std::string_view::npos || text.starts_with('\xef') || has_large_number(text);
 }
 
 void check_value(const JsonValue& value) {

@@ -11,7 +11,8 @@ namespace {
 
 char folded_byte(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-/// With memmem, whose time is bounded by the sum of the sizes; that of std::string_view::find is by their product.
+/// With memmem, whose time glibc bounds by the sum of the sizes (as other libraries do not promise); that of
+/// std::string_view::find is by their product.
 bool contains(std::string_view bytes, std::string_view needle) {
   return ::memmem(bytes.data(), bytes.size(), needle.data(), needle.size()) != nullptr;
 }
@@ -46,7 +47,7 @@ bool matches_member(const Filter& filter, const JsonValue& member) {
     case Filter::Type::null: return member.kind == Kind::null;
     case Filter::Type::boolean_false: return member.kind == Kind::boolean && member.text == "false";
     case Filter::Type::boolean_true: return member.kind == Kind::boolean && member.text == "true";
-    case Filter::Type::number: return member.kind == Kind::number && canonical_number(member.text) == filter.value;
+    case Filter::Type::number: return member.kind == Kind::number && number_equals(member.text, filter.value);
     case Filter::Type::string: return member.kind == Kind::string && string_equals(member.text, filter.value);
     case Filter::Type::text: return is_written_as(member, filter.value);
   }

@@ -13,7 +13,7 @@ namespace tuskv {
 bool matches_key(const Filter& filter, std::string_view key);
 
 /// True for filters that look at no value. Bytes that are no JSON match no field; whatever they are, time is bounded by
-/// their number, and memory by an eighth of it.
+/// their number, and memory by a quarter of it.
 bool matches_value(const Filter& filter, std::string_view value);
 
 inline bool looks_at_value(const Filter& filter) {

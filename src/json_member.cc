@@ -1,6 +1,7 @@
 #include "json_member.h"
 
 #include <algorithm>
+#include <utility>
 #include <array>
 #include <vector>
 
@@ -306,6 +307,15 @@ Decimal decimal_of(std::string_view number) {
   return decimal;
 }
 
+/// Where the digits of a number other than zero begin and end, without zeros at either end.
+std::pair<std::size_t, std::size_t> significant_digits(const Decimal& decimal) {
+  std::size_t first = 0;
+  while (decimal.digit(first) == '0') ++first;
+  std::size_t last = decimal.digits();
+  while (decimal.digit(last - 1) == '0') --last;
+  return {first, last};
+}
+
 }  // namespace
 
 std::optional<JsonValue> find_member(std::string_view document, std::string_view name) {
@@ -389,14 +399,18 @@ std::string quoted_string(std::string_view text) {
   return quoted + '"';
 }
 
+bool number_equals(std::string_view number, std::string_view canonical) {
+  const Decimal decimal = decimal_of(number);
+  if (decimal.is_zero || decimal.exponent_too_large) return decimal.is_zero && canonical == "0";
+  const auto [first, last] = significant_digits(decimal);
+  return last - first < canonical.size() && canonical_number(number) == canonical;
+}
+
 std::optional<std::string> canonical_number(std::string_view number) {
   const Decimal decimal = decimal_of(number);
   if (decimal.is_zero) return "0";
   if (decimal.exponent_too_large) return std::nullopt;
-  std::size_t first = 0;
-  while (decimal.digit(first) == '0') ++first;
-  std::size_t last = decimal.digits();
-  while (decimal.digit(last - 1) == '0') --last;
+  const auto [first, last] = significant_digits(decimal);
   std::string canonical;
   canonical.reserve(last - first + 16);
   if (decimal.negative) canonical += '-';
@@ -408,7 +422,7 @@ std::optional<std::string> canonical_number(std::string_view number) {
 
 bool is_number_written_as(std::string_view number, std::string_view text) {
   const Decimal decimal = decimal_of(number);
-  if (decimal.exponent_too_large) return false;
+  if (decimal.exponent_too_large && !decimal.is_zero) return false;
   const auto digits = static_cast<std::int64_t>(decimal.digits());
   // Where the point is among the digits, and how many come behind it.
   const std::int64_t point = static_cast<std::int64_t>(decimal.whole.size()) + decimal.exponent;

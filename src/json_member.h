@@ -1,5 +1,5 @@
 // Looking one member up in a JSON object, for searching: reads the text once, keeps nothing of it, never recurses. What
-// it needs beside the text is one bit for each level of nesting.
+// it needs beside the text is two bits at most for each level of nesting.
 //
 // Not with a library's parser: those turn numbers into doubles, so that 12345678901234567890123 and …124 are equal and
 // 1e400 is an error; here numbers stay text. The grammar is that of RFC 8259, and what PostgreSQL's jsonb refuses is
@@ -42,6 +42,9 @@ inline constexpr std::int64_t kJsonExponentMax = 999'999'999;
 
 /// The same text for equal numbers and for no others: "0", or sign, digits without zeros at either end, "e", exponent.
 std::optional<std::string> canonical_number(std::string_view number);
+
+/// canonical_number(number) == canonical, without writing out a number that is longer.
+bool number_equals(std::string_view number, std::string_view canonical);
 
 /// Whether `text` is the number written out, without an exponent and with all digits behind the point that were given:
 /// 1.50 for 1.50, 100 for 1e2, 0.001 for 1E-3, 0.0 for -0.0. It is what PostgreSQL makes of a number.

@@ -75,7 +75,7 @@ Ttl ttl_of(const Seen& seen, const View& view) {
 std::size_t checked_scan_limit(std::size_t limit) {
   if (limit >= 1 && limit <= kScanLimitMax) return limit;
   throw_refused(Code::InvalidArgument,
-                "a scan limit of " + std::to_string(limit) + " is not 1 to " + std::to_string(kScanLimitMax));
+                "a limit of " + std::to_string(limit) + " is not 1 to " + std::to_string(kScanLimitMax));
 }
 
 /// The bytes a Scan points to, beside the caller's own.

@@ -13,12 +13,15 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& message) { throw_refused(Code::InvalidArgument, message); }
 
+void check_max_size(Bytes bytes, const char* what, std::size_t max) {
+  if (bytes.size() <= max) return;
+  refuse(std::string(what) + " of " + std::to_string(bytes.size()) + " bytes is over the limit of " +
+         std::to_string(max));
+}
+
 void check_size(Bytes bytes, const char* what, std::size_t max) {
   if (bytes.empty()) refuse(std::string(what) + " is empty");
-  if (bytes.size() > max) {
-    refuse(std::string(what) + " of " + std::to_string(bytes.size()) + " bytes is over the limit of " +
-           std::to_string(max));
-  }
+  check_max_size(bytes, what, max);
 }
 
 /// What a member has to be to equal this JSON value.
@@ -62,7 +65,7 @@ SearchFilter checked_needle(Bytes needle, const SearchOptions& options) {
 
 SearchFilter checked_field(Bytes field, Bytes value, const FindOptions& options) {
   check_field_name(field);
-  if (value.size() > kFieldValueBytesMax) check_size(value, "the value to find", kFieldValueBytesMax);
+  check_max_size(value, "the value to find", kFieldValueBytesMax);
   SearchFilter filter;
   if (options.text) {
     if (!is_utf8(value.view())) refuse("the value to find is not UTF-8, and JSON is nothing else");
@@ -77,7 +80,7 @@ SearchFilter checked_field(Bytes field, Bytes value, const FindOptions& options)
 }
 
 std::string collection_prefix(Bytes collection) {
-  if (collection.empty()) refuse("the name of the collection is empty");
+  check_size(collection, "the name of the collection", kStoredKeyBytesMax);
   return std::string(collection.view()) + ':';
 }
 

@@ -176,6 +176,8 @@ TEST(JsonMember, NumbersAreWrittenOut) {
       EXPECT_FALSE(is_number_written_as(row.number, other)) << row.number << " as " << other;
     }
   }
+  EXPECT_TRUE(is_number_written_as("0e1000000001", "0"));
+  EXPECT_FALSE(is_number_written_as("0e-1000000001", "0"));
   EXPECT_FALSE(is_number_written_as("1e999999999", "1"));  // and makes no text of a gigabyte
   EXPECT_FALSE(is_number_written_as("1e1000000000000000000000", "1"));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <optional>
 
 #include "entry_stamps.h"
@@ -278,6 +279,7 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
 }
 
 std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us) {
+  assert(!looks_at_value(command.filter));
   std::string cursor;
   std::uint64_t revealed = 0;
   WalkEnd end;
