@@ -1,8 +1,8 @@
 #include "json_member.h"
 
 #include <algorithm>
-#include <utility>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace tuskv {

@@ -304,9 +304,11 @@ class TUSKV_API Store final : public KeyValue {
 
   /// Makes an index on the top-level member `field` of the documents of all namespaces, for find_by_field. True when it
   /// was made now, false when it was there. Writers wait while it is made, which must end by the deadline of the store
-  /// (`with_timeout`): make it before the table is large. Every write of a document pays for it.
+  /// (`with_timeout`): make it before the table is large. Every write of a document pays for it. Only the owner of the
+  /// table can make and drop indexes; it is Config for others.
   bool create_index(Bytes field) const;
-  /// True when it was there.
+  /// True when it was there. Waits for what is under way on the table, and whoever comes later, readers too, waits
+  /// behind it.
   bool drop_index(Bytes field) const;
   /// The fields that have an index, in order.
   std::vector<std::string> indexes() const;

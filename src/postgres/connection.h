@@ -56,6 +56,7 @@ class PreparePolicy final {
 struct SessionFacts {
   bool through_pooler = false;
   int server_version = 0;
+  std::string encoding = {};  ///< of the database
 };
 
 class Connection final {

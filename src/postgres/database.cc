@@ -51,10 +51,19 @@ Result<std::unique_ptr<Database>> Database::open(Setup setup) {
   return database;
 }
 
+/// JSON is UTF-8, and the server spells it in the encoding of its database.
+Status Database::check_encoding(const Connection& connection) const {
+  const std::string& encoding = connection.facts().encoding;
+  if (setup_.options.value_type != ValueType::jsonb || encoding == "UTF8") return {};
+  return Status(Code::Config,
+                "value_type=jsonb needs a database with the encoding UTF8; that of this one is " + encoding);
+}
+
 Status Database::prepare_table() {
   const os::Deadline deadline = os::deadline_in(setup_.options.timeout.milliseconds());
   // A table that was made before the connection was lost is found by the next attempt: nothing happens twice.
   return run(Effect::reads, deadline, [&](Connection& connection) -> Status {
+    TUSKV_RETURN_IF_ERROR(check_encoding(connection));
     Result<TableName> name = resolve_table(connection, setup_.options, deadline);
     if (!name.ok()) return std::move(name).status();
     TUSKV_RETURN_IF_ERROR(open_table(connection, name.value(), setup_.options, deadline));
@@ -136,10 +145,10 @@ void Database::add_settings(Connection& connection, const Settings& settings) co
   const std::int64_t session_ms = setup_.options.timeout.milliseconds();
   const bool through_pooler = connection.facts().through_pooler;
   // A small read behind a pooler that a lost client leaves to itself ends soon.
-  const bool needed = settings.lock_timeout_ms != kLockTimeoutMs ||
+  const bool needed = settings.ends_early || settings.lock_timeout_ms != kLockTimeoutMs ||
                       (through_pooler ? !settings.is_small_read : left_ms > session_ms + 1);
   if (!needed) return;
-  const std::string statement_timeout = std::to_string(std::max(left_ms, session_ms));
+  const std::string statement_timeout = std::to_string(settings.ends_early ? left_ms : std::max(left_ms, session_ms));
   const std::string lock_timeout = std::to_string(settings.lock_timeout_ms);
   Parameters parameters;
   parameters.add_bytes(setup_.options.durability == Durability::durable ? "on" : "off");

@@ -71,6 +71,7 @@ class Database final {
     os::Deadline deadline;
     std::int64_t lock_timeout_ms = kLockTimeoutMs;
     bool is_small_read = false;  ///< a few keys, in no transaction of several statements
+    bool ends_early = false;     ///< the server ends it at the deadline, though the session gives it longer
   };
   /// A lock timeout for what passes over rows that others hold and waits for nothing but the table.
   static std::int64_t lock_timeout_until(os::Deadline deadline) {
@@ -116,6 +117,7 @@ class Database final {
   Status replace_canary(Connection& connection, os::Deadline deadline, Told told) TUSKV_EXCLUDES(canary_mutex_);
   /// From now on this is the canary. The flag comes first: whoever finds the new one to be the known one must find it.
   void set_canary(std::string_view value, Told told) TUSKV_REQUIRES(canary_mutex_);
+  Status check_encoding(const Connection& connection) const;
   Status prepare_table();
   Status explained(Status status) const;
 

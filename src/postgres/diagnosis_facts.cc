@@ -54,7 +54,7 @@ constexpr const char* kTable =
     // Those that create_index has made, and of a table with partitions what they consist of.
     "and not exists(select from pg_catalog.pg_description d where d.classoid = 'pg_catalog.pg_class'::regclass "
     "and (d.objoid = x.indexrelid or d.objoid in (select i.inhparent from pg_catalog.pg_inherits i "
-    "where i.inhrelid = x.indexrelid)) and pg_catalog.starts_with(d.description, 'tuskv index of field '))), ''), "
+    "where i.inhrelid = x.indexrelid)) and pg_catalog.starts_with(d.description, {MARK}))), ''), "
     "s.live, s.dead, s.updates, s.hot, "
     "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - s.vacuumed) * 1000000)::int8, "
     // Two servers started in the same microsecond would have to agree on both numbers, too.
@@ -64,10 +64,13 @@ constexpr const char* kTable =
     "'YYYY-MM-DD HH24:MI:SS.US')) from s";
 
 std::string table_text(const Database& database) {
-  const std::string literal = quoted_literal(database.table().quoted());
   std::string text = kTable;
-  for (std::size_t at = text.find("{T}"); at != std::string::npos; at = text.find("{T}", at + literal.size())) {
-    text.replace(at, 3, literal);
+  for (const auto& [name, literal] :
+       {std::pair<std::string_view, std::string>("{T}", quoted_literal(database.table().quoted())),
+        std::pair<std::string_view, std::string>("{MARK}", quoted_literal(Statements::kIndexMark))}) {
+    for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + literal.size())) {
+      text.replace(at, name.size(), literal);
+    }
   }
   return text;
 }

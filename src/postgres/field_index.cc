@@ -28,17 +28,12 @@ std::uint32_t take_character(std::string_view text, std::size_t& at) {
   return code;
 }
 
-std::string unqualified_index_name(const TableName& table, std::string_view field) {
-  const std::string named = table.table + '\0' + std::string(field);
-  const XXH128_hash_t hash = XXH3_128bits(named.data(), named.size());
-  return "tuskv_field_" + hex(hash.high64, 16) + hex(hash.low64, 16);
-}
-
-/// In a transaction of its own, behind whoever makes a table or an index.
+/// In a transaction of its own, behind whoever makes or drops an index of the table.
 Status in_transaction(Database& database, Connection& connection, os::Deadline deadline, FunctionRef<Status()> change) {
   connection.add(database.statements().begin);
   database.add_settings(connection, {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
-  connection.add_text(std::string(kLockTableMaking));
+  connection.add_text("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(" +
+                      quoted_literal("tuskv indexes of " + database.table().quoted()) + ", 0))");
   connection.end_transaction();
   Status status = connection.exchange(deadline).with_outcome(Outcome::not_applied);
   if (status.ok()) status = change();
@@ -51,31 +46,66 @@ Status in_transaction(Database& database, Connection& connection, os::Deadline d
   return status;
 }
 
-Status run(Connection& connection, std::initializer_list<std::string> texts, os::Deadline deadline) {
-  for (const std::string& text : texts) connection.add_text(text);
+/// What is there for a field: names as SQL has them, whether they can be used or not.
+struct Found {
+  std::vector<std::string> indexes = {};
+  bool is_valid = false;
+};
+
+Result<Found> find_index(Database& database, Connection& connection, std::string_view field, os::Deadline deadline) {
+  const std::size_t place = connection.add_text(
+      "select pg_catalog.format('%I.%I', n.nspname, c.relname), i.indisvalid from " +
+      database.statements().marked_indexes() +
+      " join pg_catalog.pg_class c on c.oid = i.indexrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+      "where d.description = " +
+      index_comment(field));
+  connection.end_transaction();
+  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline).with_outcome(Outcome::not_applied));
+  const Rows& rows = connection.rows(place);
+  Found found;
+  for (int row = 0; row < rows.count(); ++row) {
+    found.indexes.emplace_back(rows.bytes(row, 0));
+    found.is_valid = found.is_valid || rows.boolean(row, 1);
+  }
+  return found;
+}
+
+Status drop(Connection& connection, const Found& found, os::Deadline deadline) {
+  if (found.indexes.empty()) return {};
+  for (const std::string& index : found.indexes) connection.add_text("drop index " + index);
   connection.end_transaction();
   return connection.exchange(deadline).with_outcome(Outcome::not_applied);
 }
 
-Result<bool> is_there(Connection& connection, const std::string& index, os::Deadline deadline) {
+/// Its name is made of a hash, so that it fits whatever the field is called, and of the table's number: the name of a
+/// table can be another's tomorrow.
+Status make(Database& database, Connection& connection, std::string_view field, os::Deadline deadline) {
+  const TableName& table = database.table();
   const std::size_t place =
-      connection.add_text("select pg_catalog.to_regclass(" + quoted_literal(index) + ") is not null");
+      connection.add_text("select pg_catalog.to_regclass(" + quoted_literal(table.quoted()) + ")::oid::int8");
   connection.end_transaction();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline).with_outcome(Outcome::not_applied));
-  return connection.rows(place).boolean(0, 0);
+  const std::string of = std::to_string(connection.rows(place).int8(0, 0)) + '\0' + std::string(field);
+  const XXH128_hash_t hash = XXH3_128bits(of.data(), of.size());
+  const std::string name = quoted_identifier("tuskv_field_" + hex(hash.high64, 16) + hex(hash.low64, 16));
+  const std::string literal = escaped_literal(field);
+  connection.add_text("create index " + name + " on " + table.quoted() + " (" + Statements::indexed_columns(literal) +
+                      ") where " + Statements::indexed_rows(literal));
+  connection.add_text("comment on index " + quoted_identifier(table.schema) + "." + name + " is " +
+                      index_comment(field));
+  connection.end_transaction();
+  return connection.exchange(deadline).with_outcome(Outcome::not_applied);
+}
+
+/// The server speaks of the owner, and not of what only the owner can do.
+Status explained(Status status) {
+  if (status.ok() || status.failure().sqlstate != "42501") return status;
+  Failure failure = status.failure();
+  failure.message = "only the owner of a table can make or drop an index of it (" + failure.message + ")";
+  return Status(std::make_unique<Failure>(std::move(failure)));
 }
 
 }  // namespace
-
-std::string index_name(const TableName& table, std::string_view field) {
-  return quoted_identifier(table.schema) + "." + quoted_identifier(unqualified_index_name(table, field));
-}
-
-std::string is_valid_index_text(const std::string& index) {
-  return "select coalesce((select i.indisvalid from pg_catalog.pg_index i where i.indexrelid = "
-         "pg_catalog.to_regclass(" +
-         quoted_literal(index) + ")), false)";
-}
 
 std::string escaped_literal(std::string_view text) {
   std::string literal = "E'";
@@ -92,51 +122,46 @@ std::string escaped_literal(std::string_view text) {
   return literal + "'";
 }
 
+std::string index_comment(std::string_view field) {
+  return escaped_literal(std::string(Statements::kIndexMark) + std::string(field));
+}
+
 Result<bool> create_index(Database& database, std::string_view field, os::Deadline deadline) {
-  const TableName& table = database.table();
-  const std::string index = index_name(table, field);
-  const std::string literal = escaped_literal(field);
   bool made = false;
   const Status status = database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
     return in_transaction(database, connection, deadline, [&]() -> Status {
-      const Result<bool> exists = is_there(connection, index, deadline);
-      if (!exists.ok()) return Status(std::make_unique<Failure>(exists.failure()));
-      made = !exists.value();
+      const Result<Found> found = find_index(database, connection, field, deadline);
+      if (!found.ok()) return Status(std::make_unique<Failure>(found.failure()));
+      made = !found.value().is_valid;
       if (!made) return {};
-      return run(connection,
-                 {"create index " + quoted_identifier(unqualified_index_name(table, field)) + " on " + table.quoted() +
-                      " (" + Statements::indexed_columns(literal) + ") where " + Statements::indexed_rows(literal),
-                  "comment on index " + index + " is " + escaped_literal(std::string(kIndexMark) + std::string(field))},
-                 deadline);
+      // One that is not whole is of no use to anybody.
+      TUSKV_RETURN_IF_ERROR(drop(connection, found.value(), deadline));
+      return make(database, connection, field, deadline);
     });
   });
-  TUSKV_RETURN_IF_ERROR(status.clone());
+  if (!status.ok()) return explained(status.clone());
   return made;
 }
 
 Result<bool> drop_index(Database& database, std::string_view field, os::Deadline deadline) {
-  const std::string index = index_name(database.table(), field);
   bool dropped = false;
   const Status status = database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
     return in_transaction(database, connection, deadline, [&]() -> Status {
-      const Result<bool> exists = is_there(connection, index, deadline);
-      if (!exists.ok()) return Status(std::make_unique<Failure>(exists.failure()));
-      dropped = exists.value();
-      return dropped ? run(connection, {"drop index " + index}, deadline) : Status();
+      const Result<Found> found = find_index(database, connection, field, deadline);
+      if (!found.ok()) return Status(std::make_unique<Failure>(found.failure()));
+      dropped = !found.value().indexes.empty();
+      return drop(connection, found.value(), deadline);
     });
   });
-  TUSKV_RETURN_IF_ERROR(status.clone());
+  if (!status.ok()) return explained(status.clone());
   return dropped;
 }
 
 Result<std::vector<std::string>> indexed_fields(Database& database, os::Deadline deadline) {
   std::vector<std::string> fields;
-  const std::string text =
-      "select pg_catalog.substr(d.description, " + std::to_string(kIndexMark.size() + 1) +
-      ") from pg_catalog.pg_index i join pg_catalog.pg_description d on d.objoid = i.indexrelid and d.objsubid = 0 "
-      "and d.classoid = 'pg_catalog.pg_class'::regclass where i.indrelid = pg_catalog.to_regclass(" +
-      quoted_literal(database.table().quoted()) + ") and i.indisvalid and pg_catalog.starts_with(d.description, " +
-      quoted_literal(kIndexMark) + ")";
+  const std::string text = "select pg_catalog.substr(d.description, " +
+                           std::to_string(Statements::kIndexMark.size() + 1) + ") from " +
+                           database.statements().marked_indexes() + " where i.indisvalid";
   const Status status = database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     fields.clear();
     const std::size_t place = connection.add_text(text);

@@ -1,5 +1,6 @@
-// Indexes on the fields of jsonb documents, which users ask for by the field's name. They serve find_by_field
-// (search.h) in every namespace of the table.
+// Indexes on the fields of jsonb documents, which users ask for by the field's name. They serve find_by_field (page.h)
+// in every namespace of the table. An index is known by its table and its comment, which names the field: so it stays
+// what it is when the table is renamed or restored from a dump, and another table's is never taken for it.
 #pragma once
 
 #include <string>
@@ -10,13 +11,11 @@
 
 namespace tuskv::postgres {
 
-/// The index of a field, schema and name, quoted. Its own name is made of a hash, so that it fits whatever the field is
-/// called; the field stands in the index's comment.
-std::string index_name(const TableName& table, std::string_view field);
-/// A text that tells whether the index is there and complete.
-std::string is_valid_index_text(const std::string& index);
 /// UTF-8 as a literal of nothing but letters, digits and escapes, which means the same whatever the session's settings.
 std::string escaped_literal(std::string_view text);
+
+/// The comment of a field's index, as a literal.
+std::string index_comment(std::string_view field);
 
 /// True when it was made now. Writers wait meanwhile. It is there as a whole or not at all.
 Result<bool> create_index(Database& database, std::string_view field, os::Deadline deadline);
@@ -24,8 +23,5 @@ Result<bool> create_index(Database& database, std::string_view field, os::Deadli
 Result<bool> drop_index(Database& database, std::string_view field, os::Deadline deadline);
 /// The fields that have one, in order.
 Result<std::vector<std::string>> indexed_fields(Database& database, os::Deadline deadline);
-
-/// What the comments of our indexes start with; the field follows.
-inline constexpr std::string_view kIndexMark = "tuskv index of field ";
 
 }  // namespace tuskv::postgres

@@ -1,9 +1,11 @@
 #include "postgres/listing.h"
 
 #include <algorithm>
+#include <cassert>
 #include <memory>
 #include <optional>
 
+#include "filter.h"
 #include "named_limits.h"
 #include "postgres/page.h"
 
@@ -48,6 +50,7 @@ Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
 }
 
 Status run_count(Database& database, Count& count, os::Deadline deadline) {
+  assert(!looks_at_value(count.filter));
   const bool filtered = count.filter.kind != Filter::Kind::none;
   const Bounds bounds = bounds_of(count.range);
   const std::string pattern = filtered ? pattern_of(count.range, count.filter, count.key_offset) : std::string();

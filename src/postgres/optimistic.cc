@@ -188,6 +188,11 @@ Status read_keys(Database& database, Connection& connection, OptimisticTransacti
 Status read_range(Database& database, Connection& connection, OptimisticTransaction& transaction, Scan& scan,
                   os::Deadline deadline) {
   SnapshotRead read;
+  if (!can_match(database, scan)) {
+    scan.entries.clear();
+    scan.next.clear();
+    return {};
+  }
   Status status = read_snapshot(database, connection, transaction, read, false, deadline);
   Bounds bounds;
   std::size_t place = 0;

@@ -27,7 +27,8 @@ bool is_jsonb_number(std::string_view canonical) {
   const std::size_t e = canonical.find('e');
   if (e == std::string_view::npos) return true;
   const std::int64_t exponent = std::stoll(std::string(canonical.substr(e + 1)));
-  return exponent >= -kDigitsBehind && static_cast<std::int64_t>(e) + exponent <= kDigitsBefore;
+  const std::int64_t digits = static_cast<std::int64_t>(e) - (canonical.front() == '-' ? 1 : 0);
+  return exponent >= -kDigitsBehind && digits + exponent <= kDigitsBefore;
 }
 
 /// Whether a jsonb document can match at all: what it cannot hold must not reach the server, where it is an error.
@@ -82,15 +83,16 @@ std::string_view value_bytes(const Filter& filter) {
   return {};
 }
 
-Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
+Entry entry_of(const Scan& scan, const Rows& rows, int row, int first_column) {
+  const int state = first_column + PageColumns::kState;
   Entry entry;
-  entry.key = rows.bytes(row, PageColumns::kKey).substr(scan.key_offset);
-  if (scan.want == Want::value) entry.value = rows.bytes(row, state_column + StateColumns::kValue);
+  entry.key = rows.bytes(row, first_column + PageColumns::kKey).substr(scan.key_offset);
+  if (scan.want == Want::value) entry.value = rows.bytes(row, state + StateColumns::kValue);
   if (scan.want == Want::nothing) return entry;
-  set_stamps(entry, {.version = rows.version(row, state_column + StateColumns::kVersion),
-                     .expires_us = rows.time(row, state_column + StateColumns::kExpires),
-                     .created_us = rows.time(row, state_column + StateColumns::kCreated),
-                     .updated_us = rows.time(row, state_column + StateColumns::kUpdated)});
+  set_stamps(entry, {.version = rows.version(row, state + StateColumns::kVersion),
+                     .expires_us = rows.time(row, state + StateColumns::kExpires),
+                     .created_us = rows.time(row, state + StateColumns::kCreated),
+                     .updated_us = rows.time(row, state + StateColumns::kUpdated)});
   return entry;
 }
 
@@ -98,30 +100,66 @@ Entry entry_of(const Scan& scan, const Rows& rows, int row, int state_column) {
 class PageWalk final {
  public:
   PageWalk(Database& database, Connection& connection, Scan& scan, os::Deadline deadline)
-      : database_(database), connection_(connection), scan_(scan), deadline_(deadline), cursor_(scan.after) {
+      : database_(database),
+        connection_(connection),
+        scan_(scan),
+        deadline_(deadline),
+        cursor_(scan.after),
+        can_end_early_(looks_at_value(scan.filter) && !connection.in_transaction()) {
     rows_left_ = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
   }
 
+  /// False when there is no index.
+  Result<bool> run_indexed() {
+    const Filter& filter = scan_.filter;
+    const std::optional<std::string> other =
+        filter.type == Filter::Type::text ? other_value_written_as(filter.value) : std::nullopt;
+    const std::string json = json_value(filter);
+    const Bounds bounds = bounds_behind(scan_, cursor_);
+    Parameters parameters;
+    add_limits(parameters, bounds, first_chunk_of(scan_.limit), scan_.limit);
+    parameters.add_bytes(json);
+    if (other) {
+      parameters.add_bytes(filter.value);
+      parameters.add_bytes(*other);
+    }
+    const Statement statement = database_.statements().indexed_page(escaped_literal(filter.pattern),
+                                                                    index_comment(filter.pattern), other.has_value());
+    Result<Rows> found = ask(statement, parameters, deadline_);
+    if (!found.ok()) return std::move(found).status();
+    const Rows& rows = found.value();
+    constexpr int kFirstColumn = 1;
+    if (!rows.boolean(0, 0)) return false;
+    const bool is_empty = rows.is_null(0, kFirstColumn);
+    if (!is_empty && take_rows(rows, kFirstColumn)) scan_.next = std::move(cursor_);
+    return true;
+  }
+
   Status run() {
-    const auto half_time = os::time_left(deadline_) / 2;
+    const std::chrono::microseconds time = os::time_left(deadline_);
     std::size_t chunk = first_chunk();
     for (;;) {
-      const auto before = os::time_left(deadline_);
-      const Result<bool> more = read_chunk(chunk);
-      if (!more.ok()) return Status(std::make_unique<Failure>(more.failure()));
-      if (!more.value()) return {};
-      const auto left = os::time_left(deadline_);
-      if (scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax || left < half_time) {
+      const std::chrono::microseconds before = os::time_left(deadline_);
+      const Result<bool> more = read_chunk(chunk, before);
+      if (!more.ok() && !goes_on_after(more.failure(), chunk)) return Status(std::make_unique<Failure>(more.failure()));
+      if (more.ok() && !more.value()) return {};
+      const std::chrono::microseconds left = os::time_left(deadline_);
+      const bool is_full = scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax;
+      if (has_moved() && (is_full || !more.ok() || left < time / 2)) {
         scan_.next = std::move(cursor_);
         return {};
       }
-      chunk = next_chunk(chunk, before - left);
+      chunk = more.ok() ? next_chunk(chunk, before - left) : kLastChunk;
     }
   }
 
+  /// When the first of the entries found expires; INT64_MAX: none does.
   std::int64_t live_until_us() const { return live_until_us_; }
 
  private:
+  static constexpr std::size_t kLastChunk = 4;
+  static constexpr std::string_view kStatementTimeout = "57014";
+
   bool is_jsonb() const { return database_.options().value_type == ValueType::jsonb; }
   bool has_filter(Filter::Kind kind) const { return scan_.filter.kind == kind; }
   /// Whether the server's word is final.
@@ -130,12 +168,28 @@ class PageWalk final {
            (has_filter(Filter::Kind::contains) && !scan_.filter.ignore_case);
   }
 
-  /// Without a filter nearly each row is an entry, but for those that have expired.
+  /// Nearly each row is an entry, but for those that have expired.
+  static std::size_t first_chunk_of(std::size_t entries) { return entries + entries / 8 + 1; }
   std::size_t first_chunk() const {
     constexpr std::size_t kFiltered = 256;
     constexpr std::size_t kSearched = 64;
     if (looks_at_value(scan_.filter)) return kSearched;
-    return std::max(scan_.limit + scan_.limit / 8 + 1, has_filter(Filter::Kind::none) ? 0 : kFiltered);
+    return std::max(first_chunk_of(scan_.limit), has_filter(Filter::Kind::none) ? 0 : kFiltered);
+  }
+
+  /// Whether something is known that a chunk which takes too long must not cost.
+  bool has_moved() const { return cursor_ != scan_.after; }
+
+  // Values can take the server long, and nothing tells beforehand. So that each page comes further than the last, a
+  // chunk has to end while there is time left for what has been found, or for a last try with few rows. (A transaction
+  // is over when a statement of it fails.)
+  os::Deadline deadline_of(std::size_t chunk, std::chrono::microseconds time) const {
+    if (!can_end_early_ || (!has_moved() && chunk <= kLastChunk)) return deadline_;
+    return deadline_ - (has_moved() ? time / 4 : time / 2);
+  }
+  bool goes_on_after(const Failure& failure, std::size_t chunk) const {
+    if (failure.code != Code::Timeout || !can_end_early_) return false;
+    return has_moved() || (chunk > kLastChunk && failure.sqlstate == kStatementTimeout);
   }
 
   std::size_t next_chunk(std::size_t chunk, std::chrono::microseconds took) const {
@@ -157,10 +211,8 @@ class PageWalk final {
     return is_jsonb() && filter.type == Filter::Type::text ? listing.text_page : listing.member_page;
   }
 
-  std::size_t add_statement(const Bounds& bounds, std::size_t rows) {
-    // Of what only may match, all that may: each is judged here.
-    const std::size_t wanted = is_exact() ? scan_.limit - scan_.entries.size() : rows;
-    Parameters parameters;
+  /// What every page takes; `bounds` has to live as long as the parameters.
+  void add_limits(Parameters& parameters, const Bounds& bounds, std::size_t rows, std::size_t wanted) const {
     parameters.add_bytes(bounds.from);
     parameters.add_bytes(bounds.to);
     parameters.add_int8(static_cast<std::int64_t>(rows) + 1);  // one more tells whether this is the end
@@ -168,9 +220,6 @@ class PageWalk final {
     parameters.add_bool(scan_.want == Want::value || !is_exact());
     parameters.add_int8(static_cast<std::int64_t>(kScanBytesMax - bytes_));
     parameters.add_int8(static_cast<std::int64_t>(wanted));
-    std::string text;
-    add_filter(parameters, text);
-    return connection_.add(statement(), parameters);
   }
 
   /// `text` has to live as long as the parameters.
@@ -193,40 +242,50 @@ class PageWalk final {
     }
   }
 
-  /// One statement's worth; false when this was the end of the range.
-  Result<bool> read_chunk(std::size_t chunk) {
-    const Bounds bounds = bounds_behind(scan_, cursor_);
-    database_.add_settings(connection_, {.deadline = deadline_});
+  Result<Rows> ask(const Statement& statement, const Parameters& parameters, os::Deadline deadline) {
+    database_.add_settings(connection_, {.deadline = deadline, .ends_early = deadline < deadline_});
     const std::optional<std::size_t> canary = database_.add_canary(connection_);
-    const std::size_t place = add_statement(bounds, std::min(chunk, rows_left_));
+    const std::size_t place = connection_.add(statement, parameters);
     connection_.end_transaction();
+    // The server ends it, at once or behind the row it is at.
     TUSKV_RETURN_IF_ERROR(connection_.exchange(deadline_));
     TUSKV_RETURN_IF_ERROR(database_.check_canary_at(connection_, canary, deadline_));
-    return take_rows(connection_.rows(place));
+    return connection_.take_rows(place);
   }
 
-  bool take_rows(const Rows& rows) {
+  /// One statement's worth; false when this was the end of the range.
+  Result<bool> read_chunk(std::size_t chunk, std::chrono::microseconds time) {
+    const std::size_t rows = std::min(chunk, rows_left_);
+    const Bounds bounds = bounds_behind(scan_, cursor_);
+    Parameters parameters;
+    // Of what only may match, all that may: each is judged here.
+    add_limits(parameters, bounds, rows, is_exact() ? scan_.limit - scan_.entries.size() : rows);
+    std::string text;
+    add_filter(parameters, text);
+    Result<Rows> found = ask(statement(), parameters, deadline_of(chunk, time));
+    if (!found.ok()) return std::move(found).status();
+    return take_rows(found.value(), 0);
+  }
+
+  bool take_rows(const Rows& rows, int first_column) {
+    const int state = first_column + PageColumns::kState;
     std::size_t looked_at = 0;
     std::size_t bytes = 0;
     bool more = false;
     for (int row = 0; row < rows.count() && scan_.entries.size() < scan_.limit; ++row) {
-      cursor_ = rows.bytes(row, PageColumns::kKey);
-      looked_at = static_cast<std::size_t>(rows.int8(row, PageColumns::kLookedAt));
-      bytes = static_cast<std::size_t>(rows.int8(row, PageColumns::kBytes));
-      more = rows.boolean(row, PageColumns::kMore);
-      if (rows.boolean(row, PageColumns::kMatches) && is_match(rows, row)) {
-        scan_.entries.push_back(entry_of(scan_, rows, row, PageColumns::kState));
-        const std::int64_t expires_us = rows.time(row, PageColumns::kState + StateColumns::kExpires);
-        if (expires_us != 0 && !scan_.include_expired) live_until_us_ = std::min(live_until_us_, expires_us);
-      }
+      cursor_ = rows.bytes(row, first_column + PageColumns::kKey);
+      looked_at = static_cast<std::size_t>(rows.int8(row, first_column + PageColumns::kLookedAt));
+      bytes = static_cast<std::size_t>(rows.int8(row, first_column + PageColumns::kBytes));
+      more = rows.boolean(row, first_column + PageColumns::kMore);
+      if (!rows.boolean(row, first_column + PageColumns::kMatches)) continue;
+      if (!is_exact() && !matches_value(scan_.filter, rows.bytes(row, state + StateColumns::kValue))) continue;
+      scan_.entries.push_back(entry_of(scan_, rows, row, first_column));
+      const std::int64_t expires_us = rows.time(row, state + StateColumns::kExpires);
+      if (expires_us != 0 && !scan_.include_expired) live_until_us_ = std::min(live_until_us_, expires_us);
     }
     rows_left_ -= looked_at;
     bytes_ += bytes;
     return more;
-  }
-
-  bool is_match(const Rows& rows, int row) const {
-    return is_exact() || matches_value(scan_.filter, rows.bytes(row, PageColumns::kState + StateColumns::kValue));
   }
 
   Database& database_;
@@ -234,6 +293,7 @@ class PageWalk final {
   Scan& scan_;
   const os::Deadline deadline_;
   std::string cursor_;
+  const bool can_end_early_;
   std::size_t rows_left_ = 0;
   std::size_t bytes_ = 0;
   std::int64_t live_until_us_ = INT64_MAX;
@@ -241,12 +301,16 @@ class PageWalk final {
 
 }  // namespace
 
+bool can_match(const Database& database, const Scan& scan) {
+  return database.options().value_type != ValueType::jsonb || can_match_jsonb(scan.filter);
+}
+
 Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
                  std::int64_t& live_until_us) {
   scan.entries.clear();
   scan.next.clear();
   live_until_us = INT64_MAX;
-  if (database.options().value_type == ValueType::jsonb && !can_match_jsonb(scan.filter)) return {};
+  if (!can_match(database, scan)) return {};
   PageWalk walk(database, connection, scan, deadline);
   Status status = walk.run();
   live_until_us = walk.live_until_us();
@@ -255,44 +319,13 @@ Status scan_page(Database& database, Connection& connection, Scan& scan, os::Dea
 
 bool may_have_index(const Database& database, const Scan& scan) {
   return scan.filter.kind == Filter::Kind::field && database.options().value_type == ValueType::jsonb &&
-         !scan.reverse && can_match_jsonb(scan.filter);
+         !scan.reverse && can_match(database, scan);
 }
 
 Result<bool> indexed_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
-  const Filter& filter = scan.filter;
-  const Bounds bounds = bounds_behind(scan, scan.after);
-  const std::string json = json_value(filter);
-  const std::optional<std::string> other =
-      filter.type == Filter::Type::text ? other_value_written_as(filter.value) : std::nullopt;
-  const std::string index = index_name(database.table(), filter.pattern);
-  const Statement statement = database.statements().indexed_page(
-      {.field = escaped_literal(filter.pattern), .name = quoted_literal(index), .or_written_as = other.has_value()});
-  Parameters parameters;
-  parameters.add_bytes(bounds.from);
-  parameters.add_bytes(bounds.to);
-  parameters.add_int8(static_cast<std::int64_t>(scan.limit) + 1);
-  parameters.add_bool(scan.include_expired);
-  parameters.add_bool(scan.want == Want::value);
-  parameters.add_bytes(json);
-  if (other) {
-    parameters.add_bytes(filter.value);
-    parameters.add_bytes(*other);
-  }
-  database.add_settings(connection, {.deadline = deadline});
-  const std::optional<std::size_t> canary = database.add_canary(connection);
-  const std::size_t exists = connection.add_text(is_valid_index_text(index));
-  const std::size_t place = connection.add(statement, parameters);
-  connection.end_transaction();
-  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-  TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
-  if (!connection.rows(exists).boolean(0, 0)) return false;
-  const Rows& rows = connection.rows(place);
   scan.entries.clear();
   scan.next.clear();
-  const int count = std::min(rows.count(), static_cast<int>(scan.limit));
-  for (int row = 0; row < count; ++row) scan.entries.push_back(entry_of(scan, rows, row, 1));
-  if (rows.count() > count) scan.next = rows.bytes(count - 1, 0);
-  return true;
+  return PageWalk(database, connection, scan, deadline).run_indexed();
 }
 
 }  // namespace tuskv::postgres

@@ -8,11 +8,15 @@
 namespace tuskv::postgres {
 
 /// One attempt at a page by looking at one entry after the other. It ends early, with a cursor, after kScanExaminedMax
-/// entries, kScanBytesMax bytes of values, or when it has taken half of the time that there was. In a transaction that
-/// has begun already the statements are added to it.
+/// entries, kScanBytesMax bytes of values, or when it has taken half of the time that there was; what has been found is
+/// not lost when the rest takes longer. In a transaction that has begun already the statements are added to it, and its
+/// time is the time for all.
 /// `live_until_us` tells when the first of the entries found expires; INT64_MAX: none does.
 Status scan_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline,
                  std::int64_t& live_until_us);
+
+/// Whether anything that the table can hold matches: otherwise the page is empty, and depends on no entry.
+bool can_match(const Database& database, const Scan& scan);
 
 /// Whether the table could have an index that answers this.
 bool may_have_index(const Database& database, const Scan& scan);

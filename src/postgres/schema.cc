@@ -14,6 +14,8 @@ namespace {
 
 /// The mark of a table of ours, in its comment; the number is that of the table's form.
 constexpr std::string_view kMark = "tuskv table, form 1";
+/// Every store locks the same key while it makes a table: it happens once.
+constexpr std::string_view kLockTableMaking = "select pg_catalog.pg_advisory_xact_lock(7311427190423351654)";
 
 /// What is there under the name.
 struct Found {

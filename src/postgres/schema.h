@@ -17,9 +17,6 @@ namespace tuskv::postgres {
 std::string quoted_identifier(std::string_view name);
 std::string quoted_literal(std::string_view text);
 
-/// Every store takes the same lock while it makes a table or an index: it happens once.
-inline constexpr std::string_view kLockTableMaking = "select pg_catalog.pg_advisory_xact_lock(7311427190423351654)";
-
 /// The key of the row that tells an emptied table from an empty one.
 std::string canary_key();
 /// The keys of this engine's own rows, for what counts or lists everything: from, to.

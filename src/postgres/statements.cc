@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "postgres/schema.h"
+
 namespace tuskv::postgres {
 namespace {
 
@@ -293,15 +295,16 @@ Statements::Listing make_listing(Writer& make, const std::string& order) {
 
 std::string field_hash(const std::string& json) { return "pg_catalog.jsonb_hash_extended(" + json + ", 0::int8)"; }
 
-/// The rows of an index with this JSON value, in key order.
-std::string indexed_rows_with(const Statements::FieldIndex& index, const std::string& json) {
-  const std::string member = "(t.value -> " + index.field + ")";
-  return "select t.key, " + state_if("$5") +
-         " from {T} t where coalesce((select i.indisvalid from pg_catalog.pg_index i where i.indexrelid = "
-         "pg_catalog.to_regclass(" +
-         index.name + ")), false) and " + field_hash(member) + " = " + field_hash(json) + " and " + member +
-         " is not null and " + member + " = " + json +
-         " and pg_catalog.substr(t.key, 1) >= $1 and pg_catalog.substr(t.key, 1) < $2 and ($4 or {LIVE_ONCE})";
+/// The rows of an index with this JSON value, in key order, as `looked_at`.
+std::string indexed_rows_with(const std::string& field, const std::string& json, const std::string& more = "") {
+  const std::string member = "(t.value -> " + field + ")";
+  const std::string value = "(select " + json + "::jsonb)";
+  return "(select pg_catalog.substr(t.key, 1) as key, t.value, t.expires_at, t.created_at, t.updated_at, t.version, "
+         "($4 or {LIVE_ONCE}) as m from {T} t where (select i.ok from i) and " +
+         field_hash(member) + " = " + field_hash(value) + " and " + member + " is not null and " + member + " = " +
+         value + more +
+         " and pg_catalog.substr(t.key, 1) >= $1 and pg_catalog.substr(t.key, 1) < $2 "
+         "order by pg_catalog.substr(t.key, 1) limit $3)";
 }
 
 void make_ranges(Writer& make, Statements& out) {
@@ -389,18 +392,36 @@ std::string Statements::indexed_columns(const std::string& field) {
 
 std::string Statements::indexed_rows(const std::string& field) { return "(value -> " + field + ") is not null"; }
 
-Statement Statements::indexed_page(const FieldIndex& index) const {
+std::string Statements::marked_indexes() const {
+  return "pg_catalog.pg_index i join pg_catalog.pg_description d on d.objoid = i.indexrelid and d.objsubid = 0 "
+         "and d.classoid = 'pg_catalog.pg_class'::regclass and i.indrelid = pg_catalog.to_regclass(" +
+         quoted_literal(options.table) + ") and pg_catalog.starts_with(d.description, " + quoted_literal(kIndexMark) +
+         ")";
+}
+
+Statement Statements::indexed_page(const std::string& field, const std::string& comment, bool or_written_as) const {
   Writer make(options);
-  const std::string order = " order by pg_catalog.substr(t.key, 1) limit $3";
-  std::string text = indexed_rows_with(index, "$6::jsonb");
-  Statement statement;
-  if (index.or_written_as) {
-    text = "select * from ((" + text + order + ") union all (" + indexed_rows_with(index, "$8::jsonb") +
-           " and (t.value ->> " + index.field + ") = $7 collate \"C\"" + order + ")) u order by u.key limit $3";
-    statement = make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kText, kText, kText});
-  } else {
-    statement = make.make(text + order, {kBytea, kBytea, kInt8, kBool, kBool, kText});
+  // What the planner may use. An index that was made while documents changed is not for transactions older than it.
+  // A statement that sets something gets no workers: without an index they would be started for nothing.
+  const std::string usable =
+      "select pg_catalog.set_config('max_parallel_workers_per_gather', '0', true) = '0' and exists (select from " +
+      marked_indexes() + " where d.description = " + comment +
+      " and i.indisvalid and not exists (select from pg_catalog.pg_index c where c.indexrelid = any(array(select "
+      "i.indexrelid union all select h.inhrelid from pg_catalog.pg_inherits h where h.inhparent = i.indexrelid)) and "
+      "c.indcheckxmin and pg_catalog.age(c.xmin) <= "
+      "pg_catalog.age(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid))) as ok";
+  std::string rows = indexed_rows_with(field, "$8");
+  if (or_written_as) {
+    rows = "(select * from (" + rows + " union all " +
+           indexed_rows_with(field, "$10", " and (t.value ->> " + field + ") = $9 collate \"C\"") +
+           ") u order by u.key limit $3)";
   }
+  // One statement, for one that asks for the index beforehand may find it gone.
+  const std::string text = "with i as materialized (" + usable + ") select i.ok, p.* from i left join (" +
+                           key_page(rows, "") + ") p on true";
+  Statement statement = or_written_as
+                            ? make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8, kText, kText, kText})
+                            : make.make(text, {kBytea, kBytea, kInt8, kBool, kBool, kInt8, kInt8, kText});
   statement.name.clear();
   return statement;
 }

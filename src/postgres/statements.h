@@ -13,6 +13,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "postgres/connection.h"
@@ -45,15 +46,15 @@ struct PageColumns {
 struct Statements {
   explicit Statements(const StatementOptions& options);
 
-  /// A page of the entries whose field has a value, found through an index on the field: from, to, limit, include
-  /// expired, wants value, JSON value → as `page`. No rows where the index is not there. The texts are SQL.
-  struct FieldIndex {
-    std::string field;  ///< a literal
-    std::string name;   ///< a literal
-    /// …, text, second JSON value: also what equals the second value and is written as the text.
-    bool or_written_as = false;
-  };
-  Statement indexed_page(const FieldIndex& index) const;
+  /// A page of the entries whose field has a value, found through an index on the field: as pages are, with a JSON
+  /// value → whether there is an index, and then PageColumns; one row at least, of nothing else. `field` and the
+  /// `comment` of the index are literals. `or_written_as`: …, text, second JSON value: also what equals the second
+  /// value and is written as the text.
+  Statement indexed_page(const std::string& field, const std::string& comment, bool or_written_as) const;
+  /// What the comments of our indexes start with; the field follows.
+  static constexpr std::string_view kIndexMark = "tuskv index of field ";
+  /// The indexes of the table that have such a comment: `i` of pg_index, and `d` with the `description`.
+  std::string marked_indexes() const;
   /// What an index on a field is on, and of which rows; of a literal.
   static std::string indexed_columns(const std::string& field);
   static std::string indexed_rows(const std::string& field);

@@ -205,6 +205,8 @@ TEST_P(Search, WrongArgumentsAreRefusedBeforeAnyEngine) {
   expect_refused([&] { return store().search_values("x", {.limit = 0}); }, wrong, {"limit"});
   expect_refused([&] { return store().search_values("x", {.limit = 10'001}); }, wrong, {"limit"});
   expect_refused([&] { return store().find_by_field("", "f", "1"); }, wrong, {"collection", "empty"});
+  expect_refused([&] { return store().find_by_field(std::string(3'000, 'c'), "f", "1"); }, wrong,
+                 {"collection", "3000", "2048"});
   expect_refused([&] { return store().find_by_field("c", "", "1"); }, wrong, {"field", "empty"});
   expect_refused([&] { return store().find_by_field("c", "\xff", "1"); }, wrong, {"field", "UTF-8"});
   expect_refused([&] { return store().find_by_field("c", std::string(1025, 'f'), "1"); }, wrong, {"1025", "1024"});
@@ -257,6 +259,20 @@ TEST_P(Find, ComparesByTypeAndValue) {
   EXPECT_EQ(find("2"), Names{});
 }
 
+TEST_P(Find, NothingIsReadForWhatCannotBeThere) {
+  if (!backend().capabilities().keeps_json) return;
+  store().set("c:1", R"({"f": 1})");
+  int runs = 0;
+  store().transaction([&](Transaction& tx) {
+    ++runs;
+    EXPECT_EQ(keys_of(tx.find_by_field("c", "f", "1e131072")), Names{});
+    EXPECT_EQ(keys_of(tx.find_by_field("c", "f", "\"\\u0000\"")), Names{});
+    if (runs == 1) std::thread([&] { store().set("c:2", R"({"f": 2})"); }).join();
+    tx.set("done", "1");
+  });
+  EXPECT_EQ(runs, 1);
+}
+
 TEST_P(Find, ComparesTextsAsTheyAreWritten) {
   store().set_many({{"c:1", R"({"f": "Paris"})"},
                     {"c:2", R"({"f": 1.50})"},
@@ -287,15 +303,19 @@ TEST_P(Find, NumbersAreComparedInFull) {
                     {"c:3", R"({"f": 1e400})"},
                     {"c:4", R"({"f": 0.1})"},
                     {"c:5", R"({"f": 0.10000000000000000001})"},
-                    {"c:6", R"({"f": -9007199254740993})"}});
+                    {"c:6", R"({"f": -9007199254740993})"},
+                    {"c:7", R"({"f": -1e131071})"},
+                    {"c:8", R"({"f": -1e-16383})"}});
   const auto find = [&](Bytes value) { return keys_of(store().find_by_field("c", "f", value)); };
   EXPECT_EQ(find("12345678901234567890123"), Names{"c:1"});
   EXPECT_EQ(find("12345678901234567890124.00"), Names{"c:2"});
   EXPECT_EQ(find("10e399"), Names{"c:3"});
   EXPECT_EQ(find("1e-1"), Names{"c:4"});
   EXPECT_EQ(find("-9007199254740992"), Names{});
+  EXPECT_EQ(find("-10e131070"), Names{"c:7"});
+  EXPECT_EQ(find("-1e-16383"), Names{"c:8"});
   // No document of PostgreSQL can hold these, and asking for them is no error.
-  for (const char* value : {"1e131072", "1e-16384", "1e999999999", "\"\\u0000\""}) {
+  for (const char* value : {"1e131072", "-1e131072", "1e-16384", "1e999999999", "\"\\u0000\""}) {
     EXPECT_EQ(find(value), Names{}) << value;
   }
   EXPECT_EQ(find("0.1" + std::string(20'000, '0')), Names{"c:4"});
