@@ -18,6 +18,13 @@ if(TUSKV_POSTGRES AND NOT libpq_FOUND)
   message(FATAL_ERROR "TUSKV_POSTGRES is on, and there is no libpq (Debian: libpq-dev)")
 endif()
 
+# Encryption of values, where OpenSSL is.
+find_package(OpenSSL 3.0 QUIET COMPONENTS Crypto)
+option(TUSKV_ENCRYPTION "Build AES-256-GCM (OpenSSL)" ${OPENSSL_FOUND})
+if(TUSKV_ENCRYPTION AND NOT OPENSSL_FOUND)
+  message(FATAL_ERROR "TUSKV_ENCRYPTION is on, and there is no OpenSSL 3 (Debian: libssl-dev)")
+endif()
+
 # For tests and examples of the optional headers tuskv/json.h and tuskv/protobuf.h, and for a fuzz target; the library
 # needs neither. Each is left out where its library is not.
 if(TUSKV_TESTS OR TUSKV_EXAMPLES OR TUSKV_FUZZ)

@@ -54,6 +54,17 @@ inline constexpr std::size_t kSweepBatchMax = 100'000;
 /// Deadlines of a view, and the pause of a sweeper.
 inline constexpr std::int64_t kTimeoutMsMax = 86'400'000;  // 1 day
 
+/// Keys of a key ring, and bytes of the file that holds one.
+inline constexpr std::size_t kKeyRingKeysMax = 64;
+inline constexpr std::size_t kKeyFileBytesMax = std::size_t{64} << 10;
+inline constexpr std::int64_t kPathBytesMax = 4096;
+/// Values that one key may encrypt: beyond, two of the random nonces may be equal.
+inline constexpr std::uint64_t kEncryptionsPerKeyMax = std::uint64_t{1} << 32;
+/// Entries of a page that is reencrypted.
+inline constexpr std::size_t kReencryptPageEntries = 256;
+/// Asynchronous calls of an encrypted store that wait for its thread.
+inline constexpr std::size_t kPlaintextSubmissionsMax = 100'000;
+
 /// Callers waiting in one lane of the PostgreSQL engine, asynchronous ones above all.
 inline constexpr std::uint32_t kLaneCallersMax = 4'000'000;
 /// Callers of a lane with a batch each, and batches of a lane under way.

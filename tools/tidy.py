@@ -30,11 +30,12 @@ OPTIONAL_HEADERS = {"json.h": ("nlohmann/",), "protobuf.h": ("google/protobuf/",
 # What each folder may include with quotes: prefixes, where "" stands for the headers directly under src/.
 ARROWS = {
     "include": ("tuskv/",),
-    "src": ("tuskv/", "", "os/", "coordination/"),
+    "src": ("tuskv/", "", "os/", "coordination/", "encryption/"),
     "src/os": ("tuskv/error.h", "tuskv/export.h", "os/", "status.h", "named_limits.h"),
     "src/embedded": ("tuskv/", "", "os/", "embedded/"),
     "src/postgres": ("tuskv/", "", "os/", "postgres/"),
     "src/coordination": ("tuskv/", "", "os/", "coordination/"),
+    "src/encryption": ("tuskv/", "", "os/", "encryption/"),
     "src/cli": ("tuskv/", "cli/"),
     "examples": ("tuskv/",),
 }

@@ -92,7 +92,7 @@ check_prefix() {
 check_exports() {
   say "exported symbols"
   local library=$1 inner
-  inner=$(nm -DC --defined-only "$library" | grep -E ' tuskv::(os|embedded|postgres|coordination)::' || true)
+  inner=$(nm -DC --defined-only "$library" | grep -E ' tuskv::(os|embedded|encryption|postgres|coordination)::' || true)
   [[ -z $inner ]] || { echo "internals are exported: $inner"; exit 1; }
 }
 
