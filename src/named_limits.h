@@ -60,8 +60,6 @@ inline constexpr std::size_t kKeyFileBytesMax = std::size_t{64} << 10;
 inline constexpr std::int64_t kPathBytesMax = 4096;
 /// Values that one key may encrypt: beyond, two of the random nonces may be equal.
 inline constexpr std::uint64_t kEncryptionsPerKeyMax = std::uint64_t{1} << 32;
-/// Entries of a page that is reencrypted.
-inline constexpr std::size_t kReencryptPageEntries = 256;
 /// Asynchronous calls of an encrypted store that wait for its thread.
 inline constexpr std::size_t kPlaintextSubmissionsMax = 100'000;
 

@@ -1,9 +1,13 @@
 // The only file that names every engine.
 #include "open.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "embedded/embedded_engine.h"
+#include "encryption/encrypted_engine.h"
+#include "encryption/key_ring.h"
+#include "encryption/marker.h"
 #include "engine_owner.h"
 #include "option_table.h"
 #ifdef TUSKV_POSTGRES
@@ -58,11 +62,61 @@ Result<std::unique_ptr<Engine>> open_postgres([[maybe_unused]] const StoreUrl& u
 #endif
 }
 
-Store make_store(EngineParts parts, const Options& options) {
+/// The encryptor that the options ask for; null: none.
+std::shared_ptr<const Encryptor> encryptor_of(const Options& options) {
+  if (options.encryption_key_file.empty()) return options.encryptor;
+  try {
+    return aes_256_gcm(KeyRing::from_file(options.encryption_key_file));
+  } catch (const Error& error) {
+    throw_refused(error.code(), "option \"encryption_key_file\": " + std::string(error.what()));
+  }
+}
+
+void throw_if_two_encryptors(const Options& options) {
+  if (options.encryptor == nullptr || options.encryption_key_file.empty()) return;
+  throw_refused(Code::Config, "the options \"encryptor\" and \"encryption_key_file\" exclude each other");
+}
+
+void throw_if_not_for_encryption(const Options& options, StoreUrl::Scheme scheme) {
+  if (options.encryptor == nullptr && options.encryption_key_file.empty()) return;
+  if (scheme == StoreUrl::Scheme::postgresql && options.value_type == ValueType::jsonb) {
+    throw_refused(Code::Config, "encrypted values are no JSON: value_type=jsonb cannot be encrypted (use bytea)");
+  }
+}
+
+/// What a view needs of its engine.
+struct OpenedEngine {
+  EngineParts parts = {};
+  Reencryption* reencryption = nullptr;
+};
+
+/// Puts encryption in front of the engine where there is an encryptor; checks that the store was made so.
+void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, const Options& options,
+             StoreUrl::Scheme scheme) {
+  const bool is_kept = scheme != StoreUrl::Scheme::memory;
+  std::unique_ptr<Engine>& engine = opened.parts.engine;
+  const std::int64_t timeout_ms = options.timeout.milliseconds();
+  if (encryptor == nullptr) {
+    if (is_kept) throw_if_failed(encryption::check_unencrypted(*engine, timeout_ms));
+    return;
+  }
+  auto encrypted =
+      value_or_throw(encryption::EncryptedEngine::open({.engine = std::move(engine),
+                                                        .encryptor = std::move(encryptor),
+                                                        .timeout_ms = timeout_ms,
+                                                        .expiry_disabled = options.ttl_mode == TtlMode::disabled,
+                                                        .is_kept = is_kept,
+                                                        .counts_marker = scheme == StoreUrl::Scheme::file}));
+  opened.reencryption = encrypted.get();
+  engine = std::move(encrypted);
+}
+
+Store make_store(OpenedEngine opened, const Options& options) {
   auto view = std::make_shared<View>();
   view->fork_guard = std::make_shared<os::ForkGuard>();
-  view->engine = share_engine(std::move(parts), view->fork_guard);
+  view->engine = share_engine(std::move(opened.parts), view->fork_guard);
   view->executor = view->engine.get();
+  view->reencryption = opened.reencryption;
   view->timeout_ms = options.timeout.milliseconds();
   view->limits = {.key_bytes_max = options.max_key_bytes, .value_bytes_max = options.max_value_bytes};
   view->sweeper = {.interval_ms = options.sweep_interval.milliseconds(), .batch = options.sweep_batch};
@@ -70,28 +124,43 @@ Store make_store(EngineParts parts, const Options& options) {
   return StoreAccess::make(std::move(view));
 }
 
-}  // namespace
-
-Store open_store(Bytes url, const Options& options, const Surroundings& surroundings) {
-  const StoreUrl parsed = value_or_throw(parse_url(url.view()));
-  Options checked = options;
-  throw_if_failed(apply_parameters(parsed, checked));
+EngineParts open_embedded(const StoreUrl& url, const Options& options, const Surroundings& surroundings) {
   EngineParts parts;
-  if (parsed.scheme == StoreUrl::Scheme::postgresql) {
-    parts.engine = value_or_throw(open_postgres(parsed, checked, surroundings));
-    return make_store(std::move(parts), checked);
-  }
   if (surroundings.file_system == nullptr) parts.file_system = os::make_posix_file_system();
   if (surroundings.clock == nullptr) parts.clock = std::make_unique<os::SystemClock>();
   os::FileSystem& file_system = parts.file_system ? *parts.file_system : *surroundings.file_system;
   const os::Clock& clock = parts.clock ? *parts.clock : *surroundings.clock;
   parts.engine = value_or_throw(
-      embedded::EmbeddedEngine::open({.directory = parsed.directory, .options = checked}, file_system, clock));
-  return make_store(std::move(parts), checked);
+      embedded::EmbeddedEngine::open({.directory = url.directory, .options = options}, file_system, clock));
+  return parts;
+}
+
+}  // namespace
+
+Store open_store(Bytes url, const Options& options, const Surroundings& surroundings) {
+  const StoreUrl parsed = value_or_throw(parse_url(url.view()));
+  Options checked = options;
+  throw_if_two_encryptors(checked);
+  const auto& given = parsed.parameters;
+  if (std::any_of(given.begin(), given.end(), [](const auto& pair) { return pair.first == "encryption_key_file"; })) {
+    checked.encryptor = nullptr;  // the URL wins
+  }
+  throw_if_failed(apply_parameters(parsed, checked));
+  throw_if_not_for_encryption(checked, parsed.scheme);
+  // First: a mistake in the keys must not make a store.
+  std::shared_ptr<const Encryptor> encryptor = encryptor_of(checked);
+  OpenedEngine opened;
+  if (parsed.scheme == StoreUrl::Scheme::postgresql) {
+    opened.parts.engine = value_or_throw(open_postgres(parsed, checked, surroundings));
+  } else {
+    opened.parts = open_embedded(parsed, checked, surroundings);
+  }
+  encrypt(opened, std::move(encryptor), checked, parsed.scheme);
+  return make_store(std::move(opened), checked);
 }
 
 Store store_on(std::unique_ptr<Engine> engine, const Options& options) {
-  return make_store({.engine = std::move(engine)}, options);
+  return make_store({.parts = {.engine = std::move(engine)}}, options);
 }
 
 inline namespace v0 {

@@ -18,7 +18,7 @@ constexpr std::int64_t kDay = 24 * kHour;
 constexpr std::int64_t kKiB = 1024;
 constexpr std::int64_t kTiB = kKiB * kKiB * kKiB * kKiB;
 
-constexpr std::array<OptionRow, 26> kRows = {{
+constexpr std::array<OptionRow, 27> kRows = {{
     {.name = "timeout",
      .kind = OptionKind::duration,
      .field = &Options::timeout,
@@ -63,6 +63,13 @@ constexpr std::array<OptionRow, 26> kRows = {{
      .field = &Options::create,
      .engines = kKeepingEngines,
      .help = "Whether a directory or table that does not exist is made."},
+    {.name = "encryption_key_file",
+     .kind = OptionKind::path,
+     .field = &Options::encryption_key_file,
+     .min = 0,
+     .max = kPathBytesMax,
+     .help = "Values are encrypted with the keys of this file, a line ID:KEY each, the first one for new values; "
+             "empty: not encrypted."},
     {.name = "sync_interval",
      .kind = OptionKind::duration,
      .field = &Options::sync_interval,
@@ -273,8 +280,22 @@ bool is_identifier(const OptionRow& row, std::string_view text) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
+bool is_path(const OptionRow& row, std::string_view text) {
+  return static_cast<std::int64_t>(text.size()) <= row.max && text.find('\0') == std::string_view::npos;
+}
+
+bool is_text(const OptionRow& row) { return row.kind == OptionKind::identifier || row.kind == OptionKind::path; }
+
+bool is_right_text(const OptionRow& row, std::string_view text) {
+  return row.kind == OptionKind::identifier ? is_identifier(row, text) : is_path(row, text);
+}
+
 Status wrong(const OptionRow& row, std::string_view given) {
   constexpr std::size_t kShownBytesMax = 64;
+  // What was given for a file of secrets may be a secret.
+  if (row.kind == OptionKind::path) {
+    return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + option_form(row));
+  }
   return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + option_form(row) + ", not \"" +
                                   std::string(given.substr(0, kShownBytesMax)) + "\"");
 }
@@ -330,8 +351,8 @@ std::string_view nearest_option(std::string_view name) {
 }
 
 Status set_option(const OptionRow& row, std::string_view text, Options& options) {
-  if (row.kind == OptionKind::identifier) {
-    if (!is_identifier(row, text)) return wrong(row, text);
+  if (is_text(row)) {
+    if (!is_right_text(row, text)) return wrong(row, text);
     options.**std::get_if<std::string Options::*>(&row.field) = text;
     return {};
   }
@@ -352,9 +373,7 @@ Status set_option(const OptionRow& row, std::string_view text, Options& options)
 
 Status check_options(const Options& options) {
   for (const OptionRow& row : kRows) {
-    if (row.kind == OptionKind::identifier && !is_identifier(row, text_of(row, options))) {
-      return wrong(row, text_of(row, options));
-    }
+    if (is_text(row) && !is_right_text(row, text_of(row, options))) return wrong(row, text_of(row, options));
     const std::int64_t number = get_number(row, options);
     const auto names = static_cast<std::int64_t>(names_of(row.kind).size());
     const bool fits = names != 0 ? number >= 0 && number < names : number >= row.min && number <= row.max;
@@ -368,6 +387,7 @@ std::string option_form(const OptionRow& row) {
     return "a lower-case name (a-z, 0-9, _) of " + std::to_string(row.min) + " to " + std::to_string(row.max) +
            " bytes";
   }
+  if (row.kind == OptionKind::path) return "the path of a file, at most " + std::to_string(row.max) + " bytes";
   const std::span<const std::string_view> names = names_of(row.kind);
   if (names.empty()) {
     const char* what = row.kind == OptionKind::count ? "" : " (with its unit)";
@@ -382,7 +402,7 @@ std::string option_form(const OptionRow& row) {
 }
 
 std::string option_text(const OptionRow& row, const Options& options) {
-  if (row.kind == OptionKind::identifier) return text_of(row, options);
+  if (is_text(row)) return text_of(row, options);
   const std::span<const std::string_view> names = names_of(row.kind);
   const std::int64_t number = get_number(row, options);
   return names.empty() ? quantity_text(row.kind, number) : std::string(names[static_cast<std::size_t>(number)]);

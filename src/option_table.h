@@ -22,6 +22,7 @@ enum class OptionKind : std::uint8_t {
   prepare,
   value_type,
   identifier,
+  path,
 };
 
 /// The engines that take an option; the others refuse it in their URLs.
@@ -59,7 +60,7 @@ std::string_view nearest_option(std::string_view name);
 /// or `false`, or a name. Units are required. Config errors name the option, the form and the start of the
 /// text given.
 Status set_option(const OptionRow& row, std::string_view text, Options& options);
-/// Checks every field.
+/// Checks every field of the table.
 Status check_options(const Options& options);
 
 /// What a value of the option looks like, and its value in `options`, as `--help` shows them.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "checks.h"
+#include "reencryption.h"
 #include "run.h"
 #include "search_filter.h"
 #include "stored_range.h"
@@ -124,6 +125,23 @@ std::vector<SnapshotInfo> Store::snapshots() const { return value_or_throw(engin
 
 std::size_t Store::prune_snapshots(std::size_t keep) const {
   return value_or_throw(engine_for_call(*view()).prune_snapshots(keep));
+}
+
+ReencryptReport Store::reencrypt() const {
+  return reencrypt([](const ReencryptReport&) {});
+}
+
+ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const {
+  throw_if_refused(*view());
+  Reencryption* const reencryption = view()->reencryption;
+  if (reencryption == nullptr) throw_refused(Code::Unsupported, "the store is not encrypted");
+  ReencryptReport report;
+  for (ReencryptionWalk walk; !walk.done;) {
+    throw_if_failed(reencryption->reencrypt_page(walk, view()->timeout_ms, report));
+    progress(report);
+  }
+  if (report.unreadable == 0) throw_if_failed(reencryption->reencrypt_marker(view()->timeout_ms));
+  return report;
 }
 
 void Store::close() const { throw_if_failed(engine_for_call(*view()).close()); }

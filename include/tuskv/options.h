@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,6 +11,8 @@
 
 namespace tuskv {
 inline namespace v0 {
+
+class Encryptor;
 
 /// When a write is answered.
 enum class Durability {
@@ -48,9 +51,10 @@ struct Event {
   std::string_view message = {};
 };
 
-/// How a store behaves, fixed at open. Every field but `on_event` and `event_context` is also a query parameter of the
-/// URL with the same name (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value is a Config error
-/// naming the option and the rule. One that the engine does not have is refused in a URL and has no effect here.
+/// How a store behaves, fixed at open. Every field but `encryptor`, `on_event` and `event_context` is also a query
+/// parameter of the URL with the same name (`file:./data?durability=relaxed&timeout=2s`); the URL wins. A wrong value
+/// is a Config error naming the option and the rule. One that the engine does not have is refused in a URL and has no
+/// effect here.
 struct Options {
   /// Every call ends by then, but those that write a whole snapshot (snapshot, sync of an unlogged store, close), and
   /// the time your own function takes in a transaction or an update. 1 ms to 1 day.
@@ -70,6 +74,13 @@ struct Options {
   /// Creates the directory (PostgreSQL: the table) when it does not exist; otherwise that is a Config error. Not for
   /// `memory:`.
   bool create = true;
+
+  /// Values are encrypted (tuskv/encryption.h). A store that holds entries is opened with the keys it was made with, or
+  /// without any, as it was made; otherwise that is a Config error. Not with ValueType::jsonb.
+  std::shared_ptr<const Encryptor> encryptor = {};
+  /// The same with AES-256-GCM and the keys of this file (KeyRing::from_file); empty: none. At most one of the two. In
+  /// a URL it replaces both.
+  std::string encryption_key_file = {};
 
   // For `file:` only; others refuse them in their URLs.
 

@@ -238,6 +238,15 @@ struct Finding {
 
 class AsyncStore;
 
+/// What Store::reencrypt has done so far.
+struct ReencryptReport {
+  std::uint64_t examined = 0;
+  std::uint64_t rewritten = 0;
+  /// Values that none of the keys decrypts; left as they are.
+  std::uint64_t unreadable = 0;
+  std::string first_unreadable = {};  ///< its key, in quotes
+};
+
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store. After fork() the
 /// child must open a store of its own: calls on one opened before are Unsupported.
 class TUSKV_API Store final : public KeyValue {
@@ -325,6 +334,14 @@ class TUSKV_API Store final : public KeyValue {
   std::vector<SnapshotInfo> snapshots() const;
   /// Removes the oldest snapshots until `keep` older ones remain beside the newest; returns how many were removed.
   std::size_t prune_snapshots(std::size_t keep) const;
+
+  /// Rewrites every value that is not encrypted with the first key, in all namespaces, while other calls go on; each
+  /// keeps its expiry and created_at, and gets a new version. `progress` is called after each page. May be broken off,
+  /// by an exception of `progress` too, and started again. When it has returned with nothing unreadable, and every
+  /// process writes with the first key, the others can go. The deadline is that of each page. Unsupported for a store
+  /// that is not encrypted.
+  ReencryptReport reencrypt() const;
+  ReencryptReport reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const;
 
   /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls
   /// throw Closed. Idempotent.

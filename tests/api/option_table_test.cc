@@ -79,7 +79,7 @@ TEST(OptionTable, ErrorsNameTheOptionAndTheRule) {
 // Each row's bounds are accepted as text and as a field, and one beyond them is refused as both.
 TEST(OptionTable, BoundsHoldForTextAndFields) {
   for (const OptionRow& row : option_table()) {
-    if (row.max == 0 || row.kind == OptionKind::identifier) continue;
+    if (row.max == 0 || row.kind == OptionKind::identifier || row.kind == OptionKind::path) continue;
     const char* unit = row.kind == OptionKind::duration ? "ms" : row.kind == OptionKind::bytes ? "B" : "";
     for (const std::int64_t value : {row.min - 1, row.min, row.max, row.max + 1}) {
       const bool fits = value >= row.min && value <= row.max;
@@ -116,6 +116,18 @@ TEST(OptionTable, P13_R16_NamesAreLowerCaseIdentifiers) {
   EXPECT_EQ(set("schema", "", options), "");
   EXPECT_EQ(set("prepare", "always", options), "");
   EXPECT_EQ(set("value_type", "jsonb", options), "");
+}
+
+// What was given for it may be a key: it is never shown.
+TEST(OptionTable, PathsAreBoundedAndNotShown) {
+  Options options;
+  EXPECT_EQ(set("encryption_key_file", std::string(4096, 'p'), options), "");
+  EXPECT_TRUE(check_options(options).ok());
+  const std::string rule = "option \"encryption_key_file\" must be the path of a file, at most 4096 bytes";
+  for (const std::string& path : {std::string(4097, 'p'), std::string("a\0b", 3)}) {
+    EXPECT_EQ(set("encryption_key_file", path, options), rule);
+    EXPECT_EQ(check_options({.encryption_key_file = path}).failure().message, rule);
+  }
 }
 
 TEST(OptionTable, AnEnumerationOutOfRangeIsRefused) {

@@ -1,6 +1,7 @@
 // The backends of this build. Each keeps its own place and a clock that stands still until a test moves it.
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "contract/contract.h"
@@ -16,11 +17,13 @@ namespace {
 
 class EmbeddedBackend final : public Backend {
  public:
-  EmbeddedBackend(bool in_memory, Durability durability) : in_memory_(in_memory), durability_(durability) {}
+  EmbeddedBackend(bool in_memory, Durability durability, std::shared_ptr<const Encryptor> encryptor)
+      : in_memory_(in_memory), durability_(durability), encryptor_(std::move(encryptor)) {}
 
   Store open(const Options& options) override {
     Options with_durability = options;
     with_durability.durability = durability_;
+    with_durability.encryptor = encryptor_;
     const std::string url = in_memory_ ? "memory:" : "file:" + directory_.path("store");
     return open_store(url, with_durability, {.clock = &clock_});
   }
@@ -33,7 +36,8 @@ class EmbeddedBackend final : public Backend {
             .clock_stands_still = true,
             .is_one_process = !in_memory_,
             .versions_compare = true,
-            .counts_syncs = true};
+            .counts_syncs = true,
+            .value_overhead_bytes = encryptor_ == nullptr ? 0 : kEncryptionOverheadBytes};
   }
   std::string engine() const override { return in_memory_ ? "memory" : "file"; }
   Durability durability() const override { return in_memory_ ? Durability::unlogged : durability_; }
@@ -41,14 +45,22 @@ class EmbeddedBackend final : public Backend {
  private:
   const bool in_memory_;
   const Durability durability_;
+  const std::shared_ptr<const Encryptor> encryptor_;
   TemporaryDirectory directory_;
   ManualClock clock_;
 };
 
 template <bool in_memory, Durability durability>
 std::unique_ptr<Backend> make_embedded() {
-  return std::make_unique<EmbeddedBackend>(in_memory, durability);
+  return std::make_unique<EmbeddedBackend>(in_memory, durability, nullptr);
 }
+
+#if TUSKV_ENCRYPTION
+template <bool in_memory>
+std::unique_ptr<Backend> make_encrypted() {
+  return std::make_unique<EmbeddedBackend>(in_memory, Durability::durable, contract_encryptor());
+}
+#endif
 
 }  // namespace
 
@@ -60,12 +72,20 @@ const std::vector<BackendKind>& backend_kinds() {
     {"file_durable", &make_embedded<false, Durability::durable>},
     {"file_relaxed", &make_embedded<false, Durability::relaxed>},
     {"file_unlogged", &make_embedded<false, Durability::unlogged>},
+#if TUSKV_ENCRYPTION
+    {"memory_encrypted", &make_encrypted<true>},
+    {"file_durable_encrypted", &make_encrypted<false>},
+#endif
 #if TUSKV_POSTGRES
     {"postgres_durable", [] { return make_postgres_backend({}); }},
     {"postgres_unlogged", [] { return make_postgres_backend({.durability = Durability::unlogged}); }},
     {"postgres_relaxed_partitioned",
      [] { return make_postgres_backend({.durability = Durability::relaxed, .parameters = "&partitions=4"}); }},
     {"postgres_pooled", [] { return make_postgres_backend({.durability = Durability::unlogged, .is_pooled = true}); }},
+#endif
+#if TUSKV_POSTGRES && TUSKV_ENCRYPTION
+    {"postgres_encrypted",
+     [] { return make_postgres_backend({.durability = Durability::relaxed, .encryptor = contract_encryptor()}); }},
 #endif
   };
   return kinds;

@@ -4,6 +4,12 @@
 
 namespace tuskv::test {
 
+#if TUSKV_ENCRYPTION
+std::shared_ptr<const Encryptor> contract_encryptor() {
+  return aes_256_gcm(KeyRing().add(2, std::string(32, 'n')).add(1, std::string(32, 'o')));
+}
+#endif
+
 ContractTest::ContractTest() : backend_(GetParam().make()) {}
 
 ContractTest::~ContractTest() { store_.reset(); }

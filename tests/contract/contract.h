@@ -17,21 +17,23 @@
 #include <string_view>
 #include <vector>
 
+#include "tuskv/encryption.h"
 #include "tuskv/tuskv.h"
 
 namespace tuskv::test {
 
 struct Capabilities {
-  bool reopens = false;             ///< what is stored survives close() and another open()
-  bool has_snapshots = false;       ///< snapshot() and its relatives work
-  bool clock_goes_back = false;     ///< advance_ms takes negative numbers
-  bool clock_stands_still = false;  ///< time passes by advance_ms alone
-  bool is_one_process = false;      ///< a second open while the first is open is Busy, or another store (memory)
-  bool versions_compare = false;    ///< versions of different keys are of one order
-  bool counts_syncs = false;        ///< stats() tells the syncs and the log of this process
-  bool syncs = true;                ///< sync() can make what is stored survive a crash of the machine
-  bool keeps_json = false;          ///< values are JSON documents, and come back as such and not byte for byte
-  bool is_shared = false;           ///< several processes may have it open at the same time
+  bool reopens = false;                  ///< what is stored survives close() and another open()
+  bool has_snapshots = false;            ///< snapshot() and its relatives work
+  bool clock_goes_back = false;          ///< advance_ms takes negative numbers
+  bool clock_stands_still = false;       ///< time passes by advance_ms alone
+  bool is_one_process = false;           ///< a second open while the first is open is Busy, or another store (memory)
+  bool versions_compare = false;         ///< versions of different keys are of one order
+  bool counts_syncs = false;             ///< stats() tells the syncs and the log of this process
+  bool syncs = true;                     ///< sync() can make what is stored survive a crash of the machine
+  bool keeps_json = false;               ///< values are JSON documents, and come back as such and not byte for byte
+  bool is_shared = false;                ///< several processes may have it open at the same time
+  std::size_t value_overhead_bytes = 0;  ///< by which what is stored is longer than the value
 };
 
 /// One place to keep entries, and its clock. Stores it opened must be gone before it is.
@@ -51,6 +53,13 @@ class Backend {
   /// What Stats::durability says.
   virtual Durability durability() const = 0;
 };
+
+/// By which AES-256-GCM makes values longer.
+inline constexpr std::size_t kEncryptionOverheadBytes = 33;
+#if TUSKV_ENCRYPTION
+/// That of the kinds with encryption.
+std::shared_ptr<const Encryptor> contract_encryptor();
+#endif
 
 struct BackendKind {
   const char* name = nullptr;

@@ -55,6 +55,7 @@ class PostgresBackend final : public Backend {
   Store open(const Options& options) override {
     Options with_durability = options;
     with_durability.durability = kind_.durability;
+    with_durability.encryptor = kind_.encryptor;
     const SharedPostgres& shared = shared_postgres();
     const PostgresAddress& address = kind_.is_pooled ? shared.pooler() : shared.server();
     return open_store(address.url("postgres") + "&schema=" + schema_ + kind_.parameters, with_durability,
@@ -70,7 +71,8 @@ class PostgresBackend final : public Backend {
             .clock_stands_still = true,
             .syncs = kind_.durability != Durability::unlogged,
             .keeps_json = kind_.keeps_json,
-            .is_shared = true};
+            .is_shared = true,
+            .value_overhead_bytes = kind_.encryptor == nullptr ? 0 : kEncryptionOverheadBytes};
   }
   std::string engine() const override { return "postgresql"; }
   Durability durability() const override { return kind_.durability; }

@@ -13,6 +13,7 @@ struct PostgresBackendKind {
   std::string parameters = {};  ///< more of the URL: "&name=value…"
   bool is_pooled = false;       ///< through pgbouncer in transaction mode
   bool keeps_json = false;
+  std::shared_ptr<const Encryptor> encryptor = {};
 };
 
 /// A schema of its own in a database that all tests share.

@@ -1,0 +1,110 @@
+// An engine whose values are encrypted: it stands in front of another, which sees what it stores and never what that
+// means.
+//
+//  - Keys, expiry, conditions on presence or version, ranges and sweeping need no plaintext: units of these go through,
+//    their values encrypted on the way in and decrypted on the way out. So does all of transactions, which judge
+//    values themselves.
+//  - A search in values asks the engine for pages of entries, decrypts them and judges them here (encrypted_search.cc).
+//  - A unit that is judged by a value, computes with one, or shows one that it changes, is run as a small optimistic
+//    transaction over this very engine (plaintext_units.h).
+//
+// What cannot be decrypted fails its call with Code::Encryption and is left as it is. Writes that need not know it
+// (set, erase, expire) work over it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "encryption/plaintext_units.h"
+#include "encryption/sealer.h"
+#include "encryption/submission_thread.h"
+#include "engine.h"
+#include "reencryption.h"
+#include "tuskv/function_ref.h"
+
+namespace tuskv::encryption {
+
+struct EncryptedEngineSetup {
+  std::unique_ptr<Engine> engine = {};
+  std::shared_ptr<const Encryptor> encryptor = {};
+  std::int64_t timeout_ms = 5000;
+  bool expiry_disabled = false;  ///< TtlMode::disabled
+  bool is_kept = true;           ///< it outlives the process, so it is marked
+  bool counts_marker = false;    ///< the statistics of the engine count the marker as an entry
+};
+
+class EncryptedEngine final : public Engine, public Reencryption {
+  struct OnlyOpen {};  // a constructor parameter nobody else can name
+
+ public:
+  /// Config when the store and the keys do not fit together (marker.h).
+  static Result<std::unique_ptr<EncryptedEngine>> open(EncryptedEngineSetup setup);
+  EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup);
+
+  void execute(std::span<Unit> units) override;
+  void submit(Submission& submission) override;
+  Status read(OptimisticTransaction& transaction, Unit& unit) override;
+  Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
+  std::int64_t now_us() override { return engine_->now_us(); }
+  Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override {
+    return engine_->remove_expired(limit, timeout_ms);
+  }
+  Status set_sweeper(std::optional<EngineSweeperOptions> options) override { return engine_->set_sweeper(options); }
+  /// Sizes are of what is stored.
+  Result<Stats> stats() override;
+  Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
+  Status sync(std::int64_t timeout_ms) override { return engine_->sync(timeout_ms); }
+  /// An engine finds no field in what it cannot read: there is nothing to index.
+  Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) override {
+    return engine_->create_index(field, timeout_ms);
+  }
+  Result<bool> drop_index(std::string_view field, std::int64_t timeout_ms) override {
+    return engine_->drop_index(field, timeout_ms);
+  }
+  Result<std::vector<std::string>> indexes(std::int64_t timeout_ms) override { return engine_->indexes(timeout_ms); }
+  Result<SnapshotInfo> snapshot() override;
+  Result<std::vector<SnapshotInfo>> snapshots() override;
+  Result<std::size_t> prune_snapshots(std::size_t keep) override { return engine_->prune_snapshots(keep); }
+  Status close() override;
+
+  // reencryption.cc
+  Status reencrypt_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) override;
+  Status reencrypt_marker(std::int64_t timeout_ms) override;
+
+ private:
+  struct Passing;
+
+  void pass(std::span<Unit> units);
+  void run_on_plaintext(Unit& unit);
+  /// `run_page` runs a unit of one Scan on the engine. Values come decrypted; the filter of `scan` judges them.
+  Status search(Scan& scan, std::int64_t timeout_ms, FunctionRef<Status(Unit&)> run_page);
+  static void end_passing(Submission& submission) noexcept;
+  /// A server may have emptied the table, and with it the marker.
+  void note_reset(const Failure* failure);
+  void restore_marker();
+  void leave_out_marker(SnapshotInfo& info) const;
+  /// Rewrites the entries that need it, and returns the keys of those that others have changed meanwhile.
+  Result<std::vector<std::string>> rewrite(std::vector<Entry> entries, std::int64_t timeout_ms,
+                                           ReencryptReport& report);
+  Result<std::vector<Entry>> read_again(const std::vector<std::string>& keys, std::int64_t timeout_ms);
+  Status rewrite_until_done(std::vector<Entry> entries, std::int64_t timeout_ms, ReencryptReport& report);
+
+  const Sealer sealer_;
+  const std::int64_t timeout_ms_;
+  const bool counts_marker_;
+  const bool is_kept_;
+  std::atomic<bool> marker_lost_ = false;
+  const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes
+  PlaintextUnits plaintext_;
+  SubmissionThread thread_;
+};
+
+/// The scan of a unit that looks at values; null when it is none.
+Scan* search_in(const Unit& unit);
+
+}  // namespace tuskv::encryption

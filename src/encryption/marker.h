@@ -1,0 +1,40 @@
+// What tells an encrypted store from another: one entry of ours, encrypted as every value is, that is there from the
+// first opening with keys on. So a store is never opened without the keys that its values need, nor with keys when what
+// it holds is not encrypted.
+//
+//   key        = 0x01 "tuskv" NUL "encryption"
+//   plaintext  = "tuskv encrypted store"
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "encryption/sealer.h"
+#include "engine.h"
+#include "named_limits.h"
+
+namespace tuskv::encryption {
+
+/// The namespace of what stores keep for themselves, with its NUL: nothing in it is a user's, and an engine may have
+/// entries there too.
+inline constexpr std::string_view kOwnPrefix{"\001tuskv\0", 7};
+inline constexpr std::string_view kMarkerKey{"\001tuskv\0encryption", 17};
+static_assert(kOwnPrefix.front() == kReservedNamespaceByte && kMarkerKey.substr(0, kOwnPrefix.size()) == kOwnPrefix);
+
+/// For a store opened without keys: Config when it is an encrypted one.
+Status check_unencrypted(Engine& engine, std::int64_t timeout_ms);
+/// For one opened with keys: Config when they are not its own, or when it holds entries that are not encrypted. An
+/// empty one is marked.
+Status check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
+/// Marks the store where it is not marked.
+Status put_marker(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
+
+/// An entry as the engine has it.
+struct StoredValue {
+  Seen seen = {};
+  std::string value = {};
+};
+Result<StoredValue> read_stored(Engine& engine, std::string_view key, std::int64_t timeout_ms);
+
+}  // namespace tuskv::encryption

@@ -1,0 +1,386 @@
+// What an encrypted store does that the contract, which every store keeps, says nothing about: values that are not its
+// own, encryptors of users, calls that go round several times. tests/contract runs on encrypted stores, too.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "encryption/encrypted_store.h"
+#include "encryption/refusal.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""h;
+using std::chrono_literals::operator""ms;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Optional;
+using testing::StartsWith;
+
+/// An encryptor of a user: text turned round behind a letter that names the key, and the key of the entry. What
+/// `on_call` throws it throws.
+class OwnEncryptor final : public Encryptor {
+ public:
+  explicit OwnEncryptor(std::function<void(std::string_view call)> on_call = [](std::string_view) {})
+      : on_call_(std::move(on_call)) {}
+
+  std::string encrypt(std::string_view plaintext, std::string_view associated_data) const override {
+    on_call_("encrypt");
+    return std::string("K") + std::string(associated_data) + "|" + std::string(plaintext.rbegin(), plaintext.rend());
+  }
+  std::string decrypt(std::string_view stored, std::string_view associated_data) const override {
+    on_call_("decrypt");
+    const std::string start = "K" + std::string(associated_data) + "|";
+    if (!stored.starts_with(start)) throw std::invalid_argument("not mine");
+    stored.remove_prefix(start.size());
+    return std::string(stored.rbegin(), stored.rend());
+  }
+  bool needs_reencryption(std::string_view) const override { return false; }
+  std::string description() const override { return "turned round"; }
+
+ private:
+  const std::function<void(std::string_view)> on_call_;
+};
+
+std::shared_ptr<Encryptor> aes() { return aes_256_gcm(ring_of(1, 'k')); }
+
+struct NamedCall {
+  const char* name;
+  std::function<void(const Store&)> call;
+};
+
+/// Every call that has to know the value of "k".
+std::vector<NamedCall> calls_that_read() {
+  return {
+      {"get", [](const Store& s) { s.get("k"); }},
+      {"get_or_throw", [](const Store& s) { s.get_or_throw("k"); }},
+      {"get_entry", [](const Store& s) { s.get_entry("k"); }},
+      {"get_many",
+       [](const Store& s) {
+         s.get_many({"a", "k", "z"});
+       }},
+      {"scan", [](const Store& s) { s.scan(); }},
+      {"increment", [](const Store& s) { s.increment("k"); }},
+      {"compare_and_swap", [](const Store& s) { s.compare_and_swap("k", "v", "w"); }},
+      {"compare_and_swap, absent", [](const Store& s) { s.compare_and_swap("k", std::nullopt, "w"); }},
+      {"compare_and_swap, version", [](const Store& s) { s.compare_and_swap("k", Version{99}, "w"); }},
+      {"compare_and_erase", [](const Store& s) { s.compare_and_erase("k", "v"); }},
+      {"compare_and_erase, version", [](const Store& s) { s.compare_and_erase("k", Version{99}); }},
+      {"get_and_set", [](const Store& s) { s.get_and_set("k", "w"); }},
+      {"get_and_erase", [](const Store& s) { s.get_and_erase("k"); }},
+      {"get_and_touch", [](const Store& s) { s.get_and_touch("k", 1h); }},
+      {"update", [](const Store& s) { s.update("k", [](auto) { return Change("w"); }); }},
+      {"transaction",
+       [](const Store& s) {
+         s.transaction([](Transaction& tx) {
+           tx.set("a", "changed");
+           tx.get("k");
+         });
+       }},
+      {"asynchronous get", [](const Store& s) { s.async().get("k").wait(); }},
+      {"asynchronous get_and_set", [](const Store& s) { s.async().get_and_set("k", std::string("w")).wait(); }},
+  };
+}
+
+// ---- values that are not ours
+
+/// Bytes that no encryptor has made for the key "k" of the root namespace.
+std::vector<std::string> foreign_values(EncryptedStore& store) {
+  store->set("other", "moved");
+  store->with_namespace("n").set("k", "moved");
+  const std::string elsewhere = encryption::read_stored(*store.raw, std::string("n\0k", 3), 1000).value().value;
+  EncryptedStore unknown(aes_256_gcm(ring_of(2, 'k')));
+  EncryptedStore wrong(aes_256_gcm(ring_of(1, 'x')));
+  unknown->set("k", "v");
+  wrong->set("k", "v");
+  return {"",
+          "plain text",
+          std::string(100, 'x'),
+          store.stored("other").value,
+          elsewhere,
+          unknown.stored("k").value,
+          wrong.stored("k").value};
+}
+
+TEST(EncryptedEngine, WhatCannotBeDecryptedFailsItsCallAndStaysAsItIs) {
+  EncryptedStore store(aes());
+  store->set("a", "fine");
+  const std::vector<std::string> values = foreign_values(store);
+  for (const std::string& value : values) {
+    store.raw->put("k", value);
+    const encryption::StoredValue before = store.stored("k");
+    for (const auto& [name, call] : calls_that_read()) {
+      SCOPED_TRACE(name);
+      EXPECT_THAT(refusal_of([&, &made = call] { made(*store.store); }),
+                  StartsWith("Encryption: the value of key \"k\" cannot be decrypted: it "));
+    }
+    EXPECT_EQ(store.stored("k").value, value);
+    EXPECT_EQ(store.stored("k").seen.version, before.seen.version);
+    EXPECT_EQ(store.stored("k").seen.expires_us, 0);
+    EXPECT_THAT(store->get("a"), Optional(std::string("fine")));
+  }
+}
+
+TEST(EncryptedEngine, WhatNeedsNoPlaintextWorksOverAValueThatCannotBeDecrypted) {
+  EncryptedStore store(aes());
+  const auto spoil = [&] { store.raw->put("k", "plain text"); };
+  spoil();
+  EXPECT_TRUE(store->exists("k"));
+  EXPECT_EQ(store->ttl("k").state, Ttl::State::persistent);
+  EXPECT_THAT(store->keys().keys, ElementsAre("k"));
+  EXPECT_EQ(store->count(), 1u);
+  EXPECT_FALSE(store->set_if_absent("k", "v"));
+  EXPECT_TRUE(store->expire("k", 1h));
+  EXPECT_TRUE(store->persist("k"));
+  EXPECT_TRUE(store->compare_and_swap("k", Version{store.stored("k").seen.version}, "v"));
+  EXPECT_THAT(store->get("k"), Optional(std::string("v")));
+  const std::vector<NamedCall> writes = {
+      {"set", [](const Store& s) { s.set("k", "v"); }},
+      {"set_if_present", [](const Store& s) { s.set_if_present("k", "v"); }},
+      {"set_many",
+       [](const Store& s) {
+         s.set_many({{"k", "v"}, {"l", "v"}});
+       }},
+      {"transaction", [](const Store& s) { s.transaction([](Transaction& tx) { tx.set("k", "v"); }); }},
+  };
+  for (const auto& [name, write] : writes) {
+    spoil();
+    write(*store.store);
+    EXPECT_THAT(store->get("k"), Optional(std::string("v"))) << name;
+  }
+  spoil();
+  EXPECT_TRUE(store->erase("k"));
+  spoil();
+  EXPECT_EQ(store->clear(), 2u);
+}
+
+TEST(EncryptedEngine, G13_EveryChangedByteOfAStoredValueIsNoticed) {
+  EncryptedStore store(aes());
+  store->set("k", "secret");
+  const std::string stored = store.stored("k").value;
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    std::string changed = stored;
+    changed[i] = static_cast<char>(changed[i] ^ 0x10);
+    store.raw->put("k", changed);
+    EXPECT_THAT(refusal_of([&] { return store->get("k"); }), StartsWith("Encryption: ")) << i;
+    store.raw->put("k", stored.substr(0, i));
+    EXPECT_THAT(refusal_of([&] { return store->get("k"); }), StartsWith("Encryption: ")) << i;
+  }
+  store.raw->put("k", stored);
+  EXPECT_THAT(store->get("k"), Optional(std::string("secret")));
+}
+
+TEST(EncryptedEngine, NoCiphertextComesOutOfAFailedCall) {
+  EncryptedStore store(aes());
+  store.raw->put("k", "plain text");
+  std::string into = "before";
+  EXPECT_THROW(store->get_into("k", into), Error);
+  EXPECT_EQ(into, "");
+}
+
+TEST(EncryptedEngine, TheSameValueIsNeverStoredTwiceAlike) {
+  EncryptedStore store(aes());
+  store->set_many({{"a", "same"}, {"b", "same"}});
+  const std::string a = store.stored("a").value;
+  EXPECT_NE(a, store.stored("b").value);
+  EXPECT_THAT(a, testing::Not(HasSubstr("same")));
+  store->set("a", "same");
+  EXPECT_NE(store.stored("a").value, a);
+}
+
+TEST(EncryptedEngine, TheLimitOfValuesIsThatOfWhatIsGiven) {
+  EncryptedStore store(aes(), {.max_value_bytes = 100});
+  store->set("k", std::string(100, 'v'));
+  EXPECT_EQ(store.stored("k").value.size(), 133u);
+  EXPECT_THAT(refusal_of([&] { store->set("k", std::string(101, 'v')); }), HasSubstr("101"));
+}
+
+// ---- encryptors of users
+
+TEST(EncryptedEngine, AnOwnEncryptorDoesTheWork) {
+  EncryptedStore store(std::make_shared<OwnEncryptor>());
+  store->set("k", "abc");
+  EXPECT_EQ(store.stored("k").value, std::string("K\0k|cba", 7));
+  EXPECT_THAT(store->get_and_set("k", "41"), Optional(std::string("abc")));
+  EXPECT_EQ(store->increment("k"), 42);
+  EXPECT_TRUE(store->compare_and_swap("k", "42", ""));
+  EXPECT_THAT(store->get("k"), Optional(std::string()));
+  EXPECT_EQ(store->diagnose().back().topic, "encryption");
+  EXPECT_EQ(store->diagnose().back().value, "turned round");
+}
+
+TEST(EncryptedEngine, WhatAnEncryptorThrowsFailsTheCallAlone) {
+  std::string failing;
+  const auto fail = [&](std::string_view call) {
+    if (call == failing) throw std::runtime_error("the vault is shut");
+  };
+  EncryptedStore store(std::make_shared<OwnEncryptor>(fail));
+  store->set("k", "v");
+  failing = "decrypt";
+  for (const auto& [name, call] : calls_that_read()) {
+    EXPECT_EQ(refusal_of([&, &made = call] { made(*store.store); }),
+              "Encryption: the value of key \"k\" cannot be decrypted: the vault is shut")
+        << name;
+  }
+  failing = "encrypt";
+  const std::vector<NamedCall> writes = {
+      {"set", [](const Store& s) { s.set("k", "w"); }},
+      {"set_many",
+       [](const Store& s) {
+         s.set_many({{"k", "w"}, {"l", "w"}});
+       }},
+      {"get_and_set", [](const Store& s) { s.get_and_set("k", "w"); }},
+      {"compare_and_swap", [](const Store& s) { s.compare_and_swap("k", "v", "w"); }},
+      {"transaction", [](const Store& s) { s.transaction([](Transaction& tx) { tx.set("k", "w"); }); }},
+      {"asynchronous set", [](const Store& s) { s.async().set("k", std::string("w")).wait(); }},
+  };
+  for (const auto& [name, write] : writes) {
+    EXPECT_EQ(refusal_of([&, &made = write] { made(*store.store); }),
+              "Encryption: the value of key \"k\" cannot be encrypted: the vault is shut")
+        << name;
+  }
+  failing = "";
+  EXPECT_THAT(store->get("k"), Optional(std::string("v")));
+  EXPECT_EQ(store->count(), 1u);
+}
+
+TEST(EncryptedEngine, AnEncryptorMayThrowAnything) {
+  EncryptedStore store(std::make_shared<OwnEncryptor>([](std::string_view) { throw 1; }));
+  EXPECT_EQ(refusal_of([&] { store->set("k", "v"); }),
+            "Encryption: the value of key \"k\" cannot be encrypted: the encryptor threw what is no std::exception");
+}
+
+// ---- units that go round again
+
+TEST(EncryptedEngine, ConflictsEndAtTheDeadline) {
+  ReferenceEngine* raw = nullptr;
+  // Whenever a value is looked at, another client writes it.
+  const auto interfere = [&](std::string_view call) {
+    if (call == "decrypt") raw->put("n", std::string("K\0n|1", 5));
+  };
+  EncryptedStore store(std::make_shared<OwnEncryptor>(interfere));
+  raw = store.raw;
+  store->set("n", "1");
+  const Store hurried = store->with_timeout(30ms);
+  const auto start = std::chrono::steady_clock::now();
+  const std::string message =
+      "Timeout: the deadline passed while other writes kept changing what was compared or added to";
+  EXPECT_EQ(refusal_of([&] { return hurried.increment("n"); }), message);
+  EXPECT_EQ(refusal_of([&] { return hurried.compare_and_swap("n", "1", "2"); }), message);
+  EXPECT_EQ(refusal_of([&] { return hurried.async().increment("n").wait(); }), message);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_EQ(store.stored("n").value, std::string("K\0n|1", 5));
+}
+
+TEST(EncryptedEngine, CountersLoseNothingAmongThreads) {
+  EncryptedStore store(aes());
+  constexpr int kThreads = 8;
+  constexpr int kEach = 200;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < kEach; ++n) {
+        store->increment("n");
+        store->async().increment("m").wait();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(store->get("n"), Optional(std::to_string(kThreads * kEach)));
+  EXPECT_THAT(store->get("m"), Optional(std::to_string(kThreads * kEach)));
+}
+
+// ---- asynchronous calls that need plaintext
+
+/// Holds up whoever decrypts, until it is let go.
+class Gate final {
+ public:
+  void pass() {
+    if (!is_shut_) return;
+    reached_.set_value();
+    open_.get_future().wait();
+    is_shut_ = false;
+  }
+  void shut() { is_shut_ = true; }
+  void wait_until_reached() { reached_.get_future().wait(); }
+  void open() { open_.set_value(); }
+
+ private:
+  std::atomic<bool> is_shut_ = false;
+  std::promise<void> reached_ = {};
+  std::promise<void> open_ = {};
+};
+
+TEST(EncryptedEngine, CallsThatWaitForTheThreadEndAtTheirDeadlineOrWithTheStore) {
+  Gate gate;
+  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+    if (call == "decrypt") gate.pass();
+  }));
+  store->set("n", "1");
+  gate.shut();
+  std::promise<std::int64_t> first;
+  store->async().increment("n").then(
+      [&](std::exception_ptr failed, std::int64_t sum) { first.set_value(failed == nullptr ? sum : 0); });
+  gate.wait_until_reached();
+  const auto ended = [](std::promise<std::string>& end) {
+    return [&end](std::exception_ptr failed, std::int64_t) {
+      end.set_value(refusal_of([&] {
+        if (failed) std::rethrow_exception(failed);
+      }));
+    };
+  };
+  std::promise<std::string> late;
+  store->with_timeout(1ms).async().increment("n").then(ended(late));
+  std::promise<std::string> next;
+  std::this_thread::sleep_for(2ms);
+  gate.open();
+  EXPECT_EQ(first.get_future().get(), 2);
+  EXPECT_EQ(late.get_future().get(), "Timeout: the deadline passed while the call waited for its turn");
+  store->close();
+  store->async().increment("n").then(ended(next));
+  EXPECT_EQ(next.get_future().get(), "Closed: the store is closed");
+}
+
+TEST(EncryptedEngine, ClosingEndsWhatWaits) {
+  Gate gate;
+  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+    if (call == "decrypt") gate.pass();
+  }));
+  store->set("n", "1");
+  gate.shut();
+  std::promise<void> first;
+  store->async().increment("n").then([&](std::exception_ptr, std::int64_t) { first.set_value(); });
+  gate.wait_until_reached();
+  std::promise<bool> closed;
+  store->async().increment("n").then(
+      [&](std::exception_ptr failed, std::int64_t) { closed.set_value(failed != nullptr); });
+  store->close();
+  EXPECT_TRUE(closed.get_future().get());
+  gate.open();
+  first.get_future().wait();  // it keeps the engine, not the clock
+}
+
+TEST(EncryptedEngine, TheLastHandleMayDieOnTheThread) {
+  ManualClock clock;
+  std::atomic<bool> destroyed = false;
+  {
+    auto inner = std::make_unique<ReferenceEngine>(clock, ReferenceEngine::Settings{.destroyed = &destroyed});
+    auto encrypted =
+        encryption::EncryptedEngine::open({.engine = std::move(inner), .encryptor = aes(), .is_kept = false});
+    Store store = store_on(std::move(encrypted).value(), {});
+    store.async().increment("n").then([](std::exception_ptr, std::int64_t) {});
+  }
+  while (!destroyed) std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace tuskv::test

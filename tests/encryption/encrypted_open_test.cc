@@ -1,0 +1,252 @@
+// Opening: which keys a store is opened with, or none; and changing them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "embedded/embedded_engine.h"
+#include "encryption/encrypted_store.h"
+#include "encryption/refusal.h"
+#include "os/clock.h"
+#include "os/file_system.h"
+#include "support/temporary_directory.h"
+
+namespace tuskv::test {
+namespace {
+
+using std::chrono_literals::operator""h;
+using testing::HasSubstr;
+using testing::Optional;
+using testing::StartsWith;
+
+const KeyRing kOld = ring_of(1, 'o');
+const KeyRing kNew = ring_of(2, 'n');
+const KeyRing kBoth = KeyRing(kNew).add(1, std::string(32, 'o'));
+
+/// k0, k1, … with their numbers as values, in one call: each call costs a sync.
+void fill(const Store& store, int entries) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < entries; ++i) texts.push_back("k" + std::to_string(i));
+  std::vector<Item> items;
+  for (const std::string& text : texts) items.push_back({.key = text, .value = std::string_view(text).substr(1)});
+  store.set_many(items);
+}
+
+class EncryptedOpen : public testing::Test {
+ protected:
+  Options with(const KeyRing& keys) const { return {.ttl_mode = TtlMode::manual, .encryptor = aes_256_gcm(keys)}; }
+  Store open(const Options& options) const { return open_store(url_, options, {.clock = &clock_}); }
+  std::string refused(const Options& options) const {
+    return refusal_of([&] { return open(options); });
+  }
+  /// Works on what is stored, past any encryption.
+  template <class Work>
+  void on_raw_engine(Work work) {
+    const auto files = os::make_posix_file_system();
+    const auto engine = embedded::EmbeddedEngine::open({.directory = directory_.path("store")}, *files, clock_).value();
+    work(*engine);
+    ASSERT_TRUE(engine->close().ok());
+  }
+  void run_raw(Command command) {
+    on_raw_engine([&](Engine& engine) {
+      Unit unit{.commands = std::span(&command, 1)};
+      engine.execute(std::span(&unit, 1));
+      ASSERT_EQ(unit.failure, nullptr);
+    });
+  }
+
+  TemporaryDirectory directory_;
+  std::string url_ = "file:" + directory_.path("store");
+  ManualClock clock_;
+};
+
+TEST_F(EncryptedOpen, AnEncryptedStoreNeedsItsKeys) {
+  { open(with(kOld)); }  // marked with nothing in it
+  const std::string without = "Config: the store is encrypted: it cannot be opened without its keys";
+  EXPECT_THAT(refused({}), StartsWith(without));
+  open(with(kOld)).set("k", "v");
+  EXPECT_THAT(refused({}), StartsWith(without));
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("key id 1, which is not in the key ring"));
+  EXPECT_THAT(refused(with(ring_of(1, 'x'))), HasSubstr("encrypted with another key of id 1"));
+  EXPECT_THAT(open(with(kBoth)).get("k"), Optional(std::string("v")));
+  EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("v")));
+}
+
+TEST_F(EncryptedOpen, AStoreInPlainTextIsNotTakenOver) {
+  open({}).with_namespace("n").set("k", "v");
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("Config: the store holds entries that are not encrypted"));
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("tuskv copy FROM TO"));
+  const Store store = open({});
+  EXPECT_THAT(store.with_namespace("n").get("k"), Optional(std::string("v")));
+  store.with_namespace("n").clear();
+  store.close();
+  open(with(kOld)).set("k", "v");  // an empty one may become either
+  EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+TEST_F(EncryptedOpen, ALostMarkerIsPutBackWhereTheEntriesDecrypt) {
+  open(with(kOld)).set("k", "v");
+  run_raw(Erase{.key = encryption::kMarkerKey});
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("not encrypted with these keys"));
+  EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("v")));
+  EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+TEST_F(EncryptedOpen, AMarkerIsAsSafeAsAnyValue) {
+  { open(with(kOld)); }
+  run_raw(Put{.key = encryption::kMarkerKey, .value = "tuskv encrypted store"});
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("the given keys are not its own"));
+  EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+TEST_F(EncryptedOpen, TheMarkerIsNowhereToBeSeen) {
+  const Store store = open(with(kOld));
+  EXPECT_EQ(store.stats().entries, 0u);
+  EXPECT_EQ(store.stats().key_bytes, 0u);
+  EXPECT_EQ(store.stats().value_bytes, 0u);
+  EXPECT_EQ(store.count(), 0u);
+  EXPECT_TRUE(store.namespaces().empty());
+  EXPECT_EQ(store.snapshot().entries, 0u);
+  EXPECT_EQ(store.snapshots().back().entries, 0u);
+  EXPECT_EQ(store.stats().newest_snapshot->entries, 0u);
+  store.clear();
+  store.close();
+  EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+TEST_F(EncryptedOpen, KeysFromAFileByOptionOrUrl) {
+  const std::string path = directory_.path("keys");
+  std::ofstream(path) << "1:" + std::string(64, '3') + "\n";
+  EXPECT_THAT(refused({.encryption_key_file = path}),
+              HasSubstr("option \"encryption_key_file\": the key file can be read or written by others"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.path("store")));
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  open({.encryption_key_file = path}).set("k", "v");
+  const std::string bare = url_;
+  url_ = bare + "?encryption_key_file=" + path;
+  EXPECT_THAT(open({}).get("k"), Optional(std::string("v")));
+  EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("v")));  // the URL wins
+  url_ = bare + "?encryption_key_file=";
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("the store is encrypted"));
+  url_ = bare;
+  Options both = with(kOld);
+  both.encryption_key_file = path;
+  EXPECT_EQ(refused(both), "Config: the options \"encryptor\" and \"encryption_key_file\" exclude each other");
+}
+
+TEST_F(EncryptedOpen, G3_EncryptedValuesAreNotForJsonColumns) {
+  url_ = "postgresql://nowhere.invalid/db?value_type=jsonb";
+  EXPECT_EQ(refused(with(kOld)),
+            "Config: encrypted values are no JSON: value_type=jsonb cannot be encrypted (use bytea)");
+}
+
+// ---- changing keys
+
+TEST_F(EncryptedOpen, ReencryptionBringsEverythingUnderTheFirstKey) {
+  {
+    const Store store = open(with(kOld));
+    store.set("lives", "long", {.ttl = 1h});
+    fill(store, 700);
+    store.with_namespace("n").set("k", "v");
+    store.claim("name", "owner");
+    clock_.advance_ms(1000);
+  }
+  Store store = open(with(kBoth));
+  const Entry before = *store.get_entry("lives");
+  store.set("k0", "new");
+  std::uint64_t pages = 0;
+  const ReencryptReport report = store.reencrypt([&](const ReencryptReport& done) {
+    ++pages;
+    EXPECT_LE(done.rewritten, done.examined);
+  });
+  EXPECT_EQ(report.examined, 704u);  // a claim is two entries
+  EXPECT_EQ(report.rewritten, 703u);
+  EXPECT_EQ(report.unreadable, 0u);
+  EXPECT_EQ(pages, 5u);
+  const Entry after = *store.get_entry("lives");
+  EXPECT_EQ(after.value, "long");
+  EXPECT_EQ(after.expires_at, before.expires_at);
+  EXPECT_EQ(after.created_at, before.created_at);
+  EXPECT_GT(after.version, before.version);
+  EXPECT_EQ(store.reencrypt().rewritten, 0u);
+  store.close();
+  store = open(with(kNew));
+  EXPECT_THAT(store.get("k699"), Optional(std::string("699")));
+  EXPECT_THAT(store.with_namespace("n").get("k"), Optional(std::string("v")));
+  EXPECT_THAT(store.claim_owner("name"), Optional(std::string("owner")));
+  store.close();
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("key id 2, which is not in the key ring"));
+}
+
+TEST_F(EncryptedOpen, ReencryptionGoesOnWhereItWasBrokenOff) {
+  fill(open(with(kOld)), 600);
+  {
+    const Store store = open(with(kBoth));
+    EXPECT_THROW(store.reencrypt([](const ReencryptReport&) { throw std::runtime_error("enough"); }),
+                 std::runtime_error);
+  }
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));  // the marker is the last
+  {
+    const Store store = open(with(kBoth));
+    EXPECT_EQ(store.reencrypt().rewritten, 600u - 32u);
+  }
+  EXPECT_EQ(open(with(kNew)).get_many({"k0", "k599"}).size(), 2u);
+}
+
+TEST_F(EncryptedOpen, ReencryptionLosesNoWriteOfOthers) {
+  constexpr int kKeys = 300;
+  fill(open(with(kOld)), kKeys);
+  const Store store = open(with(kBoth));
+  std::atomic<bool> done = false;
+  std::map<std::string, std::int64_t> counted;
+  std::thread writer([&] {
+    for (int i = 0; !done; i = (i + 7) % kKeys) {
+      const std::string key = "k" + std::to_string(i);
+      counted[key] = store.increment(key);
+    }
+  });
+  while (store.get("k0") == "0") std::this_thread::yield();
+  const ReencryptReport report = store.reencrypt();
+  done = true;
+  writer.join();
+  EXPECT_EQ(report.examined, static_cast<std::uint64_t>(kKeys));
+  for (const auto& [key, value] : counted) EXPECT_THAT(store.get(key), Optional(std::to_string(value)));
+  EXPECT_EQ(store.reencrypt().rewritten, 0u);
+}
+
+TEST_F(EncryptedOpen, WhatCannotBeDecryptedIsCountedAndKeepsTheOldKeyNeeded) {
+  {
+    const Store store = open(with(kOld));
+    store.set("a", "v");
+    store.set("k", "v");
+  }
+  run_raw(Put{.key = std::string_view("\0k", 2), .value = "plain text"});
+  const Store store = open(with(kBoth));
+  const ReencryptReport report = store.reencrypt();
+  EXPECT_EQ(report.examined, 2u);
+  EXPECT_EQ(report.rewritten, 1u);
+  EXPECT_EQ(report.unreadable, 1u);
+  EXPECT_EQ(report.first_unreadable, "\"k\"");
+  store.close();
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
+}
+
+TEST_F(EncryptedOpen, OnlyEncryptedStoresAreReencrypted) {
+  EXPECT_EQ(refusal_of([&] { return open({}).reencrypt(); }), "Unsupported: the store is not encrypted");
+  url_ = "memory:";
+  const Store store = open(with(kBoth));
+  store.set("k", "v");
+  EXPECT_EQ(store.reencrypt().examined, 1u);
+}
+
+}  // namespace
+}  // namespace tuskv::test
