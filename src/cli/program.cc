@@ -66,6 +66,7 @@ constexpr std::array kVerbs = {
     Verb{"sweep", kStore, "Remove expired entries now", add_sweep},
     Verb{"snapshots", kStore, "List, take, prune or restore snapshots", add_snapshots,
          "[list] | take | prune N | restore ORDINAL"},
+    Verb{"reencrypt", kStore, "Rewrite every value that is not encrypted with the first key", add_reencrypt},
     Verb{"doctor", kStore, "Look at what the store stands on. Exit code 1 when there is a warning", add_doctor},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
     Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
@@ -83,7 +84,11 @@ std::string footer() {
   for (const OptionHelp& option : option_help()) {
     text += "  " + option.name + "=" + option.default_value + "\n      " + option.help + " " + option.form + ".\n";
   }
-  return text + "\n" + std::string(exit_code_help());
+  return text +
+         "\nKeys of an encrypted store stand in a file (encryption_key_file, or TUSKV_KEY_FILE for every store of the "
+         "run)\nor in TUSKV_KEYS: a line ID:KEY each, 64 hexadecimal digits or base64, the first one for new values. A "
+         "store whose\nURL says encryption_key_file= (nothing) is not encrypted, whatever the environment says.\n\n" +
+         std::string(exit_code_help());
 }
 
 void add_settings(CLI::App& app, Settings& settings, Place place) {

@@ -1,10 +1,13 @@
 #include "cli/session.h"
 
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "cli/exit_code.h"
+#include "tuskv/encryption.h"
 #include "tuskv/maintenance.h"
 
 namespace tuskv::cli {
@@ -18,6 +21,25 @@ void report_event(void*, const Event& event) {
   if (failed) complain("warning: " + std::string(event.message));
 }
 
+bool is_set(const char* name) {
+  const char* const value = ::getenv(name);
+  return value != nullptr && *value != '\0';
+}
+
+/// What the environment says about keys, for stores whose URL says nothing.
+std::shared_ptr<const Encryptor> encryptor_of_environment() {
+  constexpr const char* kFile = "TUSKV_KEY_FILE";
+  constexpr const char* kKeys = "TUSKV_KEYS";
+  if (is_set(kFile) && is_set(kKeys)) throw UsageError("TUSKV_KEY_FILE and TUSKV_KEYS are both set: one is enough");
+  if (is_set(kKeys)) return aes_256_gcm(KeyRing::from_environment(kKeys));
+  if (!is_set(kFile)) return nullptr;
+  try {
+    return aes_256_gcm(KeyRing::from_file(::getenv(kFile)));
+  } catch (const Error& error) {
+    throw Error(error.code(), error.outcome(), "TUSKV_KEY_FILE: " + std::string(error.what()));
+  }
+}
+
 }  // namespace
 
 Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::move(url)), timeout_(timeout) {}
@@ -28,6 +50,7 @@ Store Session::store(Access access) {
   options.create = access == Access::write;
   if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
   options.on_event = report_event;
+  options.encryptor = encryptor_of_environment();
   if (timeout_) options.timeout = *timeout_;
   Store store = open(options);
   // The option loses against a timeout in the URL; the user's --timeout wins.

@@ -47,6 +47,9 @@ Action add_import(Arguments& arguments);
 Action add_export(Arguments& arguments);
 Action add_copy(Arguments& arguments);
 
+// reencrypt.cc
+Action add_reencrypt(Arguments& arguments);
+
 // doctor.cc
 Action add_doctor(Arguments& arguments);
 

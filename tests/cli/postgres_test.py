@@ -11,6 +11,7 @@ import subprocess
 import time
 import unittest
 
+import encryption_test
 import point_test
 import transfer_test
 from tool import ToolTest
@@ -37,6 +38,27 @@ class PostgresToolTest(ToolTest):
 
 class PointTest(PostgresToolTest, point_test.PointTest):
     """Every verb on single entries, as on a directory."""
+
+
+@unittest.skipIf(os.environ.get("TUSKV_ENCRYPTION") == "OFF", "built without OpenSSL")
+class EncryptionTest(PostgresToolTest, encryption_test.RotationTest):
+    """Keys are changed as on a directory, and no value is in the table."""
+
+    LIFE = (0.7, 1.3)
+
+    def test_no_value_is_in_the_table(self):
+        self.tuskv("set", "marks-the-key", encryption_test.SECRET.decode())
+        self.take_keys()
+        self.environment["TUSKV_STORE"] += "&table=other"
+        self.tuskv("set", "k", encryption_test.SECRET.decode())
+        dump = subprocess.run(["pg_dump", "-h", HOST, "-p", PORT, "-U", "tuskv", "-n", self.schema, "postgres"],
+                              stdout=subprocess.PIPE, check=True).stdout
+        self.assertIn(b"marks-the-key".hex().encode(), dump)
+        self.assertEqual(dump.count(encryption_test.SECRET.hex().encode()), 1)  # the one in plain text
+
+    def test_json_columns_take_no_encrypted_values(self):
+        self.environment["TUSKV_STORE"] += "&value_type=jsonb"
+        self.assertIn("encrypted values are no JSON", self.refusal("set", "k", "1", code=2))
 
 
 class ListTest(PostgresToolTest):

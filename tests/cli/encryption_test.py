@@ -1,0 +1,232 @@
+"""Encrypted stores: keys from files and the environment, changing them, and no key where it does not belong."""
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from tool import ToolTest
+
+OLD = bytes(range(32)).hex()
+NEW = bytes(range(100, 132)).hex()
+OTHER = bytes(range(200, 232)).hex()
+IDS = {OLD: 1, NEW: 2, OTHER: 3}
+SECRET = b"PLAINTEXT-THAT-MUST-NOT-SHOW"
+
+
+def key_lines(*keys):
+    return "".join(f"{IDS[key]}:{key}\n" for key in keys)
+
+
+class EncryptionToolTest(ToolTest):
+    """Every test has a file of keys that the environment names, and a store that is not there yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.give_keys(OLD)
+
+    def give_keys(self, *keys):
+        path = self.write("keys", key_lines(*keys))
+        os.chmod(path, 0o600)
+        self.environment["TUSKV_KEY_FILE"] = path
+
+    def take_keys(self):
+        self.environment.pop("TUSKV_KEY_FILE", None)
+        self.environment.pop("TUSKV_KEYS", None)
+
+    def refusal_without_keys(self, *words, code=2):
+        message = self.refusal(*words, code=code)
+        for key in IDS:
+            self.assertNotIn(key[:8], message)
+        return message
+
+
+class RotationTest(EncryptionToolTest):
+    """The part that PostgreSQL shares (postgres_test.py)."""
+
+    ENTRIES = 10_000
+    KILLS = 5
+    LIFE = (0.5, 3)  # of the program until it is killed, in times of what a verb on one key takes
+
+    def entries(self):
+        return "".join(f"key{i:05}\tvalue {i}\n" for i in range(self.ENTRIES))
+
+    def kill_at(self, seconds):
+        process = self.start("reencrypt", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(seconds)  # the moment is what is random here
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return process.returncode == -signal.SIGKILL
+
+    def test_rotation_killed_midway_loses_nothing(self):
+        self.tuskv("import", "--format", "tsv", stdin=self.entries())
+        self.tuskv("set", "lives", "long", "--ttl", "7d", "--namespace", "n")
+        self.tuskv("claim", "take", "name", "owner")
+        self.give_keys(NEW, OLD)
+        started = time.monotonic()
+        self.tuskv("get", "key00000")
+        startup = time.monotonic() - started
+        chance = random.Random(1)
+        killed = sum(self.kill_at(startup * chance.uniform(*self.LIFE)) for _ in range(self.KILLS))
+        self.assertGreater(killed, 0)
+        finished = self.json("reencrypt")
+        self.assertGreaterEqual(finished["examined"], self.ENTRIES + 3)  # a claim is two entries
+        print(f"{killed} kills, {finished['rewritten']} of {finished['examined']} left for the last run", flush=True)
+        self.assertEqual(finished["unreadable"], 0)
+        self.assertEqual(self.json("reencrypt")["rewritten"], 0)
+        self.give_keys(NEW)
+        self.assertEqual(self.text("scan", "--limit", str(self.ENTRIES)), self.entries())
+        self.assertEqual(self.text("get", "lives", "--namespace", "n"), "long\n")
+        self.assertGreater(int(self.text("ttl", "lives", "--namespace", "n")), 6 * 86400)
+        self.assertEqual(self.text("claim", "owner", "name"), "owner\n")
+        self.give_keys(OLD)
+        self.assertIn("key id 2, which is not in the key ring", self.refusal_without_keys("get", "key00000"))
+
+    def test_without_rotation_the_old_key_stays_needed(self):
+        self.tuskv("set", "k", "v")
+        self.give_keys(NEW)
+        self.assertIn("key id 1, which is not in the key ring", self.refusal_without_keys("get", "k"))
+        self.give_keys(NEW, OLD)
+        self.tuskv("set", "l", "w")
+        self.assertEqual(self.lines("mget", "k", "l"), ["v", "w"])
+        self.assertEqual(self.text("reencrypt"), "examined 2 entries, rewrote 1\n")
+        self.assertEqual(self.text("reencrypt"), "examined 2 entries, rewrote 0\n")
+        self.give_keys(NEW)
+        self.assertEqual(self.lines("mget", "k", "l"), ["v", "w"])
+
+
+class KeyTest(EncryptionToolTest):
+    def test_keys_from_a_file_or_the_environment_or_the_url(self):
+        self.tuskv("set", "k", "v")
+        path = self.path("keys")
+        for store, variables in (("file:./tuskv-data", {"TUSKV_KEY_FILE": path}),
+                                 ("file:./tuskv-data", {"TUSKV_KEYS": key_lines(OLD)}),
+                                 (f"file:./tuskv-data?encryption_key_file={path}", {}),
+                                 ("file:./tuskv-data?encryption_key_file=./keys", {"TUSKV_KEYS": key_lines(NEW)})):
+            self.take_keys()
+            self.environment.update(variables)
+            self.assertEqual(self.text("--store", store, "get", "k"), "v\n", store)
+        self.environment["TUSKV_KEY_FILE"] = path
+        self.assertIn("both set", self.refusal("get", "k", code=2))
+
+    def test_an_encrypted_store_is_not_opened_without_its_keys(self):
+        self.tuskv("set", "k", "v")
+        self.take_keys()
+        self.assertIn("the store is encrypted: it cannot be opened without its keys",
+                      self.refusal_without_keys("get", "k"))
+        self.assertIn("the store is encrypted",
+                      self.refusal("--store", "file:./tuskv-data?encryption_key_file=", "set", "k", "v", code=2))
+        self.give_keys(NEW)
+        self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "k"))
+        self.environment["TUSKV_KEY_FILE"] = self.write("keys", f"1:{NEW}\n")
+        self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "k"))
+
+    def test_a_store_in_plain_text_is_not_opened_with_keys(self):
+        self.tuskv("--store", "file:./plain?encryption_key_file=", "set", "k", "v")
+        message = self.refusal("--store", "file:./plain", "get", "k", code=2)
+        self.assertIn("tuskv copy FROM TO", message)
+        self.tuskv("copy", "file:./plain?encryption_key_file=", "file:./tuskv-data")
+        self.assertEqual(self.text("get", "k"), "v\n")
+        self.tuskv("copy", "file:./tuskv-data", "file:./back?encryption_key_file=")
+        self.take_keys()
+        self.assertEqual(self.text("--store", "file:./back", "get", "k"), "v\n")
+
+    def test_files_that_are_no_key_files(self):
+        path = self.path("keys")
+        for mode in (0o644, 0o604, 0o660):
+            os.chmod(path, mode)
+            self.assertIn("TUSKV_KEY_FILE: the key file can be read or written by others",
+                          self.refusal_without_keys("set", "k", "v"))
+        os.chmod(path, 0o600)
+        self.write("keys", key_lines(OLD) + OLD)
+        self.assertIn("the key file, line 2: a key is written ID:KEY", self.refusal_without_keys("set", "k", "v"))
+        # A key where the name of a file belongs.
+        self.environment["TUSKV_KEY_FILE"] = f"1:{OLD}"
+        self.assertIn("cannot be opened", self.refusal_without_keys("set", "k", "v"))
+        self.take_keys()
+        self.assertIn('option "encryption_key_file": the key file cannot be opened',
+                      self.refusal_without_keys("--store", f"file:./d?encryption_key_file=1:{OLD}", "set", "k", "v"))
+        self.environment["TUSKV_KEYS"] = OLD
+        self.assertIn("the environment variable TUSKV_KEYS, line 1: a key is written ID:KEY",
+                      self.refusal_without_keys("set", "k", "v"))
+        self.assertEqual(os.listdir(self.directory), ["keys"])  # a mistake makes no store
+
+    def test_a_value_that_cannot_be_decrypted(self):
+        self.tuskv("set", "a", "v")
+        self.give_keys(OTHER, OLD)
+        self.tuskv("set", "k", "w")
+        self.give_keys(NEW, OLD)
+        named = 'the value of key "k" cannot be decrypted: it names key id 3, which is not in the key ring'
+        for words in (("get", "k"), ("incr", "k"), ("getset", "k", "x"), ("scan",), ("export",)):
+            self.assertEqual(self.refusal_without_keys(*words, code=8), named)
+        self.assertEqual(self.text("get", "a"), "v\n")
+        code, out, err = self.finish("reencrypt")
+        self.assertEqual((code, out), (8, b"examined 2 entries, rewrote 1\n"))
+        self.assertEqual(err, b"tuskv: 1 values cannot be decrypted with these keys and are left as they are; "
+                              b'the first is that of key "k"\n')
+        # The old key is needed as long as that is so: the mark of the store is under it.
+        self.give_keys(NEW)
+        self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "a"))
+        self.give_keys(NEW, OLD)
+        self.tuskv("set", "k", "x")
+        self.tuskv("reencrypt")
+        self.give_keys(NEW)
+        self.assertEqual(self.lines("mget", "a", "k"), ["v", "x"])
+
+    def test_a_store_that_is_not_encrypted_has_nothing_to_reencrypt(self):
+        self.take_keys()
+        self.tuskv("set", "k", "v")
+        self.assertIn("the store is not encrypted", self.refusal("reencrypt", code=2))
+        self.assertIn("--namespace", self.refusal("reencrypt", "--namespace", "n", code=2))
+
+
+class PlaintextTest(EncryptionToolTest):
+    def bytes_on_disk(self):
+        found = b""
+        for folder, _, names in os.walk(self.path("tuskv-data")):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    found += file.read()
+        return found
+
+    def test_no_value_is_in_the_files(self):
+        secret = SECRET.decode()
+        self.tuskv("set", "marks-the-key", secret)
+        self.tuskv("mset", "a", secret, "b", secret + "-2")
+        self.tuskv("getset", "a", secret + "-3")
+        self.tuskv("cas", "b", secret + "-2", secret + "-4")
+        self.tuskv("claim", "take", "name", "owner")
+        self.tuskv("lock", "run", "job", "--", "true")
+        self.tuskv("snapshots", "take")
+        self.assertEqual(self.text("get", "a"), secret + "-3\n")
+        found = self.bytes_on_disk()
+        self.assertIn(b"marks-the-key", found)
+        self.assertNotIn(SECRET, found)
+        self.assertNotIn(bytes.fromhex(OLD), found)
+
+    def test_an_export_is_in_plain_text(self):
+        self.tuskv("set", "k", SECRET.decode())
+        self.assertEqual(json.loads(self.tuskv("export"))["value"], SECRET.decode())
+
+    def test_no_key_in_what_is_told(self):
+        self.tuskv("set", "k", "v")
+        told = self.text("stats") + self.text("doctor", code=0) + self.text("--json", "stats") + self.text("--help")
+        self.assertIn("encryption    AES-256-GCM; new values with key id 1", told)
+        self.assertNotIn(OLD[:8], told)
+        self.assertEqual(self.json("stats")["entries"], 1)  # not the mark of an encrypted store
+
+    def test_no_key_in_the_list_of_processes(self):
+        self.tuskv("set", "k", "v")
+        process = self.start("shell", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdin.write(b"get k\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"v\n")
+        with open(f"/proc/{process.pid}/cmdline", "rb") as words:
+            self.assertNotIn(OLD.encode(), words.read())
+        process.communicate()
+
+
+if __name__ == "__main__":
+    unittest.main()
