@@ -18,6 +18,7 @@ void run_size(Bench& bench);
 void run_key_length(Bench& bench);
 void run_stall(Bench& bench);
 void run_command_path(Bench& bench);
+void run_encryption(Bench& bench);
 
 struct Row {
   std::string_view name;
@@ -36,6 +37,7 @@ inline constexpr std::array kRows = {
     Row{"key_length", "get as keys grow", run_key_length},
     Row{"stall", "how long reads take while the disk stalls", run_stall},
     Row{"command_path", "what the way from the API to the map costs", run_command_path},
+    Row{"encryption", "what encrypting values costs a get and a set", run_encryption},
 };
 
 }  // namespace tuskv::bench
