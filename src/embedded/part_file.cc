@@ -27,7 +27,7 @@ constexpr std::string_view kPartMagic = "TUSKPART";
 constexpr std::uint32_t kPartVersion = 1;
 constexpr std::size_t kChecksumBytes = 8;
 constexpr std::size_t kBlockAlignment = 8;
-constexpr std::size_t kReadBytes = 4 * kPartBlockBytes;
+constexpr std::size_t kPartReadBytes = 4 * kPartBlockBytes;
 
 std::uint64_t checksum_of(std::string_view bytes, std::uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
@@ -116,8 +116,8 @@ class PartScan final {
 /// Makes window_ hold at least `size` bytes from offset_ on; the file is that long.
 Status PartScan::fill(std::uint64_t size) {
   if (offset_ + size > buffer_offset_ + buffer_.size()) {
-    const std::uint64_t wanted = std::min(size_bytes_ - offset_, std::max<std::uint64_t>(size, kReadBytes));
-    if (buffer_.capacity() > kReadBytes && wanted <= kReadBytes) buffer_ = {};  // one large value came by
+    const std::uint64_t wanted = std::min(size_bytes_ - offset_, std::max<std::uint64_t>(size, kPartReadBytes));
+    if (buffer_.capacity() > kPartReadBytes && wanted <= kPartReadBytes) buffer_ = {};  // one large value came by
     buffer_.resize(wanted);
     Result<std::size_t> got = file_.read_at(offset_, buffer_.data(), wanted);
     buffer_offset_ = offset_;
