@@ -108,6 +108,16 @@ std::optional<Lock> acquire(const Store& store, const LockArguments& options, co
   }
 }
 
+/// The environment but for the keys of an encrypted store, which are not the program's. Ends with a null.
+std::vector<char*> inherited_variables() {
+  std::vector<char*> variables;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) {
+    if (!std::string_view(*variable).starts_with("TUSKV_KEYS=")) variables.push_back(*variable);
+  }
+  variables.push_back(nullptr);
+  return variables;
+}
+
 class ChildProgram final {
  public:
   /// `mask`: the signals it begins with blocked.
@@ -125,7 +135,8 @@ class ChildProgram final {
     ::posix_spawnattr_setsigdefault(&attributes, &ours);
     ::posix_spawnattr_setsigmask(&attributes, &mask);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    error_ = ::posix_spawnp(&process_, words.front(), nullptr, &attributes, words.data(), ::environ);
+    std::vector<char*> variables = inherited_variables();
+    error_ = ::posix_spawnp(&process_, words.front(), nullptr, &attributes, words.data(), variables.data());
     ::posix_spawnattr_destroy(&attributes);
   }
 

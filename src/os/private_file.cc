@@ -24,6 +24,8 @@ Status check_access(int descriptor) {
   struct stat facts = {};
   if (::fstat(descriptor, &facts) != 0) return failed("cannot be looked at", errno);
   if (!S_ISREG(facts.st_mode)) return refused("is not a regular file");
+  // Who owns it may replace what it says.
+  if (facts.st_uid != 0 && facts.st_uid != ::geteuid()) return refused("belongs to another user");
   const mode_t forbidden = facts.st_uid == 0 ? mode_t{S_IWGRP | S_IXGRP | S_IRWXO} : mode_t{S_IRWXG | S_IRWXO};
   if ((facts.st_mode & forbidden) != 0) {
     return refused("can be read or written by others: it needs mode 0600 or less (0640 when it is root's)");

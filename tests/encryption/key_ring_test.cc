@@ -129,6 +129,16 @@ TEST(KeyRing, AFileThatOthersCanReadIsRefused) {
   EXPECT_TRUE(agree(KeyRing::from_file(path), KeyRing().add(3, kBytes)));
 }
 
+TEST(KeyRing, AFileOfAnotherUserIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const TemporaryDirectory directory;
+  const std::string path = directory.path("keys");
+  std::ofstream(path) << line("3", kHex);
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  ASSERT_EQ(::chown(path.c_str(), 12345, 0), 0);
+  EXPECT_EQ(refusal_of([&] { return KeyRing::from_file(path); }), "Config: the key file belongs to another user");
+}
+
 TEST(KeyRing, WhatIsNoKeyFileIsRefusedWithoutItsName) {
   const TemporaryDirectory directory;
   const auto refused = [&](const std::string& name) {
