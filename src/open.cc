@@ -62,9 +62,13 @@ Result<std::unique_ptr<Engine>> open_postgres([[maybe_unused]] const StoreUrl& u
 #endif
 }
 
+bool has_key_file(const Options& options) {
+  return !options.encryption_key_file.empty() && options.encryption_key_file != kNoPath;
+}
+
 /// The encryptor that the options ask for; null: none.
 std::shared_ptr<const Encryptor> encryptor_of(const Options& options) {
-  if (options.encryption_key_file.empty()) return options.encryptor;
+  if (!has_key_file(options)) return options.encryptor;
   try {
     return aes_256_gcm(KeyRing::from_file(options.encryption_key_file));
   } catch (const Error& error) {
@@ -78,7 +82,7 @@ void throw_if_two_encryptors(const Options& options) {
 }
 
 void throw_if_not_for_encryption(const Options& options, StoreUrl::Scheme scheme) {
-  if (options.encryptor == nullptr && options.encryption_key_file.empty()) return;
+  if (options.encryptor == nullptr && !has_key_file(options)) return;
   if (scheme == StoreUrl::Scheme::postgresql && options.value_type == ValueType::jsonb) {
     throw_refused(Code::Config, "encrypted values are no JSON: value_type=jsonb cannot be encrypted (use bytea)");
   }

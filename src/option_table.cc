@@ -69,7 +69,7 @@ constexpr std::array<OptionRow, 27> kRows = {{
      .min = 0,
      .max = kPathBytesMax,
      .help = "Values are encrypted with the keys of this file, a line ID:KEY each, the first one for new values; "
-             "empty: not encrypted."},
+             "none: not encrypted (a file of this name is ./none)."},
     {.name = "sync_interval",
      .kind = OptionKind::duration,
      .field = &Options::sync_interval,
@@ -352,7 +352,8 @@ std::string_view nearest_option(std::string_view name) {
 
 Status set_option(const OptionRow& row, std::string_view text, Options& options) {
   if (is_text(row)) {
-    if (!is_right_text(row, text)) return wrong(row, text);
+    const bool is_missing = row.kind == OptionKind::path && text.empty();
+    if (is_missing || !is_right_text(row, text)) return wrong(row, text);
     options.**std::get_if<std::string Options::*>(&row.field) = text;
     return {};
   }
@@ -387,7 +388,7 @@ std::string option_form(const OptionRow& row) {
     return "a lower-case name (a-z, 0-9, _) of " + std::to_string(row.min) + " to " + std::to_string(row.max) +
            " bytes";
   }
-  if (row.kind == OptionKind::path) return "the path of a file, at most " + std::to_string(row.max) + " bytes";
+  if (row.kind == OptionKind::path) return "the path of a file, at most " + std::to_string(row.max) + " bytes, or none";
   const std::span<const std::string_view> names = names_of(row.kind);
   if (names.empty()) {
     const char* what = row.kind == OptionKind::count ? "" : " (with its unit)";
@@ -402,6 +403,7 @@ std::string option_form(const OptionRow& row) {
 }
 
 std::string option_text(const OptionRow& row, const Options& options) {
+  if (row.kind == OptionKind::path && text_of(row, options).empty()) return std::string(kNoPath);
   if (is_text(row)) return text_of(row, options);
   const std::span<const std::string_view> names = names_of(row.kind);
   const std::int64_t number = get_number(row, options);

@@ -12,6 +12,9 @@
 
 namespace tuskv {
 
+/// No file, where a path is written down: an empty one would be a variable that was not set.
+inline constexpr std::string_view kNoPath = "none";
+
 enum class OptionKind : std::uint8_t {
   duration,
   bytes,

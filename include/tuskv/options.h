@@ -79,7 +79,7 @@ struct Options {
   /// without any, as it was made; otherwise that is a Config error. Not with ValueType::jsonb.
   std::shared_ptr<const Encryptor> encryptor = {};
   /// The same with AES-256-GCM and the keys of this file (KeyRing::from_file); empty: none. At most one of the two. In
-  /// a URL it replaces both.
+  /// a URL it replaces both, and `none` is no encryption.
   std::string encryption_key_file = {};
 
   // For `file:` only; others refuse them in their URLs.

@@ -87,7 +87,7 @@ std::string footer() {
   return text +
          "\nKeys of an encrypted store stand in a file (encryption_key_file, or TUSKV_KEY_FILE for every store of the "
          "run)\nor in TUSKV_KEYS: a line ID:KEY each, 64 hexadecimal digits or base64, the first one for new values. A "
-         "store whose\nURL says encryption_key_file= (nothing) is not encrypted, whatever the environment says.\n\n" +
+         "store whose\nURL says encryption_key_file=none is not encrypted, whatever the environment says.\n\n" +
          std::string(exit_code_help());
 }
 

@@ -21,18 +21,24 @@ void report_event(void*, const Event& event) {
   if (failed) complain("warning: " + std::string(event.message));
 }
 
+/// One that is there and empty was meant to say something.
 bool is_set(const char* name) {
   const char* const value = ::getenv(name);
-  return value != nullptr && *value != '\0';
+  if (value != nullptr && *value == '\0') {
+    throw UsageError(std::string(name) + " is set, but empty: unset it, or say what the keys are");
+  }
+  return value != nullptr;
 }
 
 /// What the environment says about keys, for stores whose URL says nothing.
 std::shared_ptr<const Encryptor> encryptor_of_environment() {
   constexpr const char* kFile = "TUSKV_KEY_FILE";
   constexpr const char* kKeys = "TUSKV_KEYS";
-  if (is_set(kFile) && is_set(kKeys)) throw UsageError("TUSKV_KEY_FILE and TUSKV_KEYS are both set: one is enough");
-  if (is_set(kKeys)) return aes_256_gcm(KeyRing::from_environment(kKeys));
-  if (!is_set(kFile)) return nullptr;
+  const bool has_file = is_set(kFile);
+  const bool has_keys = is_set(kKeys);
+  if (has_file && has_keys) throw UsageError("TUSKV_KEY_FILE and TUSKV_KEYS are both set: one is enough");
+  if (has_keys) return aes_256_gcm(KeyRing::from_environment(kKeys));
+  if (!has_file) return nullptr;
   try {
     return aes_256_gcm(KeyRing::from_file(::getenv(kFile)));
   } catch (const Error& error) {

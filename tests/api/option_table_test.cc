@@ -123,11 +123,13 @@ TEST(OptionTable, PathsAreBoundedAndNotShown) {
   Options options;
   EXPECT_EQ(set("encryption_key_file", std::string(4096, 'p'), options), "");
   EXPECT_TRUE(check_options(options).ok());
-  const std::string rule = "option \"encryption_key_file\" must be the path of a file, at most 4096 bytes";
+  const std::string rule = "option \"encryption_key_file\" must be the path of a file, at most 4096 bytes, or none";
   for (const std::string& path : {std::string(4097, 'p'), std::string("a\0b", 3)}) {
     EXPECT_EQ(set("encryption_key_file", path, options), rule);
     EXPECT_EQ(check_options({.encryption_key_file = path}).failure().message, rule);
   }
+  EXPECT_EQ(set("encryption_key_file", "", options), rule);  // a variable that was not set
+  EXPECT_TRUE(check_options({}).ok());
 }
 
 TEST(OptionTable, AnEnumerationOutOfRangeIsRefused) {
