@@ -76,8 +76,8 @@ class Engine : public Executor {
   /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing
   /// applied.
   virtual Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) = 0;
-  /// The clock that decides expiry, in microseconds.
-  virtual std::int64_t now_us() = 0;
+  /// The clock that decides expiry, in microseconds; an estimate when no server says it by the deadline.
+  virtual std::int64_t now_us(std::int64_t timeout_ms) = 0;
   /// Whether a value comes back byte for byte as it was stored; jsonb has a spelling of its own.
   virtual bool keeps_bytes() const { return true; }
   /// Where it does not: replaces values by what will come back, or fails as storing them would.
@@ -89,7 +89,7 @@ class Engine : public Executor {
   /// Starts the sweeper or changes its settings; nothing given stops it.
   virtual Status set_sweeper(std::optional<EngineSweeperOptions> options) = 0;
 
-  /// Without `conflicts`: what runs again is counted where it is run again.
+  /// With the `conflicts` that the engine itself has run again.
   virtual Result<Stats> stats(std::int64_t timeout_ms) = 0;
   virtual Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) = 0;
   virtual Status sync(std::int64_t timeout_ms) = 0;

@@ -55,7 +55,7 @@ Expiry update_expiry(const View& view, const Change& change, const Present& pres
 }
 
 bool has_passed(const View& view, const Expiry& expiry) {
-  return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us();
+  return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us(view.timeout_ms);
 }
 
 /// Gives the entry its new expiry; false when another write came in between.

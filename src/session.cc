@@ -82,7 +82,7 @@ Status Session::run(Unit& unit) {
 
 Status Session::read_from_engine(std::span<Command> commands) {
   const std::size_t before = transaction_.reads.size();
-  Unit unit{.commands = commands, .timeout_ms = options_.timeout_ms};
+  Unit unit{.commands = commands, .timeout_ms = left_ms()};
   Status status = engine_.read(transaction_, unit);
   if (!status.ok()) {
     doomed_ = doomed_ || status.failure().code == Code::Conflict;
@@ -178,7 +178,7 @@ EntryState Session::state_of(std::string_view key, const FetchedEntries& fetched
 
 Status Session::run_command(Command& command, const FetchedEntries& fetched) {
   if (!as_given_.empty() && needed(command) == Want::value) TUSKV_RETURN_IF_ERROR(respell_puts());
-  const std::int64_t now_us = engine_.now_us();
+  const std::int64_t now_us = engine_.now_us(left_ms());
   const std::string_view key = command_key(command);
   PlannedChange change;
   const EntryState state = state_of(key, fetched, now_us);
@@ -198,7 +198,7 @@ Status Session::respell_puts() {
     overlay_bytes_ -= own->second.value.size();
     values.push_back(&own->second.value);
   }
-  Status status = values.empty() ? Status() : engine_.respell(values, options_.timeout_ms);
+  Status status = values.empty() ? Status() : engine_.respell(values, left_ms());
   for (const std::string* value : values) overlay_bytes_ += value->size();
   return status;
 }
@@ -301,14 +301,14 @@ Status Session::commit() {
     if (entry.kind == OwnEntry::Kind::touch) write.kind = Kind::touch;
     transaction_.writes.push_back(std::move(write));
   }
-  return engine_.commit(transaction_, options_.timeout_ms);
+  return engine_.commit(transaction_, left_ms());
 }
 
 Status Session::validate() {
   os::MutexLock lock(mutex_);
   if (doomed_) return conflict();
   if (transaction_.reads.empty() && transaction_.ranges.empty()) return {};
-  return engine_.commit(transaction_, options_.timeout_ms);
+  return engine_.commit(transaction_, left_ms());
 }
 
 void Session::end() {

@@ -23,6 +23,7 @@
 
 #include "commands.h"
 #include "engine.h"
+#include "os/deadline.h"
 #include "os/mutex.h"
 #include "plan.h"
 #include "status.h"
@@ -31,8 +32,9 @@
 namespace tuskv {
 
 struct SessionOptions {
-  std::int64_t timeout_ms = 5000;
+  std::int64_t timeout_ms = 5000;  ///< of each call of the engine
   bool expiry_disabled = false;
+  std::optional<os::Deadline> deadline = {};  ///< of all of them together, instead
 };
 
 /// Thread-safe, as every handle.
@@ -114,6 +116,9 @@ class Session final : public Executor {
   Status visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
                     FunctionRef<void(const std::string& key)> visit) TUSKV_REQUIRES(mutex_);
 
+  std::int64_t left_ms() const {
+    return options_.deadline ? os::time_left_ms(*options_.deadline) : options_.timeout_ms;
+  }
   /// The time own entries are judged by.
   std::int64_t liveness_us(std::int64_t now_us) const { return options_.expiry_disabled ? INT64_MIN : now_us; }
 

@@ -71,7 +71,7 @@ std::optional<Entry> Session::own_entry(const Scan& page, Overlay::const_iterato
 void Session::merge_own(Scan& page) {
   const std::vector<Overlay::const_iterator> own = own_in_page(page);
   if (own.empty()) return;
-  const std::int64_t now_us = engine_.now_us();
+  const std::int64_t now_us = engine_.now_us(left_ms());
   const std::string_view prefix = cut_off(page);
   std::vector<Entry> merged;
   std::string last;

@@ -60,7 +60,7 @@ class EmbeddedEngine final : public Engine {
   void submit(Submission& submission) override;
   Status read(OptimisticTransaction& transaction, Unit& unit) override;
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
-  std::int64_t now_us() override { return clock_.now_us(); }
+  std::int64_t now_us(std::int64_t) override { return clock_.now_us(); }
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats(std::int64_t timeout_ms) override;

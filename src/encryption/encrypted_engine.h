@@ -50,7 +50,7 @@ class EncryptedEngine final : public Engine, public Reencryption {
   void submit(Submission& submission) override;
   Status read(OptimisticTransaction& transaction, Unit& unit) override;
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
-  std::int64_t now_us() override { return engine_->now_us(); }
+  std::int64_t now_us(std::int64_t timeout_ms) override { return engine_->now_us(timeout_ms); }
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override {
     return engine_->remove_expired(limit, timeout_ms);
   }

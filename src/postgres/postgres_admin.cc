@@ -20,12 +20,12 @@ constexpr const char* kWholeTableSettings =
 
 }  // namespace
 
-std::int64_t PostgresEngine::now_us() {
+std::int64_t PostgresEngine::now_us(std::int64_t timeout_ms) {
   if (!database_->has_own_clock()) {
     if (const std::optional<std::int64_t> now = database_->clock().now_us()) return *now;
   }
   std::int64_t now = 0;
-  const os::Deadline deadline = os::deadline_in(database_->options().timeout.milliseconds());
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
   const Status status = database_->run(
       Database::Effect::reads, deadline,
       [&](Connection& connection) -> Status {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,7 @@ void ReferenceEngine::execute(std::span<Unit> units) {
   os::MutexLock lock(mutex_);
   ++executes_;
   for (Unit& unit : units) {
-    Status status = run(unit);
+    Status status = answer(run(unit));
     if (!status.ok()) unit.failure = std::move(status).take();
   }
 }
@@ -216,8 +217,9 @@ Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
   return reads_hold(transaction) ? Status() : Status(Code::Conflict, "what was read has changed");
 }
 
-Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t) {
+Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
   os::MutexLock lock(mutex_);
+  commit_timeout_ms_ = timeout_ms;
   ++commits_;
   if (closed_) return closed_status();
   if (!reads_hold(transaction)) return Status(Code::Conflict, "what was read has changed");
@@ -233,7 +235,7 @@ Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t)
                                             : PlannedChange::Kind::touch;
     apply(write.key, change);
   }
-  return {};
+  return answer({});
 }
 
 // ---- asynchronous units
@@ -336,6 +338,21 @@ void ReferenceEngine::erase(std::string_view key) {
 std::size_t ReferenceEngine::commit_count() const {
   os::MutexLock lock(mutex_);
   return commits_;
+}
+
+std::int64_t ReferenceEngine::commit_timeout_ms() const {
+  os::MutexLock lock(mutex_);
+  return commit_timeout_ms_;
+}
+
+void ReferenceEngine::lose_answer(Code code) {
+  os::MutexLock lock(mutex_);
+  lost_ = code;
+}
+
+Status ReferenceEngine::answer(Status status) {
+  if (!status.ok() || !lost_) return status;
+  return Status(*std::exchange(lost_, std::nullopt), "the answer was lost", Outcome::unknown);
 }
 
 std::size_t ReferenceEngine::execute_count() const {

@@ -36,7 +36,7 @@ class ReferenceEngine final : public Engine {
   void submit(Submission& submission) override;
   Status read(OptimisticTransaction& transaction, Unit& unit) override;
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
-  std::int64_t now_us() override { return clock_.now_us(); }
+  std::int64_t now_us(std::int64_t) override { return clock_.now_us(); }
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats(std::int64_t timeout_ms) override;
@@ -58,7 +58,11 @@ class ReferenceEngine final : public Engine {
   /// While held, the worker takes nothing up.
   void hold_worker(bool held);
   std::size_t commit_count() const;
+  /// The time that the last commit was given.
+  std::int64_t commit_timeout_ms() const;
   std::size_t execute_count() const;
+  /// What comes next and takes effect fails with this code nevertheless, as when a server has gone before it answered.
+  void lose_answer(Code code);
 
  private:
   struct Stored {
@@ -73,6 +77,7 @@ class ReferenceEngine final : public Engine {
   std::int64_t liveness_us() const { return settings_.expiry_disabled ? INT64_MIN : clock_.now_us(); }
   bool in_range(const Range& range, std::string_view key) const;
   Status run(Unit& unit) TUSKV_REQUIRES(mutex_);
+  Status answer(Status status) TUSKV_REQUIRES(mutex_);
   Status run_keyed(Command& command) TUSKV_REQUIRES(mutex_);
   void run_scan(Scan& scan) TUSKV_REQUIRES(mutex_);
   std::uint64_t run_count(const Count& count) TUSKV_REQUIRES(mutex_);
@@ -91,7 +96,9 @@ class ReferenceEngine final : public Engine {
   Entries entries_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t version_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::size_t commits_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::int64_t commit_timeout_ms_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::size_t executes_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::optional<Code> lost_ TUSKV_GUARDED_BY(mutex_) = {};
   bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
   bool held_ TUSKV_GUARDED_BY(mutex_) = false;
   bool stopping_ TUSKV_GUARDED_BY(mutex_) = false;
