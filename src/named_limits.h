@@ -62,6 +62,12 @@ inline constexpr std::int64_t kPathBytesMax = 4096;
 inline constexpr std::uint64_t kEncryptionsPerKeyMax = std::uint64_t{1} << 32;
 /// Asynchronous calls of an encrypted store that wait for its thread.
 inline constexpr std::size_t kPlaintextSubmissionsMax = 100'000;
+/// Entries that a search in an encrypted store asks its engine for at first, and at most, at once.
+inline constexpr std::size_t kEncryptedPageFirst = 64;
+inline constexpr std::size_t kEncryptedPageMax = 1024;
+/// Entries of a page of Store::reencrypt, and bytes of values that are written at once. The last one goes beyond.
+inline constexpr std::size_t kReencryptedPageMax = 128;
+inline constexpr std::size_t kReencryptedAtOnceBytes = std::size_t{1} << 20;
 
 /// Callers waiting in one lane of the PostgreSQL engine, asynchronous ones above all.
 inline constexpr std::uint32_t kLaneCallersMax = 4'000'000;

@@ -1,7 +1,6 @@
 // How the API reaches what only encrypted stores have: their values under the first key. See Store::reencrypt.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -12,8 +11,7 @@ namespace tuskv {
 
 /// Where a walk over all entries is.
 struct ReencryptionWalk {
-  std::string after = {};        ///< stored key
-  std::size_t page_entries = 0;  ///< 0: as many as it begins with
+  std::string after = {};  ///< stored key
   bool done = false;
 };
 

@@ -95,7 +95,7 @@ void Store::stop_sweeper() const { throw_if_failed(engine_for_call(*view()).set_
 
 Stats Store::stats() const {
   Stats stats = value_or_throw(engine_for_call(*view()).stats(view()->timeout_ms));
-  stats.conflicts = view()->conflicts->load(std::memory_order_relaxed);
+  stats.conflicts += view()->conflicts->load(std::memory_order_relaxed);
   return stats;
 }
 
@@ -140,7 +140,7 @@ ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progr
     throw_if_failed(reencryption->reencrypt_page(walk, view()->timeout_ms, report));
     progress(report);
   }
-  if (report.unreadable == 0) throw_if_failed(reencryption->reencrypt_marker(view()->timeout_ms));
+  if (report.unreadable == 0 && report.left == 0) throw_if_failed(reencryption->reencrypt_marker(view()->timeout_ms));
   return report;
 }
 

@@ -245,6 +245,9 @@ struct ReencryptReport {
   /// Values that none of the keys decrypts; left as they are.
   std::uint64_t unreadable = 0;
   std::string first_unreadable = {};  ///< its key, in quotes
+  /// Readable values that stayed under an older key: their entries have expired, and only a store opened with
+  /// TtlMode::disabled rewrites those; or others kept writing them until the deadline of the page.
+  std::uint64_t left = 0;
 };
 
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store. After fork() the
@@ -336,10 +339,10 @@ class TUSKV_API Store final : public KeyValue {
   std::size_t prune_snapshots(std::size_t keep) const;
 
   /// Rewrites every value that is not encrypted with the first key, in all namespaces, while other calls go on; each
-  /// keeps its expiry and created_at, and gets a new version. `progress` is called after each page. May be broken off,
-  /// by an exception of `progress` too, and started again. When it has returned with nothing unreadable, and every
-  /// process writes with the first key, the others can go. The deadline is that of each page. Unsupported for a store
-  /// that is not encrypted.
+  /// keeps its expiry and created_at, and gets a new version and updated_at. `progress` is called after each page. May
+  /// be broken off, by an exception of `progress` too, and started again. When it has returned with nothing unreadable
+  /// and nothing left, and every process writes with the first key, the others can go. The deadline is that of each
+  /// page. Unsupported for a store that is not encrypted.
   ReencryptReport reencrypt() const;
   ReencryptReport reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const;
 

@@ -13,7 +13,11 @@ namespace {
 
 void print(Output& output, const Settings& settings, const ReencryptReport& report) {
   if (settings.json) {
-    output.json({{"examined", report.examined}, {"rewritten", report.rewritten}, {"unreadable", report.unreadable}});
+    output.json({{"examined", report.examined},
+                 {"rewritten", report.rewritten},
+                 {"unreadable", report.unreadable},
+                 {"first_unreadable", report.first_unreadable},
+                 {"left", report.left}});
   } else {
     output.line("examined " + std::to_string(report.examined) + " entries, rewrote " +
                 std::to_string(report.rewritten));
@@ -24,19 +28,24 @@ void print(Output& output, const Settings& settings, const ReencryptReport& repo
 
 Action add_reencrypt(Arguments&) {
   return [](Call& call) {
-    const Store store = call.whole_store(Access::inspect);
+    const Store store = call.whole_store(Access::show_expired);
     Progress progress("examined", store.stats().entries);
     const ReencryptReport report = store.reencrypt([&](const ReencryptReport& done) {
       stop_when_interrupted();
       progress.update(done.examined, done.examined);
     });
     print(call.output, call.settings, report);
-    if (report.unreadable == 0) return ExitCode::done;
-    complain(std::to_string(report.unreadable) +
-             " values cannot be decrypted with these keys and are left as they are; "
-             "the first is that of key " +
-             report.first_unreadable);
-    return ExitCode::refused;
+    if (report.unreadable != 0) {
+      complain("values that these keys cannot decrypt, and that are left as they are: " +
+               std::to_string(report.unreadable) + "; the first is that of key " + report.first_unreadable);
+    }
+    if (report.left != 0) {
+      complain("values that are still under an older key, which is needed until they are not: " +
+               std::to_string(report.left) +
+               "; others kept writing their entries (start it again), or these have expired and this store hides them "
+               "(leave ttl_mode out of its URL, or say ttl_mode=disabled)");
+    }
+    return report.unreadable == 0 && report.left == 0 ? ExitCode::done : ExitCode::refused;
   };
 }
 

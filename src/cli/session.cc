@@ -55,6 +55,7 @@ Store Session::store(Access access) {
   Options options;
   options.create = access == Access::write;
   if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
+  if (access == Access::show_expired) options.ttl_mode = TtlMode::disabled;
   options.on_event = report_event;
   options.encryptor = encryptor_of_environment();
   if (timeout_) options.timeout = *timeout_;

@@ -9,8 +9,8 @@
 namespace tuskv::cli {
 
 /// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. To inspect is
-/// to read and leave even what has expired as it is.
-enum class Access { read, write, inspect };
+/// to read and leave even what has expired as it is. With what has expired shown, it is an entry like any.
+enum class Access { read, write, inspect, show_expired };
 
 class Session final {
  public:

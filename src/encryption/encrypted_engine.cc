@@ -1,6 +1,8 @@
 #include "encryption/encrypted_engine.h"
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <utility>
 
 #include "encryption/marker.h"
@@ -13,37 +15,75 @@ void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); 
 
 bool needs_plaintext(const Unit& unit) { return !passes_sealed(unit) || search_in(unit) != nullptr; }
 
+bool stores_value(const Unit& unit) {
+  return std::any_of(unit.commands.begin(), unit.commands.end(), [](const Command& command) {
+    return std::holds_alternative<Put>(command) || std::holds_alternative<Add>(command);
+  });
+}
+
+bool stores_value(const OptimisticTransaction& transaction) {
+  using Kind = OptimisticTransaction::KeyWrite::Kind;
+  return std::any_of(transaction.writes.begin(), transaction.writes.end(),
+                     [](const auto& write) { return write.kind == Kind::put; });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSetup setup) {
+  bool marked = false;
   if (setup.is_kept) {
-    TUSKV_RETURN_IF_ERROR(check_encrypted(*setup.engine, Sealer(setup.encryptor), setup.timeout_ms));
+    const Sealer sealer(setup.encryptor);
+    if (setup.marks_at_open) {
+      TUSKV_RETURN_IF_ERROR(mark_encrypted(*setup.engine, sealer, setup.timeout_ms));
+      marked = true;
+    } else {
+      const Result<bool> checked = check_encrypted(*setup.engine, sealer, setup.timeout_ms);
+      if (!checked.ok()) return Status(std::make_unique<Failure>(checked.failure()));
+      marked = checked.value();
+    }
   }
-  return std::make_unique<EncryptedEngine>(OnlyOpen(), std::move(setup));
+  auto opened = std::make_unique<EncryptedEngine>(OnlyOpen(), std::move(setup));
+  if (marked) opened->marked_for_ = opened->resets_.load();
+  return opened;
 }
 
 EncryptedEngine::EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup)
     : sealer_(std::move(setup.encryptor)),
-      timeout_ms_(setup.timeout_ms),
       counts_marker_(setup.counts_marker),
       is_kept_(setup.is_kept),
       engine_(std::move(setup.engine)),
       plaintext_(*this, setup.expiry_disabled),
-      thread_([this](Unit& unit) { run_on_plaintext(unit); }) {}
+      thread_([this](Unit& unit) { execute(std::span(&unit, 1)); }) {}
 
 // ---- units
 
 void EncryptedEngine::execute(std::span<Unit> units) {
-  if (marker_lost_.load(std::memory_order_relaxed)) restore_marker();
-  while (!units.empty()) {
-    // Units of one call take effect in their order where they touch the same key.
-    const auto stop = std::find_if(units.begin(), units.end(), needs_plaintext);
+  if (!needs_marker()) return run(units);
+  for (Unit& unit : units) {
+    Status status = stores_value(unit) ? mark(unit.timeout_ms) : Status();
+    if (status.ok()) {
+      run(std::span(&unit, 1));
+    } else {
+      fail(unit, std::move(status));
+    }
+  }
+}
+
+void EncryptedEngine::run(std::span<Unit> units) {
+  // Units of one call take effect in their order where they touch the same key.
+  auto stop = std::find_if(units.begin(), units.end(), needs_plaintext);
+  if (stop == units.end()) return pass(units);
+  const os::Deadline start = os::deadline_in(0);
+  while (stop != units.end()) {
     const auto passing = static_cast<std::size_t>(stop - units.begin());
     if (passing != 0) pass(units.first(passing));
-    if (stop == units.end()) return;
+    // Its time has run since the call began.
+    stop->timeout_ms = os::time_left_ms(start + std::chrono::milliseconds(stop->timeout_ms));
     run_on_plaintext(*stop);
     units = units.subspan(passing + 1);
+    stop = std::find_if(units.begin(), units.end(), needs_plaintext);
   }
+  if (!units.empty()) pass(units);
 }
 
 void EncryptedEngine::run_on_plaintext(Unit& unit) {
@@ -79,7 +119,10 @@ void EncryptedEngine::pass(std::span<Unit> units) {
   sealed.give_back();
   for (Unit& unit : units) {
     note_reset(unit.failure.get());
-    if (unit.failure != nullptr) continue;
+    if (unit.failure != nullptr) {
+      clear_values(unit.commands);
+      continue;
+    }
     if (Status status = sealer_.open_replies(unit.commands); !status.ok()) fail(unit, std::move(status));
   }
 }
@@ -94,7 +137,9 @@ struct EncryptedEngine::Passing final : Submission {
 };
 
 void EncryptedEngine::submit(Submission& submission) {
-  if (needs_plaintext(submission.unit)) return thread_.post(submission);
+  if (needs_plaintext(submission.unit) || (needs_marker() && stores_value(submission.unit))) {
+    return thread_.post(submission);
+  }
   auto passing = std::make_unique<Passing>(*this);
   passing->unit.commands = submission.unit.commands;
   passing->unit.require_all = submission.unit.require_all;
@@ -118,7 +163,9 @@ void EncryptedEngine::end_passing(Submission& submission) noexcept {
   caller.unit.failure = std::move(passing->unit.failure);
   EncryptedEngine& engine = passing->engine;
   engine.note_reset(caller.unit.failure.get());
-  if (caller.unit.failure == nullptr) {
+  if (caller.unit.failure != nullptr) {
+    clear_values(caller.unit.commands);
+  } else {
     if (Status status = engine.sealer_.open_replies(caller.unit.commands); !status.ok()) {
       fail(caller.unit, std::move(status));
     }
@@ -136,12 +183,14 @@ Status EncryptedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
                       : search(*scan, unit.timeout_ms, [&](Unit& page) { return engine_->read(transaction, page); });
   if (!status.ok()) {
     note_reset(&status.failure());
+    clear_values(unit.commands);
     return status;
   }
   return scan == nullptr ? sealer_.open_replies(unit.commands) : Status();
 }
 
 Status EncryptedEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
+  if (needs_marker() && stores_value(transaction)) TUSKV_RETURN_IF_ERROR(mark(timeout_ms));
   for (auto& write : transaction.writes) {
     if (write.kind != OptimisticTransaction::KeyWrite::Kind::put) continue;
     std::string stored;
@@ -156,21 +205,34 @@ Status EncryptedEngine::commit(OptimisticTransaction& transaction, std::int64_t 
 // ---- the marker
 
 void EncryptedEngine::note_reset(const Failure* failure) {
-  if (failure != nullptr && failure->code == Code::StoreReset) marker_lost_.store(true, std::memory_order_relaxed);
+  if (failure != nullptr && failure->code == Code::StoreReset) ++resets_;
 }
 
-void EncryptedEngine::restore_marker() {
-  if (!marker_lost_.exchange(false) || !is_kept_) return;
-  if (!put_marker(*engine_, sealer_, timeout_ms_).ok()) marker_lost_.store(true);
+Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
+  const std::uint64_t resets = resets_.load();
+  if (marked_for_.load() == resets) return {};
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  Status status = mark_encrypted(*engine_, sealer_, timeout_ms);
+  if (!status.ok()) {
+    note_reset(&status.failure());
+    return status;
+  }
+  marked_for_ = resets;
+  timeout_ms = os::time_left_ms(deadline);
+  return {};
 }
 
 // ---- the rest
 
-Result<Stats> EncryptedEngine::stats() {
-  Result<Stats> stats = engine_->stats();
-  if (!stats.ok() || !counts_marker_) return stats;
-  const Result<StoredValue> marker = read_stored(*engine_, kMarkerKey, timeout_ms_);
-  if (!marker.ok() || !marker.value().seen.found) return stats;
+Result<Stats> EncryptedEngine::stats(std::int64_t timeout_ms) {
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  Result<Stats> stats = engine_->stats(timeout_ms);
+  if (!stats.ok()) return stats;
+  stats.value().conflicts += plaintext_.conflicts();
+  if (!counts_marker_) return stats;
+  const Result<StoredValue> marker = read_stored(*engine_, kMarkerKey, os::time_left_ms(deadline));
+  if (!marker.ok()) return Status(std::make_unique<Failure>(marker.failure()));
+  if (!marker.value().seen.found) return stats;
   Stats& counted = stats.value();
   --counted.entries;
   counted.key_bytes -= kMarkerKey.size();

@@ -2,8 +2,8 @@
 // means.
 //
 //  - Keys, expiry, conditions on presence or version, ranges and sweeping need no plaintext: units of these go through,
-//    their values encrypted on the way in and decrypted on the way out. So does all of transactions, which judge
-//    values themselves.
+//    their values encrypted on the way in and decrypted on the way out. So do transactions, which judge values
+//    themselves.
 //  - A search in values asks the engine for pages of entries, decrypts them and judges them here (encrypted_search.cc).
 //  - A unit that is judged by a value, computes with one, or shows one that it changes, is run as a small optimistic
 //    transaction over this very engine (plaintext_units.h).
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,7 +35,8 @@ struct EncryptedEngineSetup {
   std::shared_ptr<const Encryptor> encryptor = {};
   std::int64_t timeout_ms = 5000;
   bool expiry_disabled = false;  ///< TtlMode::disabled
-  bool is_kept = true;           ///< it outlives the process, so it is marked
+  bool is_kept = true;           ///< it outlives the process, so it has a marker
+  bool marks_at_open = true;     ///< or with the first value that is written
   bool counts_marker = false;    ///< the statistics of the engine count the marker as an entry
 };
 
@@ -56,7 +58,7 @@ class EncryptedEngine final : public Engine, public Reencryption {
   }
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override { return engine_->set_sweeper(options); }
   /// Sizes are of what is stored.
-  Result<Stats> stats() override;
+  Result<Stats> stats(std::int64_t timeout_ms) override;
   Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
   Status sync(std::int64_t timeout_ms) override { return engine_->sync(timeout_ms); }
   /// An engine finds no field in what it cannot read: there is nothing to index.
@@ -80,25 +82,24 @@ class EncryptedEngine final : public Engine, public Reencryption {
   struct Passing;
 
   void pass(std::span<Unit> units);
+  void run(std::span<Unit> units);
   void run_on_plaintext(Unit& unit);
   /// `run_page` runs a unit of one Scan on the engine. Values come decrypted; the filter of `scan` judges them.
   Status search(Scan& scan, std::int64_t timeout_ms, FunctionRef<Status(Unit&)> run_page);
   static void end_passing(Submission& submission) noexcept;
   /// A server may have emptied the table, and with it the marker.
   void note_reset(const Failure* failure);
-  void restore_marker();
+  bool needs_marker() const { return is_kept_ && marked_for_.load() != resets_.load(); }
+  /// Sees to it that no value gets into a store without a marker. Takes its time from `timeout_ms`.
+  Status mark(std::int64_t& timeout_ms);
   void leave_out_marker(SnapshotInfo& info) const;
-  /// Rewrites the entries that need it, and returns the keys of those that others have changed meanwhile.
-  Result<std::vector<std::string>> rewrite(std::vector<Entry> entries, std::int64_t timeout_ms,
-                                           ReencryptReport& report);
-  Result<std::vector<Entry>> read_again(const std::vector<std::string>& keys, std::int64_t timeout_ms);
-  Status rewrite_until_done(std::vector<Entry> entries, std::int64_t timeout_ms, ReencryptReport& report);
 
   const Sealer sealer_;
-  const std::int64_t timeout_ms_;
   const bool counts_marker_;
   const bool is_kept_;
-  std::atomic<bool> marker_lost_ = false;
+  /// How often the store was found emptied, counted from 1, and for which of these times it has a marker.
+  std::atomic<std::uint64_t> resets_ = 1;
+  std::atomic<std::uint64_t> marked_for_ = 0;
   const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes
   PlaintextUnits plaintext_;
   SubmissionThread thread_;

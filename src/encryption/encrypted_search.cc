@@ -1,9 +1,12 @@
 // Searching in encrypted values: the engine is asked for pages without the filter, and what they hold is judged here.
+// As in plain text a page of the answer ends with its bytes, or, with a cursor, when half of the time has passed.
 #include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "encryption/encrypted_engine.h"
-#include "encryption/page_size.h"
 #include "filter.h"
 #include "named_limits.h"
 #include "os/deadline.h"
@@ -21,56 +24,78 @@ void take_match(Scan& scan, Entry& entry) {
   scan.entries.push_back(std::move(entry));
 }
 
-/// Takes what matches out of a page; true when the reply is complete, and then says where the next one starts.
-bool take_matches(Scan& scan, Scan& page, std::size_t& bytes) {
-  const std::string before_key(scan.range.from.substr(0, scan.key_offset));
-  for (Entry& entry : page.entries) {
-    bytes += entry.value.size();
-    if (!matches_value(scan.filter, entry.value)) continue;
-    const bool is_last = &entry == &page.entries.back() && page.next.empty();
-    std::string key = before_key + entry.key;
-    take_match(scan, entry);
-    if (scan.entries.size() < scan.limit) continue;
-    if (!is_last) scan.next = std::move(key);
+/// One page in the making.
+class EncryptedSearch final {
+ public:
+  EncryptedSearch(const Sealer& sealer, Scan& scan, os::Deadline deadline)
+      : sealer_(sealer), scan_(scan), deadline_(deadline), half_time_(os::time_left(deadline) / 2), key_(scan.after) {
+    examined_left_ = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
+    scan.entries.clear();
+    scan.next.clear();
+  }
+
+  Status run(FunctionRef<Status(Unit&)> run_page) {
+    constexpr std::size_t kGrowth = 4;
+    for (std::size_t size = kEncryptedPageFirst;; size = std::min(size * kGrowth, kEncryptedPageMax)) {
+      const std::size_t entries = std::min(size, examined_left_);
+      Command command(Scan{.range = scan_.range,
+                           .after = key_,
+                           .limit = entries,
+                           .max_examined = entries,
+                           .key_offset = scan_.key_offset,
+                           .reverse = scan_.reverse,
+                           .include_expired = scan_.include_expired});
+      Unit unit{.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline_)};
+      TUSKV_RETURN_IF_ERROR(run_page(unit));
+      examined_left_ -= entries;
+      const Result<bool> complete = take(std::get<Scan>(command));
+      if (!complete.ok()) return Status(std::make_unique<Failure>(complete.failure()));
+      if (complete.value()) return {};
+    }
+  }
+
+ private:
+  bool is_long_enough() const {
+    return scan_.entries.size() >= scan_.limit || bytes_ >= kScanBytesMax || os::time_left(deadline_) < half_time_;
+  }
+
+  /// True when the page is complete.
+  Result<bool> take(Scan& page) {
+    const std::string before_key(scan_.range.from.substr(0, scan_.key_offset));
+    scan_.examined += page.examined;
+    scan_.fingerprint += page.fingerprint;
+    for (Entry& entry : page.entries) {
+      key_ = before_key + entry.key;
+      TUSKV_RETURN_IF_ERROR(sealer_.open(key_, entry.value));
+      bytes_ += entry.value.size();
+      const bool is_last = &entry == &page.entries.back() && page.next.empty();
+      if (matches_value(scan_.filter, entry.value)) take_match(scan_, entry);
+      if (is_last || !is_long_enough()) continue;
+      scan_.next = std::move(key_);
+      return true;
+    }
+    if (page.next.empty()) return true;
+    key_ = std::move(page.next);
+    if (examined_left_ > 0 && !is_long_enough()) return false;
+    scan_.next = std::move(key_);
     return true;
   }
-  return page.next.empty();
-}
+
+  const Sealer& sealer_;
+  Scan& scan_;
+  const os::Deadline deadline_;
+  const std::chrono::microseconds half_time_;
+  std::string key_;  ///< the last one that was looked at
+  std::size_t examined_left_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace
 
 Status EncryptedEngine::search(Scan& scan, std::int64_t timeout_ms, FunctionRef<Status(Unit&)> run_page) {
-  const os::Deadline deadline = os::deadline_in(timeout_ms);
-  std::size_t examined_left = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
-  std::string cursor(scan.after);
-  std::size_t bytes = 0;
-  PageSize size;
-  scan.entries.clear();
-  scan.next.clear();
-  for (;;) {
-    const std::size_t entries = std::min(size.entries(), examined_left);
-    Command command(Scan{.range = scan.range,
-                         .after = cursor,
-                         .limit = entries,
-                         .max_examined = entries,
-                         .key_offset = scan.key_offset,
-                         .reverse = scan.reverse,
-                         .include_expired = scan.include_expired});
-    Unit unit{.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline)};
-    TUSKV_RETURN_IF_ERROR(run_page(unit));
-    TUSKV_RETURN_IF_ERROR(sealer_.open_replies(unit.commands));
-    Scan& page = std::get<Scan>(command);
-    scan.examined += page.examined;
-    scan.fingerprint += page.fingerprint;
-    const std::size_t bytes_before = bytes;
-    if (take_matches(scan, page, bytes)) return {};
-    size.adapt(bytes - bytes_before);
-    examined_left -= entries;
-    cursor = std::move(page.next);
-    if (examined_left > 0 && bytes < kScanValueBytesMax) continue;
-    scan.next = std::move(cursor);
-    return {};
-  }
+  Status status = EncryptedSearch(sealer_, scan, os::deadline_in(timeout_ms)).run(run_page);
+  if (!status.ok()) scan.entries.clear();
+  return status;
 }
 
 Scan* search_in(const Unit& unit) {

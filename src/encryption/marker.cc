@@ -1,26 +1,29 @@
 #include "encryption/marker.h"
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+
+#include "os/deadline.h"
 
 namespace tuskv::encryption {
 namespace {
 
 constexpr std::string_view kMarkerText = "tuskv encrypted store";
 
-Status run(Engine& engine, Command& command, std::int64_t timeout_ms) {
-  Unit unit{.commands = std::span(&command, 1), .timeout_ms = timeout_ms};
+Status run(Engine& engine, Command& command, os::Deadline deadline) {
+  Unit unit{.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline)};
   engine.execute(std::span(&unit, 1));
   return Status(std::move(unit.failure));
 }
 
 /// The first entry of the range, expired ones included.
-Result<std::optional<Entry>> first_entry(Engine& engine, const Range& range, std::int64_t timeout_ms) {
+Result<std::optional<Entry>> first_entry(Engine& engine, const Range& range, os::Deadline deadline) {
   std::string cursor;
   do {
     Command command(Scan{.range = range, .after = cursor, .limit = 1, .include_expired = true});
-    TUSKV_RETURN_IF_ERROR(run(engine, command, timeout_ms));
+    TUSKV_RETURN_IF_ERROR(run(engine, command, deadline));
     Scan& scan = std::get<Scan>(command);
     if (!scan.entries.empty()) return std::optional<Entry>(std::move(scan.entries.front()));
     cursor = std::move(scan.next);
@@ -29,12 +32,12 @@ Result<std::optional<Entry>> first_entry(Engine& engine, const Range& range, std
 }
 
 /// The first entry that is not of an engine itself.
-Result<std::optional<Entry>> first_entry(Engine& engine, std::int64_t timeout_ms) {
-  Result<std::optional<Entry>> found = first_entry(engine, {.to = kOwnPrefix}, timeout_ms);
+Result<std::optional<Entry>> first_entry(Engine& engine, os::Deadline deadline) {
+  Result<std::optional<Entry>> found = first_entry(engine, {.to = kOwnPrefix}, deadline);
   if (!found.ok() || found.value()) return found;
   std::string behind(kOwnPrefix);
   ++behind.back();
-  return first_entry(engine, {.from = behind}, timeout_ms);
+  return first_entry(engine, {.from = behind}, deadline);
 }
 
 Status check_marker(const Sealer& sealer, std::string value) {
@@ -46,8 +49,8 @@ Status check_marker(const Sealer& sealer, std::string value) {
 }
 
 /// Without a marker a store is empty, or it is none of ours; or it was emptied, or repaired, while its marker was lost.
-Status check_unmarked(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
-  Result<std::optional<Entry>> first = first_entry(engine, timeout_ms);
+Status check_unmarked(Engine& engine, const Sealer& sealer, os::Deadline deadline) {
+  Result<std::optional<Entry>> first = first_entry(engine, deadline);
   if (!first.ok()) return std::move(first).status();
   if (!first.value()) return {};
   Entry entry = *std::move(first).value();
@@ -62,7 +65,7 @@ Status check_unmarked(Engine& engine, const Sealer& sealer, std::int64_t timeout
 Result<StoredValue> read_stored(Engine& engine, std::string_view key, std::int64_t timeout_ms) {
   StoredValue stored;
   Command command(Read{.key = key, .into = &stored.value});
-  TUSKV_RETURN_IF_ERROR(run(engine, command, timeout_ms));
+  TUSKV_RETURN_IF_ERROR(run(engine, command, os::deadline_in(timeout_ms)));
   stored.seen = std::move(std::get<Read>(command).seen);
   return stored;
 }
@@ -76,23 +79,36 @@ Status check_unencrypted(Engine& engine, std::int64_t timeout_ms) {
                 "Options::encryptor; for the tool also TUSKV_KEY_FILE and TUSKV_KEYS)");
 }
 
-Status check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
+Result<bool> check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
   Result<StoredValue> marker = read_stored(engine, kMarkerKey, timeout_ms);
   if (!marker.ok()) return std::move(marker).status();
-  if (marker.value().seen.found) return check_marker(sealer, std::move(marker.value().value));
-  TUSKV_RETURN_IF_ERROR(check_unmarked(engine, sealer, timeout_ms));
-  TUSKV_RETURN_IF_ERROR(put_marker(engine, sealer, timeout_ms));
-  // Another process may have been first, with keys of its own.
-  marker = read_stored(engine, kMarkerKey, timeout_ms);
-  if (!marker.ok()) return std::move(marker).status();
-  return check_marker(sealer, std::move(marker.value().value));
+  const bool marked = marker.value().seen.found;
+  TUSKV_RETURN_IF_ERROR(marked ? check_marker(sealer, std::move(marker.value().value))
+                               : check_unmarked(engine, sealer, deadline));
+  return marked;
 }
 
-Status put_marker(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
+Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  const Result<bool> marked = check_encrypted(engine, sealer, timeout_ms);
+  if (!marked.ok()) return Status(std::make_unique<Failure>(marked.failure()));
+  if (marked.value()) return {};
   std::string stored;
   TUSKV_RETURN_IF_ERROR(sealer.seal(kMarkerKey, kMarkerText, stored));
   Command command(Put{.key = kMarkerKey, .value = stored, .condition = {.kind = Condition::Kind::absent}});
-  return run(engine, command, timeout_ms);
+  TUSKV_RETURN_IF_ERROR(run(engine, command, deadline));
+  const Put& put = std::get<Put>(command);
+  if (!put.applied) {
+    // Another process was first, maybe with keys of its own.
+    const Result<bool> others = check_encrypted(engine, sealer, os::time_left_ms(deadline));
+    return others.ok() ? Status() : Status(std::make_unique<Failure>(others.failure()));
+  }
+  Status status = check_unmarked(engine, sealer, deadline);
+  if (status.ok() || status.failure().code != Code::Config) return status;
+  Command take_back(Erase{.key = kMarkerKey, .condition = {.kind = Condition::Kind::version, .version = put.version}});
+  TUSKV_RETURN_IF_ERROR(run(engine, take_back, deadline));
+  return status;
 }
 
 }  // namespace tuskv::encryption

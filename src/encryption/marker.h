@@ -24,11 +24,12 @@ static_assert(kOwnPrefix.front() == kReservedNamespaceByte && kMarkerKey.substr(
 
 /// For a store opened without keys: Config when it is an encrypted one.
 Status check_unencrypted(Engine& engine, std::int64_t timeout_ms);
-/// For one opened with keys: Config when they are not its own, or when it holds entries that are not encrypted. An
-/// empty one is marked.
-Status check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
-/// Marks the store where it is not marked.
-Status put_marker(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
+/// For one opened with keys: Config when they are not its own, or when it holds entries that are not encrypted. False
+/// when it has no marker: it is empty, or has lost it.
+Result<bool> check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
+/// The same, and puts the marker where there is none; takes it back when another process has written meanwhile what is
+/// not encrypted.
+Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
 
 /// An entry as the engine has it.
 struct StoredValue {

@@ -1,6 +1,5 @@
 #include "encryption/plaintext_units.h"
 
-#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -80,15 +79,16 @@ Status PlaintextUnits::run_in_turn(Unit& unit, os::Deadline deadline) {
     Status status = attempt(unit, deadline);
     if (status.ok() || status.failure().code != Code::Conflict) return status;
     if (!backoff.pause(deadline)) return late();
+    conflicts_.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
 Status PlaintextUnits::attempt(Unit& unit, os::Deadline deadline) {
-  const std::int64_t left_ms = os::time_left_ms(deadline);
-  Session session(engine_, {.timeout_ms = left_ms, .expiry_disabled = expiry_disabled_});
-  Unit inside{.commands = unit.commands, .require_all = unit.require_all, .timeout_ms = left_ms};
+  Session session(engine_, {.expiry_disabled = expiry_disabled_, .deadline = deadline});
+  Unit inside{.commands = unit.commands, .require_all = unit.require_all, .timeout_ms = os::time_left_ms(deadline)};
   session.execute(std::span(&inside, 1));
   if (inside.failure != nullptr) return Status(std::move(inside.failure));
+  if (os::time_left_ms(deadline) == 0) return late();
   TUSKV_RETURN_IF_ERROR(session.commit());
   // Those of the session are not the engine's, which tells none.
   for (Command& command : unit.commands) set_version(command, 0);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
@@ -28,6 +29,8 @@ class PlaintextUnits final {
 
   /// Runs it again while others change what it has read, until its deadline.
   void run(Unit& unit);
+  /// How often one had to run again.
+  std::uint64_t conflicts() const { return conflicts_.load(std::memory_order_relaxed); }
 
  private:
   Status run_in_turn(Unit& unit, os::Deadline deadline);
@@ -36,6 +39,7 @@ class PlaintextUnits final {
 
   Engine& engine_;
   const bool expiry_disabled_;
+  std::atomic<std::uint64_t> conflicts_ = 0;
   /// Units of this process that begin with the same key take turns: each other's conflicts would cost them far more.
   /// Chosen by a hash of that key; held over I/O, waited for until the deadline.
   std::array<os::TimedMutex, 64> turns_;

@@ -1,23 +1,26 @@
 // Bringing every value under the first key, while others read and write. A value is rewritten only if its entry still
 // has the version that was read; one that somebody has written meanwhile is looked at again. So nothing is lost, and a
 // walk that was broken off is done by another.
-#include <algorithm>
+//
+// Expired entries are looked at, too: what one handle hides another shows (TtlMode::disabled), so a key is needed until
+// they are gone. Where they are hidden they cannot be rewritten, and are counted as left. They are not removed here
+// for the same reason.
+#include <iterator>
 #include <utility>
 
+#include "backoff.h"
 #include "encryption/encrypted_engine.h"
 #include "encryption/marker.h"
-#include "encryption/page_size.h"
 #include "key_text.h"
+#include "named_limits.h"
 #include "os/deadline.h"
 
 namespace tuskv::encryption {
 namespace {
 
-Status cloned(const Failure& failure) { return Status(std::make_unique<Failure>(failure)); }
-
 /// A value that was read with a version, to be written in the place of that version.
 struct Rewritten {
-  std::string_view key = {};
+  std::string key = {};
   std::uint64_t version = 0;
   std::string stored = {};
 };
@@ -33,97 +36,131 @@ void note_unreadable(std::string_view key, ReencryptReport& report) {
   if (report.unreadable++ == 0) report.first_unreadable = quoted_key(key);
 }
 
-}  // namespace
-
-Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) {
-  PageSize size(walk.page_entries == 0 ? PageSize::kFirstEntries : walk.page_entries);
-  Command command(Scan{.after = walk.after, .limit = size.entries()});
-  Unit unit{.commands = std::span(&command, 1), .timeout_ms = timeout_ms};
-  engine_->execute(std::span(&unit, 1));
-  if (unit.failure != nullptr) return Status(std::move(unit.failure));
-  Scan& scan = std::get<Scan>(command);
-  // What an engine keeps for itself is not encrypted.
-  std::erase_if(scan.entries, [](const Entry& entry) { return entry.key.starts_with(kOwnPrefix); });
-  std::size_t bytes = 0;
-  for (const Entry& entry : scan.entries) bytes += entry.value.size();
-  size.adapt(bytes);
-  report.examined += scan.entries.size();
-  TUSKV_RETURN_IF_ERROR(rewrite_until_done(std::move(scan.entries), timeout_ms, report));
-  walk = {.after = std::move(scan.next), .page_entries = size.entries()};
-  walk.done = walk.after.empty();
-  return {};
-}
-
-Status EncryptedEngine::reencrypt_marker(std::int64_t timeout_ms) {
-  if (!is_kept_) return {};
-  Result<std::vector<Entry>> marker = read_again({std::string(kMarkerKey)}, timeout_ms);
-  if (!marker.ok()) return std::move(marker).status();
-  ReencryptReport unused;
-  TUSKV_RETURN_IF_ERROR(rewrite_until_done(std::move(marker).value(), timeout_ms, unused));
-  return {};
-}
-
-Status EncryptedEngine::rewrite_until_done(std::vector<Entry> entries, std::int64_t timeout_ms,
-                                           ReencryptReport& report) {
-  const os::Deadline deadline = os::deadline_in(timeout_ms);
-  while (!entries.empty()) {
-    const std::int64_t left_ms = os::time_left_ms(deadline);
-    if (left_ms == 0) return Status(Code::Timeout, "the deadline passed while others kept writing what is reencrypted");
-    const Result<std::vector<std::string>> changed = rewrite(std::move(entries), left_ms, report);
-    if (!changed.ok()) return cloned(changed.failure());
-    if (changed.value().empty()) return {};
-    Result<std::vector<Entry>> again = read_again(changed.value(), left_ms);
-    if (!again.ok()) return std::move(again).status();
-    entries = std::move(again).value();
+/// Adds the value to `rewritten` if it needs another key.
+Status reseal(const Sealer& sealer, Entry entry, std::vector<Rewritten>& rewritten, ReencryptReport& report) {
+  const Result<bool> needs = sealer.needs_reencryption(entry.key, entry.value);
+  if (needs.ok() && !needs.value()) return {};
+  if (!needs.ok() || !sealer.open(entry.key, entry.value).ok()) {
+    note_unreadable(entry.key, report);
+    return {};
   }
+  Rewritten value{.key = std::move(entry.key), .version = entry.version.number};
+  TUSKV_RETURN_IF_ERROR(sealer.seal(value.key, entry.value, value.stored));
+  rewritten.push_back(std::move(value));
   return {};
 }
 
-Result<std::vector<std::string>> EncryptedEngine::rewrite(std::vector<Entry> entries, std::int64_t timeout_ms,
-                                                          ReencryptReport& report) {
-  std::vector<Rewritten> rewritten;
-  for (Entry& entry : entries) {
-    const Result<bool> needs = sealer_.needs_reencryption(entry.key, entry.value);
-    if (needs.ok() && !needs.value()) continue;
-    if (!needs.ok() || !sealer_.open(entry.key, entry.value).ok()) {
-      note_unreadable(entry.key, report);
-      continue;
-    }
-    Rewritten value{.key = entry.key, .version = entry.version.number};
-    TUSKV_RETURN_IF_ERROR(sealer_.seal(entry.key, entry.value, value.stored));
-    rewritten.push_back(std::move(value));
-  }
+/// Writes them all; leaves those in the list that the engine did not take. The first failure, once all have ended.
+Status write(Engine& engine, std::vector<Rewritten>& rewritten, os::Deadline deadline, ReencryptReport& report) {
   std::vector<Command> commands;
   commands.reserve(rewritten.size());
   for (const Rewritten& value : rewritten) commands.emplace_back(rewrite_of(value));
   std::vector<Unit> units;
   units.reserve(rewritten.size());
   for (Command& command : commands) {
-    units.push_back({.commands = std::span(&command, 1), .timeout_ms = timeout_ms});
+    units.push_back({.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline)});
   }
-  engine_->execute(units);
-  std::vector<std::string> changed;
+  engine.execute(units);
+  Status status;
+  std::vector<Rewritten> refused;
   for (std::size_t i = 0; i < units.size(); ++i) {
-    if (units[i].failure != nullptr) return Status(std::move(units[i].failure));
-    if (std::get<Put>(commands[i]).applied) {
+    if (units[i].failure != nullptr) {
+      if (status.ok()) status = Status(std::move(units[i].failure));
+    } else if (std::get<Put>(commands[i]).applied) {
       ++report.rewritten;
     } else {
-      changed.emplace_back(rewritten[i].key);
+      refused.push_back(std::move(rewritten[i]));
+    }
+  }
+  rewritten = std::move(refused);
+  return status;
+}
+
+/// The entry as it is stored, expired or not.
+Result<std::vector<Entry>> find(Engine& engine, const std::string& key, os::Deadline deadline) {
+  const std::string behind = key + '\0';
+  Command command(Scan{.range = {.from = key, .to = behind}, .limit = 1, .include_expired = true});
+  Unit unit{.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline)};
+  engine.execute(std::span(&unit, 1));
+  if (unit.failure != nullptr) return Status(std::move(unit.failure));
+  return std::move(std::get<Scan>(command).entries);
+}
+
+/// What became of entries whose versions were refused: those that others have changed.
+Result<std::vector<Entry>> look_again(Engine& engine, const std::vector<Rewritten>& refused, os::Deadline deadline,
+                                      ReencryptReport& report) {
+  std::vector<Entry> changed;
+  for (const Rewritten& value : refused) {
+    Result<std::vector<Entry>> found = find(engine, value.key, deadline);
+    if (!found.ok()) return std::move(found).status();
+    if (found.value().empty()) continue;
+    Entry& entry = found.value().front();
+    if (entry.version.number == value.version) {
+      ++report.left;  // it is as it was, and the engine takes it for absent: it has expired
+    } else {
+      changed.push_back(std::move(entry));
     }
   }
   return changed;
 }
 
-Result<std::vector<Entry>> EncryptedEngine::read_again(const std::vector<std::string>& keys, std::int64_t timeout_ms) {
-  std::vector<Entry> entries;
-  for (const std::string& key : keys) {
-    Result<StoredValue> stored = read_stored(*engine_, key, timeout_ms);
-    if (!stored.ok()) return std::move(stored).status();
-    if (!stored.value().seen.found) continue;
-    entries.push_back(
-        {.key = key, .value = std::move(stored.value().value), .version = Version{stored.value().seen.version}});
+/// Writes them, and what others make of them meanwhile, until all is done or the deadline has passed.
+Status replace(Engine& engine, const Sealer& sealer, std::vector<Rewritten> rewritten, os::Deadline deadline,
+               ReencryptReport& report) {
+  Backoff backoff;
+  while (!rewritten.empty()) {
+    TUSKV_RETURN_IF_ERROR(write(engine, rewritten, deadline, report));
+    Result<std::vector<Entry>> changed = look_again(engine, rewritten, deadline, report);
+    if (!changed.ok()) return std::move(changed).status();
+    rewritten.clear();
+    for (Entry& entry : changed.value()) TUSKV_RETURN_IF_ERROR(reseal(sealer, std::move(entry), rewritten, report));
+    if (rewritten.empty() || backoff.pause(deadline)) continue;
+    report.left += rewritten.size();  // others keep writing them
+    return {};
   }
-  return entries;
+  return {};
+}
+
+}  // namespace
+
+Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) {
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  const auto half_time = os::time_left(deadline) / 2;
+  Command command(Scan{.after = walk.after, .limit = kReencryptedPageMax, .include_expired = true});
+  Unit unit{.commands = std::span(&command, 1), .timeout_ms = timeout_ms};
+  engine_->execute(std::span(&unit, 1));
+  if (unit.failure != nullptr) return Status(std::move(unit.failure));
+  Scan& scan = std::get<Scan>(command);
+  std::vector<Rewritten> rewritten;
+  std::size_t bytes = 0;
+  for (Entry& entry : scan.entries) {
+    const bool is_last = &entry == &scan.entries.back();
+    walk.after = entry.key;
+    bytes += entry.value.size();
+    if (!entry.key.starts_with(kOwnPrefix)) {  // what an engine keeps for itself is not encrypted
+      ++report.examined;
+      TUSKV_RETURN_IF_ERROR(reseal(sealer_, std::move(entry), rewritten, report));
+    }
+    const bool is_late = os::time_left(deadline) < half_time;
+    if (!is_last && !is_late && bytes < kReencryptedAtOnceBytes) continue;
+    TUSKV_RETURN_IF_ERROR(replace(*engine_, sealer_, std::exchange(rewritten, {}), deadline, report));
+    bytes = 0;
+    if (is_late && !is_last) return {};
+  }
+  walk.after = std::move(scan.next);
+  walk.done = walk.after.empty();
+  return {};
+}
+
+Status EncryptedEngine::reencrypt_marker(std::int64_t timeout_ms) {
+  if (!is_kept_) return {};
+  const os::Deadline deadline = os::deadline_in(timeout_ms);
+  Result<std::vector<Entry>> marker = find(*engine_, std::string(kMarkerKey), deadline);
+  if (!marker.ok()) return std::move(marker).status();
+  std::vector<Rewritten> rewritten;
+  ReencryptReport unused;
+  for (Entry& entry : marker.value()) TUSKV_RETURN_IF_ERROR(reseal(sealer_, std::move(entry), rewritten, unused));
+  return replace(*engine_, sealer_, std::move(rewritten), deadline, unused);
 }
 
 }  // namespace tuskv::encryption

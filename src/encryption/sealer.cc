@@ -18,6 +18,9 @@ Status guarded(std::string_view key, const char* what, Call call) {
   try {
     call();
     return {};
+  } catch (const Error& thrown) {
+    Status status = failed(key, what, thrown.what());
+    return thrown.code() == Code::TooLarge ? Status(Code::TooLarge, status.failure().message) : std::move(status);
   } catch (const std::exception& thrown) {
     return failed(key, what, thrown.what());
   } catch (...) {
@@ -44,12 +47,28 @@ std::string* reply_value(Command& command) {
     return shows_value(*erase, erase->want_previous) ? &erase->seen.value : nullptr;
   }
   if (auto* touch = std::get_if<Touch>(&command)) {
-    return shows_value(*touch, false) ? &touch->seen.value : nullptr;
+    return shows_value(*touch, touch->want == Want::value) ? &touch->seen.value : nullptr;
   }
   return nullptr;
 }
 
 }  // namespace
+
+void clear_values(std::span<Command> commands) {
+  for (Command& command : commands) {
+    if (auto* read = std::get_if<Read>(&command)) {
+      if (read->into != nullptr) read->into->clear();
+    } else if (auto* put = std::get_if<Put>(&command)) {
+      put->seen.value.clear();
+    } else if (auto* erase = std::get_if<Erase>(&command)) {
+      erase->seen.value.clear();
+    } else if (auto* touch = std::get_if<Touch>(&command)) {
+      touch->seen.value.clear();
+    } else if (auto* scan = std::get_if<Scan>(&command)) {
+      scan->entries.clear();
+    }
+  }
+}
 
 Status Sealer::seal(std::string_view key, std::string_view plaintext, std::string& stored) const {
   return guarded(key, "encrypted", [&] { stored = encryptor_->encrypt(plaintext, key); });
@@ -85,10 +104,7 @@ Status Sealer::open_replies(std::span<Command> commands) const {
     }
     if (!status.ok()) break;
   }
-  if (status.ok()) return status;
-  for (Command& command : commands) {
-    if (std::string* const value = reply_value(command)) value->clear();
-  }
+  if (!status.ok()) clear_values(commands);
   return status;
 }
 

@@ -14,6 +14,9 @@
 
 namespace tuskv::encryption {
 
+/// Nothing of what an engine has shown comes out of a call that failed: it may be encrypted.
+void clear_values(std::span<Command> commands);
+
 /// Thread-safe.
 class Sealer final {
  public:

@@ -1,5 +1,6 @@
 #include "encryption/submission_thread.h"
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -13,16 +14,21 @@ void end(Submission& submission, Status status) {
   submission.done(submission);
 }
 
+Status late() { return Status(Code::Timeout, "the deadline passed while the call waited for its turn"); }
+
 }  // namespace
 
 SubmissionThread::~SubmissionThread() {
   close();
-  std::thread thread;
+  std::thread threads[2];
   {
     os::MutexLock lock(mutex_);
-    thread.swap(thread_);
+    threads[0].swap(thread_);
+    threads[1].swap(timekeeper_);
   }
-  if (thread.joinable()) thread.join();
+  for (std::thread& thread : threads) {
+    if (thread.joinable()) thread.join();
+  }
 }
 
 void SubmissionThread::post(Submission& submission) {
@@ -38,11 +44,17 @@ Status SubmissionThread::admit(Submission& submission) {
   }
   try {
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!timekeeper_.joinable()) timekeeper_ = std::thread([this] { keep_deadlines(); });
   } catch (const std::system_error&) {
     return Status(Code::Busy, "the system gives no thread for asynchronous calls of an encrypted store");
   }
-  waiting_.push_back({.submission = &submission, .deadline = os::deadline_in(submission.unit.timeout_ms)});
+  const os::Deadline deadline = os::deadline_in(submission.unit.timeout_ms);
+  waiting_.push_back({.submission = &submission, .deadline = deadline});
   changed_.notify_one();
+  if (deadline < alarm_) {
+    alarm_ = deadline;
+    nearer_.notify_one();
+  }
   return {};
 }
 
@@ -53,6 +65,7 @@ void SubmissionThread::close() {
     closed_ = true;
     ended.swap(waiting_);
     changed_.notify_one();
+    nearer_.notify_one();
   }
   for (const Waiting& waiting : ended) end(*waiting.submission, closed_status());
 }
@@ -73,11 +86,41 @@ void SubmissionThread::run() {
 void SubmissionThread::run_one(const Waiting& waiting) {
   Submission& submission = *waiting.submission;
   submission.unit.timeout_ms = os::time_left_ms(waiting.deadline);
-  if (submission.unit.timeout_ms == 0) {
-    return end(submission, Status(Code::Timeout, "the deadline passed while the call waited for its turn"));
-  }
+  if (submission.unit.timeout_ms == 0) return end(submission, late());
   run_(submission.unit);
   submission.done(submission);
+}
+
+void SubmissionThread::keep_deadlines() {
+  os::MutexLock lock(mutex_);
+  while (!closed_) {
+    if (alarm_ == os::Deadline::max()) {
+      nearer_.wait(mutex_);
+      continue;
+    }
+    if (nearer_.wait_until(mutex_, alarm_)) continue;
+    const std::vector<Submission*> ended = take_late();
+    lock.unlock();
+    for (Submission* submission : ended) end(*submission, late());
+    lock.lock();
+  }
+}
+
+std::vector<Submission*> SubmissionThread::take_late() {
+  const os::Deadline now = os::deadline_in(0);
+  std::vector<Submission*> ended;
+  alarm_ = os::Deadline::max();
+  std::deque<Waiting> in_time;
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.deadline <= now) {
+      ended.push_back(waiting.submission);
+    } else {
+      alarm_ = std::min(alarm_, waiting.deadline);
+      in_time.push_back(waiting);
+    }
+  }
+  waiting_ = std::move(in_time);
+  return ended;
 }
 
 }  // namespace tuskv::encryption

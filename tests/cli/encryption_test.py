@@ -96,6 +96,23 @@ class RotationTest(EncryptionToolTest):
         self.give_keys(NEW)
         self.assertEqual(self.lines("mget", "k", "l"), ["v", "w"])
 
+    def test_expired_entries_are_rewritten_with_the_rest(self):
+        """Some mode may show them: the old key is needed as long as they are there."""
+        store = self.environment.get("TUSKV_STORE", "file:./tuskv-data")
+        store += "&" if "?" in store else "?"
+        self.tuskv("--store", store + "ttl_mode=manual", "set", "k", "v", "--ttl", "1ms")
+        time.sleep(0.002)
+        self.give_keys(NEW, OLD)
+        code, out, err = self.finish("--store", store + "ttl_mode=manual", "--json", "reencrypt")
+        self.assertEqual((code, json.loads(out)["left"]), (8, 1))
+        self.assertIn(b"ttl_mode=disabled", err)
+        self.give_keys(NEW)
+        self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "k"))
+        self.give_keys(NEW, OLD)
+        self.assertEqual(self.json("reencrypt")["rewritten"], 1)
+        self.give_keys(NEW)
+        self.assertEqual(self.text("--store", store + "ttl_mode=disabled", "get", "k"), "v\n")
+
 
 class KeyTest(EncryptionToolTest):
     def test_keys_from_a_file_or_the_environment_or_the_url(self):
@@ -111,25 +128,43 @@ class KeyTest(EncryptionToolTest):
         self.environment["TUSKV_KEY_FILE"] = path
         self.assertIn("both set", self.refusal("get", "k", code=2))
 
+    def test_what_is_set_but_empty_is_no_word_for_plain_text(self):
+        for name in ("TUSKV_KEY_FILE", "TUSKV_KEYS"):
+            self.take_keys()
+            self.environment[name] = ""
+            self.assertIn(f"{name} is set, but empty", self.refusal("set", "k", "v", code=2))
+        self.take_keys()
+        self.assertIn("must be the path of a file",
+                      self.refusal("--store", "file:./d?encryption_key_file=", "set", "k", "v", code=2))
+        self.assertEqual(os.listdir(self.directory), ["keys"])
+
+    def test_verbs_that_read_encrypt_no_store(self):
+        plain = ("--store", "file:./tuskv-data?encryption_key_file=none")
+        self.tuskv(*plain, "set", "k", "v")
+        self.tuskv(*plain, "del", "k")
+        self.assertEqual(self.json("stats")["entries"], 0)
+        self.assertEqual(self.text("scan"), "")
+        self.tuskv(*plain, "set", "k", "v")
+
     def test_an_encrypted_store_is_not_opened_without_its_keys(self):
         self.tuskv("set", "k", "v")
         self.take_keys()
         self.assertIn("the store is encrypted: it cannot be opened without its keys",
                       self.refusal_without_keys("get", "k"))
         self.assertIn("the store is encrypted",
-                      self.refusal("--store", "file:./tuskv-data?encryption_key_file=", "set", "k", "v", code=2))
+                      self.refusal("--store", "file:./tuskv-data?encryption_key_file=none", "set", "k", "v", code=2))
         self.give_keys(NEW)
         self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "k"))
         self.environment["TUSKV_KEY_FILE"] = self.write("keys", f"1:{NEW}\n")
         self.assertIn("the given keys are not its own", self.refusal_without_keys("get", "k"))
 
     def test_a_store_in_plain_text_is_not_opened_with_keys(self):
-        self.tuskv("--store", "file:./plain?encryption_key_file=", "set", "k", "v")
+        self.tuskv("--store", "file:./plain?encryption_key_file=none", "set", "k", "v")
         message = self.refusal("--store", "file:./plain", "get", "k", code=2)
         self.assertIn("tuskv copy FROM TO", message)
-        self.tuskv("copy", "file:./plain?encryption_key_file=", "file:./tuskv-data")
+        self.tuskv("copy", "file:./plain?encryption_key_file=none", "file:./tuskv-data")
         self.assertEqual(self.text("get", "k"), "v\n")
-        self.tuskv("copy", "file:./tuskv-data", "file:./back?encryption_key_file=")
+        self.tuskv("copy", "file:./tuskv-data", "file:./back?encryption_key_file=none")
         self.take_keys()
         self.assertEqual(self.text("--store", "file:./back", "get", "k"), "v\n")
 
@@ -164,7 +199,7 @@ class KeyTest(EncryptionToolTest):
         self.assertEqual(self.text("get", "a"), "v\n")
         code, out, err = self.finish("reencrypt")
         self.assertEqual((code, out), (8, b"examined 2 entries, rewrote 1\n"))
-        self.assertEqual(err, b"tuskv: 1 values cannot be decrypted with these keys and are left as they are; "
+        self.assertEqual(err, b"tuskv: values that these keys cannot decrypt, and that are left as they are: 1; "
                               b'the first is that of key "k"\n')
         # The old key is needed as long as that is so: the mark of the store is under it.
         self.give_keys(NEW)
@@ -199,6 +234,11 @@ class PlaintextTest(EncryptionToolTest):
         self.tuskv("cas", "b", secret + "-2", secret + "-4")
         self.tuskv("claim", "take", "name", "owner")
         self.tuskv("lock", "run", "job", "--", "true")
+        self.environment["TUSKV_KEYS"] = key_lines(OLD)
+        del self.environment["TUSKV_KEY_FILE"]
+        given = self.text("lock", "run", "job", "--", "env")
+        self.assertIn("PATH=", given)
+        self.assertNotIn(OLD, given)
         self.tuskv("snapshots", "take")
         self.assertEqual(self.text("get", "a"), secret + "-3\n")
         found = self.bytes_on_disk()

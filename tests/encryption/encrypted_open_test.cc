@@ -6,10 +6,14 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "embedded/embedded_engine.h"
@@ -101,6 +105,76 @@ TEST_F(EncryptedOpen, ALostMarkerIsPutBackWhereTheEntriesDecrypt) {
   EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
 }
 
+TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
+  const std::vector<std::function<void(const Store&)>> writes = {
+      [](const Store& s) { s.set("k", "v"); },
+      [](const Store& s) { s.increment("k"); },
+      [](const Store& s) { s.async().set("k", std::string("v")).wait(); },
+      [](const Store& s) { s.async().increment("k").wait(); },
+      [](const Store& s) { s.transaction([](Transaction& tx) { tx.set("k", "v"); }); },
+  };
+  Options reader = with(kOld);
+  reader.create = false;
+  for (const auto& write : writes) {
+    {
+      open({});
+    }
+    {
+      const Store store = open(reader);
+      EXPECT_FALSE(store.get("k"));
+      EXPECT_FALSE(store.erase("k"));
+      EXPECT_EQ(store.stats().entries, 0u);
+    }
+    { open({}); }  // reading has not made it an encrypted one
+    write(open(reader));
+    EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+    std::filesystem::remove_all(directory_.path("store"));
+  }
+}
+
+// ---- two processes
+
+/// Sets about marking the empty store, and lets `meanwhile` happen in between.
+Status mark_while(Engine& engine, std::function<void()> meanwhile) {
+  struct Watched final : Encryptor {
+    std::string encrypt(std::string_view plaintext, std::string_view) const override {
+      meanwhile();
+      return "mine " + std::string(plaintext);
+    }
+    std::string decrypt(std::string_view stored, std::string_view) const override {
+      if (!stored.starts_with("mine ")) throw std::invalid_argument("not mine");
+      return std::string(stored.substr(5));
+    }
+    bool needs_reencryption(std::string_view) const override { return false; }
+    std::string description() const override { return "watched"; }
+    std::function<void()> meanwhile = {};
+  };
+  const auto encryptor = std::make_shared<Watched>();
+  encryptor->meanwhile = std::move(meanwhile);
+  return encryption::mark_encrypted(engine, encryption::Sealer(encryptor), 1000);
+}
+
+TEST(EncryptionMarker, IsTakenBackFromWhatAnotherFillsWithPlainText) {
+  ManualClock clock;
+  ReferenceEngine engine(clock);
+  const Status status = mark_while(engine, [&] { engine.put("k", "plain text"); });
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.failure().message, HasSubstr("entries that are not encrypted with these keys"));
+  EXPECT_TRUE(encryption::check_unencrypted(engine, 1000).ok());
+}
+
+TEST(EncryptionMarker, IsThatOfTheFirst) {
+  const encryption::Sealer other(aes_256_gcm(kOld));
+  ManualClock clock;
+  ReferenceEngine engine(clock);
+  const Status status = mark_while(engine, [&] { EXPECT_TRUE(encryption::mark_encrypted(engine, other, 1000).ok()); });
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.failure().message, HasSubstr("the given keys are not its own"));
+  EXPECT_TRUE(encryption::check_encrypted(engine, other, 1000).value());
+  ReferenceEngine same(clock);
+  EXPECT_TRUE(mark_while(same, [&] { same.put("k", "mine too"); }).ok());
+}
+
 TEST_F(EncryptedOpen, AMarkerIsAsSafeAsAnyValue) {
   { open(with(kOld)); }
   run_raw(Put{.key = encryption::kMarkerKey, .value = "tuskv encrypted store"});
@@ -135,8 +209,10 @@ TEST_F(EncryptedOpen, KeysFromAFileByOptionOrUrl) {
   url_ = bare + "?encryption_key_file=" + path;
   EXPECT_THAT(open({}).get("k"), Optional(std::string("v")));
   EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("v")));  // the URL wins
-  url_ = bare + "?encryption_key_file=";
+  url_ = bare + "?encryption_key_file=none";
   EXPECT_THAT(refused(with(kOld)), HasSubstr("the store is encrypted"));
+  url_ = bare + "?encryption_key_file=";
+  EXPECT_THAT(refused({}), HasSubstr("option \"encryption_key_file\" must be the path of a file"));
   url_ = bare;
   Options both = with(kOld);
   both.encryption_key_file = path;
@@ -171,7 +247,7 @@ TEST_F(EncryptedOpen, ReencryptionBringsEverythingUnderTheFirstKey) {
   EXPECT_EQ(report.examined, 704u);  // a claim is two entries
   EXPECT_EQ(report.rewritten, 703u);
   EXPECT_EQ(report.unreadable, 0u);
-  EXPECT_EQ(pages, 5u);
+  EXPECT_EQ(pages, 6u);
   const Entry after = *store.get_entry("lives");
   EXPECT_EQ(after.value, "long");
   EXPECT_EQ(after.expires_at, before.expires_at);
@@ -197,9 +273,32 @@ TEST_F(EncryptedOpen, ReencryptionGoesOnWhereItWasBrokenOff) {
   EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));  // the marker is the last
   {
     const Store store = open(with(kBoth));
-    EXPECT_EQ(store.reencrypt().rewritten, 600u - 32u);
+    EXPECT_EQ(store.reencrypt().rewritten, 600u - 128u);
   }
   EXPECT_EQ(open(with(kNew)).get_many({"k0", "k599"}).size(), 2u);
+}
+
+TEST_F(EncryptedOpen, ExpiredEntriesThatSomeModeShowsKeepTheOldKeyNeeded) {
+  {
+    const Store store = open(with(kOld));
+    store.set("lives", "v");
+    store.set("dies", "v", {.ttl = 1h});
+    clock_.advance_ms(2 * 3'600'000);
+  }
+  ReencryptReport report = open(with(kBoth)).reencrypt();
+  EXPECT_EQ(report.examined, 2u);
+  EXPECT_EQ(report.rewritten, 1u);
+  EXPECT_EQ(report.left, 1u);
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
+  const auto showing = [&](const KeyRing& keys) {
+    Options options = with(keys);
+    options.ttl_mode = TtlMode::disabled;
+    return options;
+  };
+  report = open(showing(kBoth)).reencrypt();
+  EXPECT_EQ(report.rewritten, 1u);
+  EXPECT_EQ(report.left, 0u);
+  EXPECT_THAT(open(showing(kNew)).get("dies"), Optional(std::string("v")));
 }
 
 TEST_F(EncryptedOpen, ReencryptionLosesNoWriteOfOthers) {
@@ -207,11 +306,12 @@ TEST_F(EncryptedOpen, ReencryptionLosesNoWriteOfOthers) {
   fill(open(with(kOld)), kKeys);
   const Store store = open(with(kBoth));
   std::atomic<bool> done = false;
-  std::map<std::string, std::int64_t> counted;
+  std::map<std::string, int> counted;
   std::thread writer([&] {
     for (int i = 0; !done; i = (i + 7) % kKeys) {
       const std::string key = "k" + std::to_string(i);
-      counted[key] = store.increment(key);
+      store.increment(key);
+      ++counted[key];
     }
   });
   while (store.get("k0") == "0") std::this_thread::yield();
@@ -219,7 +319,9 @@ TEST_F(EncryptedOpen, ReencryptionLosesNoWriteOfOthers) {
   done = true;
   writer.join();
   EXPECT_EQ(report.examined, static_cast<std::uint64_t>(kKeys));
-  for (const auto& [key, value] : counted) EXPECT_THAT(store.get(key), Optional(std::to_string(value)));
+  for (const auto& [key, increments] : counted) {
+    EXPECT_THAT(store.get(key), Optional(std::to_string(std::stoi(key.substr(1)) + increments))) << key;
+  }
   EXPECT_EQ(store.reencrypt().rewritten, 0u);
 }
 

@@ -2,10 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -141,6 +143,57 @@ TEST_F(EncryptedSearch, ATransactionSeesItsOwnWritesAndNoticesThoseOfOthers) {
     EXPECT_TRUE(committed.ok() || committed.failure().code == Code::Conflict);
     encrypted_->set("k1001", "has none");
   }
+}
+
+/// No encryption at all, which may take its time for each value.
+class Slow final : public Encryptor {
+ public:
+  explicit Slow(std::chrono::milliseconds pause) : pause_(pause) {}
+  std::string encrypt(std::string_view plaintext, std::string_view) const override { return std::string(plaintext); }
+  std::string decrypt(std::string_view stored, std::string_view) const override {
+    if (pause_.count() != 0) std::this_thread::sleep_for(pause_);
+    return std::string(stored);
+  }
+  bool needs_reencryption(std::string_view) const override { return false; }
+  std::string description() const override { return "slow"; }
+
+ private:
+  const std::chrono::milliseconds pause_;
+};
+
+TEST(EncryptedSearchPages, EndWithACursorWhenHalfOfTheTimeHasPassed) {
+  EncryptedStore store(std::make_shared<Slow>(std::chrono::milliseconds(1)));
+  for (int i = 1000; i < 1100; ++i) store->set("k" + std::to_string(i), "needle");
+  int pages = 0;
+  std::size_t found = 0;
+  std::string cursor;
+  do {
+    Command command(search_for("needle"));
+    std::get<Scan>(command).after = cursor;
+    std::get<Scan>(command).limit = 1000;
+    Unit unit{.commands = std::span(&command, 1), .timeout_ms = 40};
+    store.engine->execute(std::span(&unit, 1));
+    ASSERT_EQ(unit.failure, nullptr);
+    found += std::get<Scan>(command).entries.size();
+    cursor = std::get<Scan>(command).next;
+    ++pages;
+  } while (!cursor.empty());
+  EXPECT_EQ(found, 100u);
+  EXPECT_GE(pages, 5);  // 20 ms each
+}
+
+TEST(EncryptedSearchPages, EndWithTheirBytes) {
+  EncryptedStore store(std::make_shared<Slow>(std::chrono::milliseconds(0)));
+  for (int i = 0; i < 200; ++i) store->set("a" + std::to_string(i), "small");
+  for (int i = 10; i < 50; ++i) store->set("b" + std::to_string(i), std::string(1 << 20, 'v'));
+  Scan page = search_for("needle");
+  std::vector<std::string> ends;
+  do {
+    page.after = ends.empty() ? std::string_view() : ends.back();
+    ASSERT_TRUE(run(*store.engine, page).ok());
+    ends.push_back(page.next);
+  } while (!page.next.empty());
+  EXPECT_THAT(ends, ElementsAre(std::string("\0b25", 4), std::string("\0b41", 4), ""));
 }
 
 TEST_F(EncryptedSearch, AsynchronouslyItRunsOnTheThread) {

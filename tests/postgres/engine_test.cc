@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "postgres/server_test.h"
+#include "postgres/turned_encryptor.h"
 
 namespace tuskv::test {
 namespace {
@@ -30,6 +31,47 @@ void expect_config_error(const std::string& url, std::initializer_list<std::stri
   EXPECT_EQ(error.code(), Code::Config) << error.what();
   EXPECT_EQ(error.outcome(), Outcome::not_applied);
   for (const std::string_view word : words) EXPECT_THAT(error.what(), HasSubstr(word));
+}
+
+// ---- encryption
+
+TEST_F(PostgresEngine, ATableIsForOneSetOfKeysOrForNone) {
+  const auto keys = [](const char* name) { return Options{.encryptor = std::make_shared<Turned>(name)}; };
+  const auto refused = [&](const std::string& table, const Options& options) {
+    return std::string(error_of([&] { return Store::open(url(table), options); }).what());
+  };
+  const Store first = Store::open(url("&table=one"), keys("one"));
+  EXPECT_THAT(refused("&table=one", keys("two")), HasSubstr("the given keys are not its own"));
+  EXPECT_THAT(refused("&table=one", {}), HasSubstr("the store is encrypted"));
+  const Store second = Store::open(url("&table=one"), keys("one"));
+  first.set("k", "v");
+  EXPECT_THAT(second.get("k"), Optional(std::string("v")));
+  const Store plain = open("&table=plain");
+  plain.set("k", "v");
+  EXPECT_THAT(refused("&table=plain", keys("one")), HasSubstr("not encrypted with these keys"));
+}
+
+TEST_F(PostgresEngine, ManyOpenersWithDifferentKeysMarkATableOnce) {
+  constexpr int kOpeners = 12;
+  std::atomic<int> opened = 0;
+  std::atomic<int> with_first_keys = 0;
+  open();  // the table
+  run_threads(kOpeners, [&](int i) {
+    const std::string name = i % 2 == 0 ? "one" : "two";
+    try {
+      const Store store = Store::open(url("&pool_size=1"), {.encryptor = std::make_shared<Turned>(name)});
+      store.set(name + std::to_string(i), name);
+      ++opened;
+      if (name == "one") ++with_first_keys;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::Config) << error.what();
+    }
+  });
+  EXPECT_EQ(opened, kOpeners / 2);
+  const std::string winner = with_first_keys != 0 ? "one" : "two";
+  EXPECT_EQ(with_first_keys, winner == "one" ? kOpeners / 2 : 0);
+  EXPECT_EQ(Store::open(url(), {.encryptor = std::make_shared<Turned>(winner)}).scan().entries.size(),
+            static_cast<std::size_t>(kOpeners / 2));
 }
 
 // ---- the table

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -15,9 +14,9 @@
 #include <vector>
 
 #include "postgres/server_test.h"
+#include "postgres/turned_encryptor.h"
 #include "support/postgres_server.h"
 #include "support/sql_connection.h"
-#include "tuskv/encryption.h"
 #include "tuskv/tuskv.h"
 
 namespace tuskv::test {
@@ -75,34 +74,42 @@ TEST(PostgresRestart, R2_R3_TheSweeperDoesNotTakeTheReport) {
   EXPECT_EQ(outcome_of_get(store, "k"), "absent");
 }
 
-/// Enough to tell what is encrypted from what is not.
-class Turned final : public Encryptor {
- public:
-  std::string encrypt(std::string_view plaintext, std::string_view) const override {
-    return "turned " + std::string(plaintext.rbegin(), plaintext.rend());
-  }
-  std::string decrypt(std::string_view stored, std::string_view) const override {
-    if (!stored.starts_with("turned ")) throw std::invalid_argument("not turned");
-    return std::string(stored.rbegin(), stored.rend() - 7);
-  }
-  bool needs_reencryption(std::string_view) const override { return false; }
-  std::string description() const override { return "turned round"; }
-};
-
 // With the table its mark has gone: who opens it without keys must not take ciphertext for values.
 TEST(PostgresRestart, R3_AnEmptiedTableOfAnEncryptedStoreIsMarkedAgain) {
   PostgresServer server;
   const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
-  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<Turned>()};
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<Turned>("one")};
   const Store store = Store::open(unlogged, options);
   store.set("k", "v");
+  const std::vector<std::function<void()>> writes = {
+      [&] { store.set("k", "again"); },
+      [&] { store.async().set("k", std::string("again")).wait(); },
+      [&] { store.transaction([](Transaction& tx) { tx.set("k", "again"); }); },
+  };
+  for (const auto& write : writes) {
+    server.restart(Shutdown::immediate);
+    EXPECT_EQ(outcome_of_get(store, "k"), "StoreReset");
+    EXPECT_EQ(outcome_of_get(store, "k"), "absent");
+    write();
+    const Error refused = error_of([&] { return Store::open(unlogged); });
+    EXPECT_EQ(refused.code(), Code::Config);
+    EXPECT_THAT(refused.what(), testing::HasSubstr("the store is encrypted"));
+    EXPECT_THAT(Store::open(unlogged, options).get("k"), Optional(std::string("again")));
+  }
+}
+
+// Nor must the values of one get among those of others, who were first in the emptied table.
+TEST(PostgresRestart, R3_AnEmptiedTableOfOthersIsNotWrittenTo) {
+  PostgresServer server;
+  const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<Turned>("one")};
+  const Store store = Store::open(unlogged, options);
   server.restart(Shutdown::immediate);
   EXPECT_EQ(outcome_of_get(store, "k"), "StoreReset");
-  store.set("k", "again");
-  const Error refused = error_of([&] { return Store::open(unlogged); });
-  EXPECT_EQ(refused.code(), Code::Config);
-  EXPECT_THAT(refused.what(), testing::HasSubstr("the store is encrypted"));
-  EXPECT_THAT(Store::open(unlogged, options).get("k"), Optional(std::string("again")));
+  const Store plain = Store::open(unlogged + "&ttl_mode=manual");
+  plain.set("k", "v");
+  EXPECT_EQ(error_of([&] { store.set("l", "w"); }).code(), Code::Config);
+  EXPECT_EQ(plain.count(), 1u);
 }
 
 // Behind a pooler the connection survives the crash, so every answer carries the canary.
