@@ -10,6 +10,10 @@
 // To change the key, put the new one first and keep the old one behind it; `Store::reencrypt` then rewrites what is
 // there, after which the old one can go. A store is encrypted or it is not: one that holds entries is never opened the
 // other way (Config); `tuskv copy` moves the entries over.
+//
+// Who can write to the files or the table can do this unnoticed: put back an older value of the same key, or the value
+// that the same key has in another store with the same keys; change expiry and other times; erase entries, or all, the
+// store's mark included. Use keys of its own for each store.
 
 #include <cstdint>
 #include <memory>
@@ -27,7 +31,8 @@ inline namespace v0 {
 /// thread-safe, and call no store.
 ///
 /// What a call throws fails the operation with Code::Encryption, its `what()` in the message (so no secret belongs
-/// there), and nothing is changed. A call that takes long holds up its operation beyond its deadline.
+/// there), and nothing is changed. A call that takes long holds up its operation beyond its deadline, and, as it may be
+/// made on a thread that serves all asynchronous calls of the store, those of others, too.
 class TUSKV_API Encryptor {
  public:
   virtual ~Encryptor();
@@ -61,7 +66,8 @@ class TUSKV_API KeyRing {
   /// A key a line, `ID:KEY`: a number from 1 to 4294967295, and 64 hexadecimal digits or 32 bytes in base64. Lines that
   /// are empty or start with `#` say nothing. Config naming the line and the rule.
   static KeyRing parse(Bytes text);
-  /// The same from a file that nobody else can read: mode 0600 or less, 0640 when it is root's; otherwise Config.
+  /// The same from a file of the user's own or of root's that nobody else can read: mode 0600 or less, 0640 when it is
+  /// root's; otherwise Config.
   static KeyRing from_file(Bytes path);
   /// The same from the environment variable of this name; Config when it is not set.
   static KeyRing from_environment(Bytes name);
