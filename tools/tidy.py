@@ -182,6 +182,8 @@ def check_quoted_include(name: str, target: str) -> str:
 def check_system_include(name: str, target: str) -> str:
     if target == "libpq-fe.h" and not name.startswith(("src/postgres/", "tests/", "bench/")):
         return "libpq is used in src/postgres only"
+    if target.startswith("openssl/") and not name.startswith("src/encryption/"):
+        return "OpenSSL is used in src/encryption only"
     if not name.startswith("include/"):
         return ""
     if target in HEAVY_HEADERS:

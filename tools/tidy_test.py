@@ -48,6 +48,8 @@ class TidyTest(unittest.TestCase):
             "include/tuskv/b.h": "<functional>",
             "include/tuskv/c.h": "<nlohmann/json.hpp>",
             "src/embedded/log.cc": "<libpq-fe.h>",
+            "src/encryption/engine.cc": '"embedded/engine.h"',
+            "src/sealer.cc": "<openssl/evp.h>",
             "tests/plan_test.cc": '"cli/args.h"',
             "examples/start.cc": '"status.h"',
         }
@@ -65,6 +67,8 @@ class TidyTest(unittest.TestCase):
             "src/embedded/log.cc": '"os/file_system.h"',
             "src/postgres/engine.cc": "<libpq-fe.h>",
             "src/coordination/lock.cc": '"commands.h"',
+            "src/encryption/engine.cc": '"engine.h"',
+            "src/encryption/aes.cc": "<openssl/evp.h>",
             "src/os/clock.cc": '"status.h"',
             "src/open.cc": '"embedded/engine.h"',
             "include/tuskv/a.h": '"tuskv/error.h"',
