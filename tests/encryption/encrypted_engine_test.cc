@@ -384,6 +384,19 @@ TEST(EncryptedEngine, CountersLoseNothingAmongThreads) {
   EXPECT_THAT(store->get("m"), Optional(std::to_string(kThreads * kEach)));
 }
 
+TEST(EncryptedEngine, AUnitThatReadsWhatCannotBeDecryptedChangesNothing) {
+  EncryptedStore store(aes());
+  store.raw->put("k", "plain text");
+  std::string value;
+  std::vector<Command> commands = {Put{.key = std::string_view("\0a", 2), .value = "v"},
+                                   Read{.key = std::string_view("\0k", 2), .into = &value}};
+  Unit unit{.commands = commands};
+  store.engine->execute(std::span(&unit, 1));
+  ASSERT_NE(unit.failure, nullptr);
+  EXPECT_EQ(unit.failure->code, Code::Encryption);
+  EXPECT_FALSE(store->exists("a"));
+}
+
 // ---- asynchronous calls that need plaintext
 
 /// Holds up whoever decrypts, until it is let go.

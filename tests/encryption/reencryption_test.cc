@@ -69,6 +69,18 @@ TEST_F(Reencryption, AValueThatOthersWriteUnderTheOldKeyIsRewrittenAsTheyWroteIt
   EXPECT_EQ(report.left, 0u);
 }
 
+TEST_F(Reencryption, HoweverOftenOthersWriteNoneOfTheirsIsLost) {
+  store_.raw->put("k", "old|0");
+  int writes = 0;
+  keys_->on_decrypt = [&] {
+    if (writes < 3) store_.raw->put("k", "old|" + std::to_string(++writes));
+  };
+  const ReencryptReport report = reencrypt();
+  EXPECT_EQ(stored(), "new|3");
+  EXPECT_EQ(report.examined, 1u);
+  EXPECT_EQ(report.rewritten, 1u);
+}
+
 TEST_F(Reencryption, AValueThatOthersWriteUnderTheNewKeyIsTheirs) {
   const ReencryptReport report = reencrypt_while([&] { store_->set("k", "2"); });
   EXPECT_EQ(stored(), "new|2");
