@@ -276,6 +276,7 @@ TEST_P(Transactional, WritesElsewhereDoNotDisturbIt) {
 }
 
 TEST_P(Transactional, GivesUpWithConflict) {
+  options.timeout = std::chrono::seconds(60);
   int runs = 0;
   const Error error = error_of([&] {
     store().transaction([&](Transaction& tx) {
@@ -288,7 +289,7 @@ TEST_P(Transactional, GivesUpWithConflict) {
   EXPECT_EQ(error.code(), Code::Conflict) << error.what();
   EXPECT_EQ(error.outcome(), Outcome::not_applied);
   EXPECT_TRUE(error.retryable());
-  EXPECT_EQ(runs, 64);
+  EXPECT_EQ(runs, 256);
   EXPECT_FALSE(store().exists("mine"));
 }
 
