@@ -11,7 +11,7 @@
 namespace tuskv {
 namespace {
 
-using Kind = PlannedChange::Kind;
+using ChangeKind = PlannedChange::Kind;
 
 void fill_seen(const EntryState& state, bool with_value, Seen& seen) {
   seen.found = state.found;
@@ -65,7 +65,7 @@ bool resolve_expiry(const Expiry& expiry, const EntryState& state, std::int64_t 
 
 void plan_put(const EntryState& state, std::string_view value, std::int64_t expires_us, std::int64_t now_us,
               PlannedChange& change) {
-  change.kind = Kind::put;
+  change.kind = ChangeKind::put;
   change.value = value;
   change.expires_us = expires_us;
   change.created_us = state.found ? state.created_us : now_us;
@@ -73,7 +73,7 @@ void plan_put(const EntryState& state, std::string_view value, std::int64_t expi
 }
 
 void plan_erase(const EntryState& state, PlannedChange& change) {
-  if (state.found) change.kind = Kind::erase;
+  if (state.found) change.kind = ChangeKind::erase;
 }
 
 void plan_read(const EntryState& state, Read& read) {
@@ -113,7 +113,7 @@ void plan_touch(const EntryState& state, Touch& touch, std::int64_t now_us, Plan
   if (!resolve_expiry(touch.expiry, state, now_us, expires_us)) {
     plan_erase(state, change);
   } else if (expires_us != state.expires_us) {  // otherwise nothing to write
-    change.kind = Kind::touch;
+    change.kind = ChangeKind::touch;
     change.expires_us = expires_us;
     change.created_us = state.created_us;
     change.updated_us = now_us > state.created_us ? now_us : state.created_us;

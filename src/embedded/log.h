@@ -98,7 +98,7 @@ class Log final : private SyncSource {
   Status remove_segments_before(std::uint64_t ordinal) TUSKV_EXCLUDES(append_mutex_);
   /// Of records in segments not removed.
   std::uint64_t log_bytes() const { return log_bytes_.load(std::memory_order_relaxed); }
-  std::uint64_t segment_count() const TUSKV_EXCLUDES(append_mutex_);
+  std::uint64_t segment_count() const { return segments_.load(std::memory_order_relaxed); }
   std::uint64_t sync_count() const { return sync_.count(); }
   /// A segment recovery has read that stays part of the log.
   void add_recovered_segment(std::uint64_t ordinal, std::uint64_t bytes) TUSKV_EXCLUDES(append_mutex_);
@@ -150,6 +150,7 @@ class Log final : private SyncSource {
   std::atomic<bool> recording_;
   std::atomic<std::uint64_t> last_;
   std::atomic<std::uint64_t> log_bytes_ = 0;
+  std::atomic<std::uint64_t> segments_ = 0;  ///< older_ and the present one: known without waiting for the disk
 
   mutable os::Mutex append_mutex_;
   std::shared_ptr<Segment> current_ TUSKV_GUARDED_BY(append_mutex_);  ///< null until the first record

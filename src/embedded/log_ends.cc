@@ -43,6 +43,7 @@ Status Log::next_segment() {
     may_be_named_ = false;
   }
   current_ = std::make_shared<Segment>(supply_.take());
+  segments_.fetch_add(1, std::memory_order_relaxed);
   offset_ = kSegmentHeaderBytes;
   round_offset_ = offset_;
   prepare_requested_ = false;
@@ -120,17 +121,15 @@ Status Log::remove_segments_before(std::uint64_t ordinal) {
     const auto removed = older_.find(oldest);
     log_bytes_.fetch_sub(removed->second, std::memory_order_relaxed);
     older_.erase(removed);
+    segments_.fetch_sub(1, std::memory_order_relaxed);
   }
-}
-
-std::uint64_t Log::segment_count() const {
-  os::MutexLock lock(append_mutex_);
-  return older_.size() + (current_ != nullptr ? 1 : 0);
 }
 
 void Log::add_recovered_segment(std::uint64_t ordinal, std::uint64_t bytes) {
   os::MutexLock lock(append_mutex_);
-  if (older_.emplace(ordinal, bytes).second) log_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (!older_.emplace(ordinal, bytes).second) return;
+  log_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  segments_.fetch_add(1, std::memory_order_relaxed);
 }
 
 Status Log::close() {

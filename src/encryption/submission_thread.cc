@@ -14,7 +14,9 @@ void end(Submission& submission, Status status) {
   submission.done(submission);
 }
 
-Status late() { return Status(Code::Timeout, "the deadline passed while the call waited for its turn"); }
+Status too_late_for_its_turn() {
+  return Status(Code::Timeout, "the deadline passed while the call waited for its turn");
+}
 
 }  // namespace
 
@@ -86,7 +88,7 @@ void SubmissionThread::run() {
 void SubmissionThread::run_one(const Waiting& waiting) {
   Submission& submission = *waiting.submission;
   submission.unit.timeout_ms = os::time_left_ms(waiting.deadline);
-  if (submission.unit.timeout_ms == 0) return end(submission, late());
+  if (submission.unit.timeout_ms == 0) return end(submission, too_late_for_its_turn());
   run_(submission.unit);
   submission.done(submission);
 }
@@ -101,7 +103,7 @@ void SubmissionThread::keep_deadlines() {
     if (nearer_.wait_until(mutex_, alarm_)) continue;
     const std::vector<Submission*> ended = take_late();
     lock.unlock();
-    for (Submission* submission : ended) end(*submission, late());
+    for (Submission* submission : ended) end(*submission, too_late_for_its_turn());
     lock.lock();
   }
 }

@@ -57,7 +57,7 @@ std::optional<std::string> other_value_written_as(std::string_view text) {
   if (!value || value->text != text) return std::nullopt;
   if (value->kind == JsonValue::Kind::boolean) return std::string(text);
   if (value->kind != JsonValue::Kind::number || !is_number_written_as(text, text)) return std::nullopt;
-  const std::optional<std::string> canonical = canonical_number(text);
+  std::optional<std::string> canonical = canonical_number(text);
   if (!canonical || !is_jsonb_number(*canonical)) return std::nullopt;
   return canonical;
 }
