@@ -32,12 +32,6 @@ std::string hex_literal(std::string_view bytes) {
   return literal + "'::bytea";
 }
 
-Names keys_of(const Page& page) {
-  Names keys;
-  for (const Entry& entry : page.entries) keys.push_back(entry.key);
-  return keys;
-}
-
 // ---- random JSON
 
 class RandomJson final {
@@ -308,8 +302,8 @@ TEST_F(PostgresSearch, Y11_AHostileNeedleIsNoProductOfSizes) {
   for (const char* key : {"c:1", "c:2", "c:3"}) store.set(key, std::string(4'000'000, 'a'));
   for (const char* key : {"c:4", "c:5", "c:6"}) store.set(key, std::string(1'000'000, 'a'));
   const Store hurried = store.with_timeout(4000ms);
-  EXPECT_EQ(keys_of(hurried.search_values(half + "b" + half, {.ignore_case = true})), Names{});
-  EXPECT_EQ(keys_of(hurried.find_by_field("c", "f", "\"" + std::string(60'000, 'a') + "b\"")), Names{});
+  EXPECT_TRUE(hurried.search_values(half + "b" + half, {.ignore_case = true}).entries.empty());
+  EXPECT_TRUE(hurried.find_by_field("c", "f", "\"" + std::string(60'000, 'a') + "b\"").entries.empty());
 }
 
 /// Small, and written out in 33 MB, for which the server takes its time.
