@@ -31,7 +31,8 @@ LibpqConnection::LibpqConnection(const std::string& url, bool sync) {
   const postgres::SessionSettings settings{.synchronous_commit = sync};
   std::vector<const char*> keywords;
   std::vector<const char*> values;
-  const auto given = postgres::Target::parse(url).value().keywords(&settings);
+  const postgres::Target target = postgres::Target::parse(url).value();
+  const auto given = target.keywords(target.hosts().front(), &settings);
   for (const auto& [keyword, value] : given) {
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
