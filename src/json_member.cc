@@ -5,17 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "ascii.h"
+
 namespace tuskv {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 /// Bytes of the UTF-8 sequence that starts here, which is not ASCII; 0: there is none.
 std::size_t utf8_sequence(const char* at, const char* end) {

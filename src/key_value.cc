@@ -113,7 +113,7 @@ std::optional<std::string> KeyValue::update_erased(Bytes key,
   Backoff backoff;
   std::optional<std::string> result;
   Present present = read_present(*view(), stored.view());
-  for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kConflictAttempts; ++attempt) {
     if (try_update(*view(), stored.view(), change, present, result)) return result;
     view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     // What the failed attempt has met is the newest there is: with a server in between, reading it again would only

@@ -36,8 +36,8 @@ inline constexpr std::size_t kNeedleBytesMax = 4096;
 inline constexpr std::size_t kFieldBytesMax = 1024;
 inline constexpr std::size_t kFieldValueBytesMax = std::size_t{64} << 10;
 
-inline constexpr int kUpdateAttempts = 256;
-inline constexpr int kTransactionAttempts = 256;
+/// Runs of an update or a transaction that others keep disturbing; what bounds them as a rule is the deadline.
+inline constexpr int kConflictAttempts = 256;
 inline constexpr int kSavepointDepthMax = 64;
 /// Longest pause before the second retry of a conflicting transaction or update; doubled by each further one.
 inline constexpr std::int64_t kRetryPauseUsFirst = 20;

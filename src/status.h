@@ -74,6 +74,7 @@ class [[nodiscard]] Result {
   const Failure& failure() const { return std::get_if<1>(&state_)->failure(); }
   /// The failure as a Status; call only when !ok().
   Status status() && { return std::move(*std::get_if<1>(&state_)); }
+  Status status() const& { return std::get_if<1>(&state_)->clone(); }
 
  private:
   std::variant<T, Status> state_;

@@ -77,7 +77,7 @@ void Store::run_transaction(FunctionRef<void(Transaction&)> function) const {
   throw_if_refused(*view());
   const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;
-  for (int attempts = 0; attempts < kTransactionAttempts; ++attempts) {
+  for (int attempts = 0; attempts < kConflictAttempts; ++attempts) {
     if (attempt(*view(), function)) return;
     view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     if (!backoff.pause(deadline)) {

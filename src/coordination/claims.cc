@@ -99,7 +99,7 @@ template <class Attempt>
 auto repeat(const View& view, const std::string& key, Attempt attempt) {
   const os::Deadline deadline = os::deadline_in(view.timeout_ms);
   Backoff backoff;
-  for (int attempts = 0; attempts < kUpdateAttempts; ++attempts) {
+  for (int attempts = 0; attempts < kConflictAttempts; ++attempts) {
     if (auto done = attempt()) return *std::move(done);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while others kept changing claim " + quoted_key(key));

@@ -99,7 +99,7 @@ LockRequest::LockRequest(const View& view, Bytes lock_name, Duration ttl, std::o
 LockAttempt attempt_lock(const View& view, const LockRequest& request) {
   const os::Deadline deadline = os::deadline_in(view.timeout_ms);
   Backoff backoff;
-  for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kConflictAttempts; ++attempt) {
     if (auto attempted = attempt_once(view, request)) return *std::move(attempted);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while other locks kept changing the tokens");

@@ -38,7 +38,7 @@ Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSe
       marked = true;
     } else {
       const Result<bool> checked = check_encrypted(*setup.engine, sealer, setup.timeout_ms);
-      if (!checked.ok()) return Status(std::make_unique<Failure>(checked.failure()));
+      if (!checked.ok()) return checked.status();
       marked = checked.value();
     }
   }
@@ -231,7 +231,7 @@ Result<Stats> EncryptedEngine::stats(std::int64_t timeout_ms) {
   stats.value().conflicts += plaintext_.conflicts();
   if (!counts_marker_) return stats;
   const Result<StoredValue> marker = read_stored(*engine_, kMarkerKey, os::time_left_ms(deadline));
-  if (!marker.ok()) return Status(std::make_unique<Failure>(marker.failure()));
+  if (!marker.ok()) return marker.status();
   if (!marker.value().seen.found) return stats;
   Stats& counted = stats.value();
   --counted.entries;

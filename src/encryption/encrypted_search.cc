@@ -49,7 +49,7 @@ class EncryptedSearch final {
       TUSKV_RETURN_IF_ERROR(run_page(unit));
       examined_left_ -= entries;
       const Result<bool> complete = take(std::get<Scan>(command));
-      if (!complete.ok()) return Status(std::make_unique<Failure>(complete.failure()));
+      if (!complete.ok()) return complete.status();
       if (complete.value()) return {};
     }
   }

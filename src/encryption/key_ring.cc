@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ascii.h"
 #include "named_limits.h"
 #include "os/private_file.h"
 #include "throw.h"
@@ -27,13 +28,6 @@ struct WipedString {
   std::string bytes = {};
 };
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 int base64_value(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
@@ -45,8 +39,8 @@ int base64_value(char c) {
 bool decode_hex(std::string_view text, char* bytes) {
   if (text.size() != 2 * kKeyBytes) return false;
   for (std::size_t i = 0; i < kKeyBytes; ++i) {
-    const int high = hex_value(text[2 * i]);
-    const int low = hex_value(text[2 * i + 1]);
+    const int high = hex_digit(text[2 * i]);
+    const int low = hex_digit(text[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     bytes[i] = static_cast<char>(high << 4 | low);
   }

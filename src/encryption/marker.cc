@@ -33,11 +33,9 @@ Result<std::optional<Entry>> first_entry(Engine& engine, const Range& range, os:
 
 /// The first entry that is not of an engine itself.
 Result<std::optional<Entry>> first_entry(Engine& engine, os::Deadline deadline) {
-  Result<std::optional<Entry>> found = first_entry(engine, {.to = kOwnPrefix}, deadline);
+  Result<std::optional<Entry>> found = first_entry(engine, {.to = kOwnKeysFrom}, deadline);
   if (!found.ok() || found.value()) return found;
-  std::string behind(kOwnPrefix);
-  ++behind.back();
-  return first_entry(engine, {.from = behind}, deadline);
+  return first_entry(engine, {.from = kOwnKeysTo}, deadline);
 }
 
 Status check_marker(const Sealer& sealer, std::string value) {
@@ -72,7 +70,7 @@ Result<StoredValue> read_stored(Engine& engine, std::string_view key, std::int64
 
 Status check_unencrypted(Engine& engine, std::int64_t timeout_ms) {
   const Result<StoredValue> marker = read_stored(engine, kMarkerKey, timeout_ms);
-  if (!marker.ok()) return Status(std::make_unique<Failure>(marker.failure()));
+  if (!marker.ok()) return marker.status();
   if (!marker.value().seen.found) return {};
   return Status(Code::Config,
                 "the store is encrypted: it cannot be opened without its keys (encryption_key_file, "
@@ -92,7 +90,7 @@ Result<bool> check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t 
 Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   const Result<bool> marked = check_encrypted(engine, sealer, timeout_ms);
-  if (!marked.ok()) return Status(std::make_unique<Failure>(marked.failure()));
+  if (!marked.ok()) return marked.status();
   if (marked.value()) return {};
   std::string stored;
   TUSKV_RETURN_IF_ERROR(sealer.seal(kMarkerKey, kMarkerText, stored));
@@ -102,7 +100,7 @@ Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout
   if (!put.applied) {
     // Another process was first, maybe with keys of its own.
     const Result<bool> others = check_encrypted(engine, sealer, os::time_left_ms(deadline));
-    return others.ok() ? Status() : Status(std::make_unique<Failure>(others.failure()));
+    return others.ok() ? Status() : others.status();
   }
   Status status = check_unmarked(engine, sealer, deadline);
   if (status.ok() || status.failure().code != Code::Config) return status;

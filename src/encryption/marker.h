@@ -12,15 +12,13 @@
 
 #include "encryption/sealer.h"
 #include "engine.h"
-#include "named_limits.h"
+#include "own_keys.h"
 
 namespace tuskv::encryption {
 
-/// The namespace of what stores keep for themselves, with its NUL: nothing in it is a user's, and an engine may have
-/// entries there too.
-inline constexpr std::string_view kOwnPrefix{"\001tuskv\0", 7};
+/// An engine may have entries beside it.
 inline constexpr std::string_view kMarkerKey{"\001tuskv\0encryption", 17};
-static_assert(kOwnPrefix.front() == kReservedNamespaceByte && kMarkerKey.substr(0, kOwnPrefix.size()) == kOwnPrefix);
+static_assert(kMarkerKey.substr(0, kOwnKeysFrom.size()) == kOwnKeysFrom);
 
 /// For a store opened without keys: Config when it is an encrypted one.
 Status check_unencrypted(Engine& engine, std::int64_t timeout_ms);

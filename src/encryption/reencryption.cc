@@ -137,7 +137,7 @@ Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t time
     const bool is_last = &entry == &scan.entries.back();
     walk.after = entry.key;
     bytes += entry.value.size();
-    if (!entry.key.starts_with(kOwnPrefix)) {  // what an engine keeps for itself is not encrypted
+    if (!entry.key.starts_with(kOwnKeysFrom)) {  // what an engine keeps for itself is not encrypted
       ++report.examined;
       TUSKV_RETURN_IF_ERROR(reseal(sealer_, std::move(entry), rewritten, report));
     }

@@ -105,6 +105,18 @@ Status explained(Status status) {
   return Status(std::make_unique<Failure>(std::move(failure)));
 }
 
+/// Runs `change` on what is there for the field, in a transaction that keeps others from changing it.
+Status change_indexes(Database& database, std::string_view field, os::Deadline deadline,
+                      FunctionRef<Status(Connection& connection, const Found& found)> change) {
+  return explained(database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
+    return in_transaction(database, connection, deadline, [&]() -> Status {
+      const Result<Found> found = find_index(database, connection, field, deadline);
+      if (!found.ok()) return found.status();
+      return change(connection, found.value());
+    });
+  }));
+}
+
 }  // namespace
 
 std::string escaped_literal(std::string_view text) {
@@ -128,32 +140,24 @@ std::string index_comment(std::string_view field) {
 
 Result<bool> create_index(Database& database, std::string_view field, os::Deadline deadline) {
   bool made = false;
-  const Status status = database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
-    return in_transaction(database, connection, deadline, [&]() -> Status {
-      const Result<Found> found = find_index(database, connection, field, deadline);
-      if (!found.ok()) return Status(std::make_unique<Failure>(found.failure()));
-      made = !found.value().is_valid;
-      if (!made) return {};
-      // One that is not whole is of no use to anybody.
-      TUSKV_RETURN_IF_ERROR(drop(connection, found.value(), deadline));
-      return make(database, connection, field, deadline);
-    });
+  Status status = change_indexes(database, field, deadline, [&](Connection& connection, const Found& found) -> Status {
+    made = !found.is_valid;
+    if (!made) return {};
+    // One that is not whole is of no use to anybody.
+    TUSKV_RETURN_IF_ERROR(drop(connection, found, deadline));
+    return make(database, connection, field, deadline);
   });
-  if (!status.ok()) return explained(status.clone());
+  if (!status.ok()) return status;
   return made;
 }
 
 Result<bool> drop_index(Database& database, std::string_view field, os::Deadline deadline) {
   bool dropped = false;
-  const Status status = database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
-    return in_transaction(database, connection, deadline, [&]() -> Status {
-      const Result<Found> found = find_index(database, connection, field, deadline);
-      if (!found.ok()) return Status(std::make_unique<Failure>(found.failure()));
-      dropped = !found.value().indexes.empty();
-      return drop(connection, found.value(), deadline);
-    });
+  Status status = change_indexes(database, field, deadline, [&](Connection& connection, const Found& found) {
+    dropped = !found.indexes.empty();
+    return drop(connection, found, deadline);
   });
-  if (!status.ok()) return explained(status.clone());
+  if (!status.ok()) return status;
   return dropped;
 }
 

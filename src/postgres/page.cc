@@ -141,7 +141,7 @@ class PageWalk final {
     for (;;) {
       const std::chrono::microseconds before = os::time_left(deadline_);
       const Result<bool> more = read_chunk(chunk, before);
-      if (!more.ok() && !goes_on_after(more.failure(), chunk)) return Status(std::make_unique<Failure>(more.failure()));
+      if (!more.ok() && !goes_on_after(more.failure(), chunk)) return more.status();
       if (more.ok() && !more.value()) return {};
       const std::chrono::microseconds left = os::time_left(deadline_);
       const bool is_full = scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax;

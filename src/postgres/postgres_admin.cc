@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "own_keys.h"
 #include "postgres/diagnosis.h"
 #include "postgres/field_index.h"
 #include "postgres/postgres_engine.h"
@@ -118,8 +119,6 @@ Result<Stats> PostgresEngine::stats(std::int64_t timeout_ms) {
   Stats stats;
   stats.engine = "postgresql";
   stats.durability = database_->options().durability;
-  const std::string from = own_keys_from();
-  const std::string to = own_keys_to();
   // The table, or its partitions.
   const std::string table = quoted_literal(database_->table().quoted());
   const std::string size_text = "select (pg_catalog.pg_total_relation_size(" + table +
@@ -130,8 +129,8 @@ Result<Stats> PostgresEngine::stats(std::int64_t timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     Parameters parameters;
-    parameters.add_bytes(from);
-    parameters.add_bytes(to);
+    parameters.add_bytes(kOwnKeysFrom);
+    parameters.add_bytes(kOwnKeysTo);
     database_->add_settings(connection, {.deadline = deadline});
     connection.add_text(kWholeTableSettings);
     const std::size_t place = connection.add(database_->statements().stats, parameters);

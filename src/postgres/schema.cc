@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "named_limits.h"
+#include "own_keys.h"
 #include "postgres/parameters.h"
 #include "postgres/rows.h"
 
@@ -223,9 +224,7 @@ std::string quoted_identifier(std::string_view name) {
   return quoted + "\"";
 }
 
-std::string own_keys_from() { return std::string(1, kReservedNamespaceByte) + "tuskv" + '\0'; }
-std::string own_keys_to() { return std::string(1, kReservedNamespaceByte) + "tuskv" + '\x01'; }
-std::string canary_key() { return own_keys_from() + "canary"; }
+std::string canary_key() { return std::string(kOwnKeysFrom) + "canary"; }
 
 Result<TableName> resolve_table(Connection& connection, const Options& options, os::Deadline deadline) {
   if (!options.schema.empty()) return TableName{.schema = options.schema, .table = options.table};

@@ -19,9 +19,6 @@ std::string quoted_literal(std::string_view text);
 
 /// The key of the row that tells an emptied table from an empty one.
 std::string canary_key();
-/// The keys of this engine's own rows, for what counts or lists everything: from, to.
-std::string own_keys_from();
-std::string own_keys_to();
 
 struct TableName {
   std::string schema;

@@ -111,7 +111,7 @@ TEST(Update, RunsAgainWhenAnotherWriteCameInBetween) {
     return "mine";
   };
   EXPECT_EQ(code_of([&] { store->update("k", contended); }), Code::Conflict);
-  EXPECT_EQ(calls, kUpdateAttempts);
+  EXPECT_EQ(calls, kConflictAttempts);
   EXPECT_EQ(code_of([&] { store->with_timeout(2ms).update("k", contended); }), Code::Timeout);
 }
 

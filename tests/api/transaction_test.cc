@@ -232,7 +232,7 @@ TEST(Transaction, GivesUpWithConflict) {
     EXPECT_EQ(error.outcome(), Outcome::not_applied);
     EXPECT_TRUE(error.retryable());
   }
-  EXPECT_EQ(attempts, kTransactionAttempts);
+  EXPECT_EQ(attempts, kConflictAttempts);
   EXPECT_FALSE(store->exists("other"));
   EXPECT_EQ(code_of([&] { store->with_timeout(2ms).transaction(contended); }), Code::Timeout);
 }

@@ -337,69 +337,63 @@ TEST(EngineDiskTest, DiagnoseTellsOfTheDiskAndOfWhatFailed) {
   EXPECT_FALSE(engine->close().ok());
 }
 
-/// The disk stands still for the calls that write: readers go on, other writers of the shard, and whoever would remove
-/// what has expired in it, end at their deadline.
-TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {
-  test::SimulatedFileSystem disk({.seed = 1});
-  test::ManualClock clock;
-  Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open({.directory = "data"}, disk, clock);
-  ASSERT_TRUE(opened.ok());
-  const std::unique_ptr<Engine> engine = std::move(opened).value();
-  const auto put = [&](std::int64_t timeout_ms) {
+/// One that can be told how long a write may take.
+struct DurableEngine {
+  std::unique_ptr<Failure> put(std::int64_t timeout_ms) const {
     std::vector<Command> commands{Put{.key = "k", .value = "v"}};
     Unit unit{.commands = commands, .timeout_ms = timeout_ms};
     engine->execute(std::span(&unit, 1));
     return std::move(unit.failure);
-  };
-  ASSERT_EQ(put(5000), nullptr);
+  }
+
+  test::SimulatedFileSystem disk{{.seed = 1}};
+  test::ManualClock clock;
+  std::unique_ptr<Engine> engine = EmbeddedEngine::open({.directory = "data"}, disk, clock).value();
+};
+
+/// The disk stands still for the calls that write: readers go on, other writers of the shard, and whoever would remove
+/// what has expired in it, end at their deadline.
+TEST(EngineDiskTest, K19AStalledDiskHoldsUpWritersUntilTheirDeadlineAndNoReader) {
+  DurableEngine store;
+  ASSERT_EQ(store.put(5000), nullptr);
   std::atomic<bool> stalled = true;
   std::atomic<bool> writing = false;
-  disk.set_hook([&](test::Operation operation, const std::string&) {
+  store.disk.set_hook([&](test::Operation operation, const std::string&) {
     if (operation != test::Operation::write) return;
     writing = true;
     writing.notify_all();
     stalled.wait(true);
   });
-  std::thread writer([&] { EXPECT_EQ(put(5000), nullptr); });
+  std::thread writer([&] { EXPECT_EQ(store.put(5000), nullptr); });
   writing.wait(false);
-  const auto failure = put(20);
+  const auto failure = store.put(20);
   ASSERT_NE(failure, nullptr);
   EXPECT_EQ(failure->code, Code::Timeout);
   EXPECT_EQ(failure->outcome, Outcome::not_applied);
-  const Result<std::uint64_t> removed = engine->remove_expired(0, 20);
+  const Result<std::uint64_t> removed = store.engine->remove_expired(0, 20);
   ASSERT_FALSE(removed.ok());
   EXPECT_EQ(removed.failure().code, Code::Timeout);
   std::string value;
   std::vector<Command> read{Read{.key = "k", .into = &value}};
   Unit unit{.commands = read};
-  engine->execute(std::span(&unit, 1));
+  store.engine->execute(std::span(&unit, 1));
   EXPECT_EQ(unit.failure, nullptr);
   EXPECT_EQ(value, "v");
-  EXPECT_TRUE(engine->stats(20).ok());
+  EXPECT_TRUE(store.engine->stats(20).ok());
   stalled = false;
   stalled.notify_all();
   writer.join();
-  disk.set_hook(nullptr);
+  store.disk.set_hook(nullptr);
 }
 
 TEST(EngineDiskTest, AWriteThatWaitedForItsShardHasTheRestOfItsTimeForTheSync) {
-  test::SimulatedFileSystem disk({.seed = 1});
-  test::ManualClock clock;
-  Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open({.directory = "data"}, disk, clock);
-  ASSERT_TRUE(opened.ok());
-  const std::unique_ptr<Engine> engine = std::move(opened).value();
-  const auto put = [&](std::int64_t timeout_ms) {
-    std::vector<Command> commands{Put{.key = "k", .value = "v"}};
-    Unit unit{.commands = commands, .timeout_ms = timeout_ms};
-    engine->execute(std::span(&unit, 1));
-    return std::move(unit.failure);
-  };
-  ASSERT_EQ(put(5000), nullptr);
+  DurableEngine store;
+  ASSERT_EQ(store.put(5000), nullptr);
   std::atomic<bool> syncing = false;
   std::atomic<bool> writing = false;
   std::atomic<bool> sync_stalls = true;
   std::atomic<bool> write_stalls = true;
-  disk.set_hook([&](test::Operation operation, const std::string&) {
+  store.disk.set_hook([&](test::Operation operation, const std::string&) {
     if (operation == test::Operation::sync) {
       syncing = true;
       syncing.notify_all();
@@ -411,9 +405,9 @@ TEST(EngineDiskTest, AWriteThatWaitedForItsShardHasTheRestOfItsTimeForTheSync) {
     }
   });
   constexpr std::int64_t kPatientMs = 60'000;
-  std::thread syncer([&] { EXPECT_EQ(put(kPatientMs), nullptr); });
+  std::thread syncer([&] { EXPECT_EQ(store.put(kPatientMs), nullptr); });
   syncing.wait(false);
-  std::thread writer([&] { EXPECT_EQ(put(kPatientMs), nullptr); });  // keeps the shard
+  std::thread writer([&] { EXPECT_EQ(store.put(kPatientMs), nullptr); });  // keeps the shard
   writing.wait(false);
   std::thread disk_goes_on([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(700));
@@ -421,12 +415,12 @@ TEST(EngineDiskTest, AWriteThatWaitedForItsShardHasTheRestOfItsTimeForTheSync) {
     write_stalls.notify_all();
   });
   const auto begin = std::chrono::steady_clock::now();
-  const auto failure = put(1000);
+  const auto failure = store.put(1000);
   const auto took = std::chrono::steady_clock::now() - begin;
   sync_stalls = false;
   sync_stalls.notify_all();
   for (std::thread* thread : {&syncer, &writer, &disk_goes_on}) thread->join();
-  disk.set_hook(nullptr);
+  store.disk.set_hook(nullptr);
   ASSERT_NE(failure, nullptr);
   EXPECT_EQ(failure->code, Code::Timeout);
   EXPECT_EQ(failure->outcome, Outcome::unknown);

@@ -16,6 +16,7 @@
 
 #include "encryption/encrypted_store.h"
 #include "encryption/refusal.h"
+#include "support/turned_encryptor.h"
 
 namespace tuskv::test {
 namespace {
@@ -26,31 +27,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Optional;
 using testing::StartsWith;
-
-/// An encryptor of a user: text turned round behind a letter that names the key, and the key of the entry. What
-/// `on_call` throws it throws.
-class OwnEncryptor final : public Encryptor {
- public:
-  explicit OwnEncryptor(std::function<void(std::string_view call)> on_call = [](std::string_view) {})
-      : on_call_(std::move(on_call)) {}
-
-  std::string encrypt(std::string_view plaintext, std::string_view associated_data) const override {
-    on_call_("encrypt");
-    return std::string("K") + std::string(associated_data) + "|" + std::string(plaintext.rbegin(), plaintext.rend());
-  }
-  std::string decrypt(std::string_view stored, std::string_view associated_data) const override {
-    on_call_("decrypt");
-    const std::string start = "K" + std::string(associated_data) + "|";
-    if (!stored.starts_with(start)) throw std::invalid_argument("not mine");
-    stored.remove_prefix(start.size());
-    return std::string(stored.rbegin(), stored.rend());
-  }
-  bool needs_reencryption(std::string_view) const override { return false; }
-  std::string description() const override { return "turned round"; }
-
- private:
-  const std::function<void(std::string_view)> on_call_;
-};
 
 std::shared_ptr<Encryptor> aes() { return aes_256_gcm(ring_of(1, 'k')); }
 
@@ -221,7 +197,7 @@ TEST(EncryptedEngine, TheLimitOfValuesIsThatOfWhatIsGiven) {
 // ---- encryptors of users
 
 TEST(EncryptedEngine, AnOwnEncryptorDoesTheWork) {
-  EncryptedStore store(std::make_shared<OwnEncryptor>());
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K"));
   store->set("k", "abc");
   EXPECT_EQ(store.stored("k").value, std::string("K\0k|cba", 7));
   EXPECT_THAT(store->get_and_set("k", "41"), Optional(std::string("abc")));
@@ -237,7 +213,7 @@ TEST(EncryptedEngine, WhatAnEncryptorThrowsFailsTheCallAlone) {
   const auto fail = [&](std::string_view call) {
     if (call == failing) throw std::runtime_error("the vault is shut");
   };
-  EncryptedStore store(std::make_shared<OwnEncryptor>(fail));
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", fail));
   store->set("k", "v");
   failing = "decrypt";
   for (const auto& [name, call] : calls_that_read()) {
@@ -268,14 +244,14 @@ TEST(EncryptedEngine, WhatAnEncryptorThrowsFailsTheCallAlone) {
 }
 
 TEST(EncryptedEngine, AnEncryptorMayThrowAnything) {
-  EncryptedStore store(std::make_shared<OwnEncryptor>([](std::string_view) { throw 1; }));
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [](std::string_view) { throw 1; }));
   EXPECT_EQ(refusal_of([&] { store->set("k", "v"); }),
             "Encryption: the value of key \"k\" cannot be encrypted: the encryptor threw what is no std::exception");
 }
 
 TEST(EncryptedEngine, WhatIsTooLargeForAnEncryptorIsSaidToBe) {
-  EncryptedStore store(std::make_shared<OwnEncryptor>(
-      [](std::string_view) { throw Error(Code::TooLarge, Outcome::not_applied, "more than the vault takes"); }));
+  EncryptedStore store(std::make_shared<TurnedEncryptor>(
+      "K", [](std::string_view) { throw Error(Code::TooLarge, Outcome::not_applied, "more than the vault takes"); }));
   EXPECT_EQ(refusal_of([&] { store->set("k", "v"); }),
             "TooLarge: the value of key \"k\" cannot be encrypted: more than the vault takes");
 }
@@ -288,7 +264,7 @@ TEST(EncryptedEngine, ConflictsEndAtTheDeadline) {
   const auto interfere = [&](std::string_view call) {
     if (call == "decrypt") raw->put("n", std::string("K\0n|1", 5));
   };
-  EncryptedStore store(std::make_shared<OwnEncryptor>(interfere));
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", interfere));
   raw = store.raw;
   store->set("n", "1");
   const Store hurried = store->with_timeout(30ms);
@@ -303,7 +279,7 @@ TEST(EncryptedEngine, ConflictsEndAtTheDeadline) {
 }
 
 TEST(EncryptedEngine, AUnitHasOneDeadlineForAllItsSteps) {
-  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
     if (call == "decrypt") std::this_thread::sleep_for(50ms);
   }));
   store->set("n", "1");
@@ -323,7 +299,7 @@ TEST(EncryptedEngine, AUnitHasOneDeadlineForAllItsSteps) {
 TEST(EncryptedEngine, ConflictsAreCounted) {
   ReferenceEngine* raw = nullptr;
   bool interferes = true;
-  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
     if (call == "decrypt" && std::exchange(interferes, false)) raw->put("n", std::string("K\0n|5", 5));
   }));
   raw = store.raw;
@@ -420,7 +396,7 @@ class Gate final {
 
 TEST(EncryptedEngine, CallsThatWaitForTheThreadEndAtTheirDeadlineOrWithTheStore) {
   Gate gate;
-  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
     if (call == "decrypt") gate.pass();
   }));
   store->set("n", "1");
@@ -449,7 +425,7 @@ TEST(EncryptedEngine, CallsThatWaitForTheThreadEndAtTheirDeadlineOrWithTheStore)
 
 TEST(EncryptedEngine, ClosingEndsWhatWaits) {
   Gate gate;
-  EncryptedStore store(std::make_shared<OwnEncryptor>([&](std::string_view call) {
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
     if (call == "decrypt") gate.pass();
   }));
   store->set("n", "1");

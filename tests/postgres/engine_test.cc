@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "postgres/server_test.h"
-#include "postgres/turned_encryptor.h"
+#include "support/turned_encryptor.h"
 
 namespace tuskv::test {
 namespace {
@@ -36,7 +36,7 @@ void expect_config_error(const std::string& url, std::initializer_list<std::stri
 // ---- encryption
 
 TEST_F(PostgresEngine, ATableIsForOneSetOfKeysOrForNone) {
-  const auto keys = [](const char* name) { return Options{.encryptor = std::make_shared<Turned>(name)}; };
+  const auto keys = [](const char* name) { return Options{.encryptor = std::make_shared<TurnedEncryptor>(name)}; };
   const auto refused = [&](const std::string& table, const Options& options) {
     return std::string(error_of([&] { return Store::open(url(table), options); }).what());
   };
@@ -59,7 +59,7 @@ TEST_F(PostgresEngine, ManyOpenersWithDifferentKeysMarkATableOnce) {
   run_threads(kOpeners, [&](int i) {
     const std::string name = i % 2 == 0 ? "one" : "two";
     try {
-      const Store store = Store::open(url("&pool_size=1"), {.encryptor = std::make_shared<Turned>(name)});
+      const Store store = Store::open(url("&pool_size=1"), {.encryptor = std::make_shared<TurnedEncryptor>(name)});
       store.set(name + std::to_string(i), name);
       ++opened;
       if (name == "one") ++with_first_keys;
@@ -70,7 +70,7 @@ TEST_F(PostgresEngine, ManyOpenersWithDifferentKeysMarkATableOnce) {
   EXPECT_EQ(opened, kOpeners / 2);
   const std::string winner = with_first_keys != 0 ? "one" : "two";
   EXPECT_EQ(with_first_keys, winner == "one" ? kOpeners / 2 : 0);
-  EXPECT_EQ(Store::open(url(), {.encryptor = std::make_shared<Turned>(winner)}).scan().entries.size(),
+  EXPECT_EQ(Store::open(url(), {.encryptor = std::make_shared<TurnedEncryptor>(winner)}).scan().entries.size(),
             static_cast<std::size_t>(kOpeners / 2));
 }
 

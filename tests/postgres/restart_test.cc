@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "postgres/server_test.h"
-#include "postgres/turned_encryptor.h"
 #include "support/postgres_server.h"
 #include "support/sql_connection.h"
+#include "support/turned_encryptor.h"
 #include "tuskv/tuskv.h"
 
 namespace tuskv::test {
@@ -78,7 +78,7 @@ TEST(PostgresRestart, R2_R3_TheSweeperDoesNotTakeTheReport) {
 TEST(PostgresRestart, R3_AnEmptiedTableOfAnEncryptedStoreIsMarkedAgain) {
   PostgresServer server;
   const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
-  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<Turned>("one")};
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("one")};
   const Store store = Store::open(unlogged, options);
   store.set("k", "v");
   const std::vector<std::function<void()>> writes = {
@@ -102,7 +102,7 @@ TEST(PostgresRestart, R3_AnEmptiedTableOfAnEncryptedStoreIsMarkedAgain) {
 TEST(PostgresRestart, R3_AnEmptiedTableOfOthersIsNotWrittenTo) {
   PostgresServer server;
   const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
-  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<Turned>("one")};
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("one")};
   const Store store = Store::open(unlogged, options);
   server.restart(Shutdown::immediate);
   EXPECT_EQ(outcome_of_get(store, "k"), "StoreReset");
