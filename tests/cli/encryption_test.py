@@ -1,13 +1,12 @@
 """Encrypted stores: keys from files and the environment, changing them, and no key where it does not belong."""
 import json
 import os
-import random
 import signal
 import subprocess
 import time
 import unittest
 
-from tool import ToolTest
+from tool import BINARY, TIMEOUT_S, ToolTest
 
 OLD = bytes(range(32)).hex()
 NEW = bytes(range(100, 132)).hex()
@@ -47,33 +46,34 @@ class RotationTest(EncryptionToolTest):
     """The part that PostgreSQL shares (postgres_test.py)."""
 
     ENTRIES = 10_000
-    KILLS = 5
-    LIFE = (0.5, 3)  # of the program until it is killed, in times of what a verb on one key takes
+    CALL = "pwrite64"  # one for each value, and a few at the start
+    KILLED_AT = (3, 500, 4_000)  # in which call of these
 
     def entries(self):
         return "".join(f"key{i:05}\tvalue {i}\n" for i in range(self.ENTRIES))
 
-    def kill_at(self, seconds):
-        process = self.start("reencrypt", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(seconds)  # the moment is what is random here
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        return process.returncode == -signal.SIGKILL
+    def kill_at(self, call):
+        """Runs reencrypt until it makes the call of this number, and kills it there."""
+        code = subprocess.run(
+            ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={self.CALL}",
+             "-e", f"inject={self.CALL}:signal=KILL:when={call}", BINARY, "reencrypt"],
+            cwd=self.directory, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+            timeout=TIMEOUT_S).returncode
+        self.assertEqual(code, -signal.SIGKILL, f"{self.CALL} {call}")
 
     def test_rotation_killed_midway_loses_nothing(self):
         self.tuskv("import", "--format", "tsv", stdin=self.entries())
         self.tuskv("set", "lives", "long", "--ttl", "7d", "--namespace", "n")
         self.tuskv("claim", "take", "name", "owner")
         self.give_keys(NEW, OLD)
-        started = time.monotonic()
-        self.tuskv("get", "key00000")
-        startup = time.monotonic() - started
-        chance = random.Random(1)
-        killed = sum(self.kill_at(startup * chance.uniform(*self.LIFE)) for _ in range(self.KILLS))
-        self.assertGreater(killed, 0)
+        for call in self.KILLED_AT:
+            self.kill_at(call)
         finished = self.json("reencrypt")
         self.assertGreaterEqual(finished["examined"], self.ENTRIES + 3)  # a claim is two entries
-        print(f"{killed} kills, {finished['rewritten']} of {finished['examined']} left for the last run", flush=True)
+        print(f"{finished['rewritten']} of {finished['examined']} left for the last run", flush=True)
+        # The kills fell in the middle: both before and behind them there was something to do.
+        self.assertGreater(finished["rewritten"], 100)
+        self.assertLess(finished["rewritten"], self.ENTRIES - 100)
         self.assertEqual(finished["unreadable"], 0)
         self.assertEqual(self.json("reencrypt")["rewritten"], 0)
         self.give_keys(NEW)

@@ -44,7 +44,8 @@ class PointTest(PostgresToolTest, point_test.PointTest):
 class EncryptionTest(PostgresToolTest, encryption_test.RotationTest):
     """Keys are changed as on a directory, and no value is in the table."""
 
-    LIFE = (0.7, 1.3)
+    CALL = "sendto"  # one for some hundred values
+    KILLED_AT = (9, 20, 40)
 
     def test_no_value_is_in_the_table(self):
         self.tuskv("set", "marks-the-key", encryption_test.SECRET.decode())
