@@ -55,6 +55,7 @@ struct Read {
   std::string_view key = {};
   Want want = Want::value;
   std::string* into = nullptr;  ///< where the value goes; never null when want is `value`
+  bool stamps = true;           ///< false: of `seen` only `found` is looked at, the rest may stay empty
   Seen seen = {};               ///< its `value` stays empty
 };
 

@@ -101,7 +101,7 @@ inline namespace v0 {
 
 bool KeyValue::get_into(Bytes key, std::string& value) const {
   const StoredKey stored(*view(), key);
-  Command command(Read{.key = stored.view(), .into = &value});
+  Command command(Read{.key = stored.view(), .into = &value, .stamps = false});
   execute(*view(), std::span(&command, 1));
   return std::get<Read>(command).seen.found;
 }

@@ -155,7 +155,7 @@ Operations<Mode>::~Operations() = default;
 template <class Mode>
 auto Operations<Mode>::get(Bytes key) const -> Reply<OptionalValue> {
   const StoredKey stored(*view_, key);
-  return run(Mode(), view_, Read{.key = stored.view()}, [](auto reply) {
+  return run(Mode(), view_, Read{.key = stored.view(), .stamps = false}, [](auto reply) {
     return reply.command.seen.found ? OptionalValue(std::move(reply.value)) : std::nullopt;
   });
 }
@@ -163,7 +163,7 @@ auto Operations<Mode>::get(Bytes key) const -> Reply<OptionalValue> {
 template <class Mode>
 auto Operations<Mode>::get_or_throw(Bytes key) const -> Reply<std::string> {
   const StoredKey stored(*view_, key);
-  return run(Mode(), view_, Read{.key = stored.view()}, [](auto reply) {
+  return run(Mode(), view_, Read{.key = stored.view(), .stamps = false}, [](auto reply) {
     if (!reply.command.seen.found) {
       throw_refused(Code::NotFound, "there is no key " + quoted_key(reply.command.key));
     }
@@ -184,7 +184,9 @@ template <class Mode>
 auto Operations<Mode>::get_many(std::span<const Bytes> keys) const -> Reply<std::vector<OptionalValue>> {
   KeyedBatch<Read> batch(*view_, keys.size());
   add_keys(batch, *view_, keys);
-  return run_batch(Mode(), view_, batch.take_commands(), [](BatchReply reply) {
+  std::vector<Command> commands = batch.take_commands();
+  for (Command& command : commands) std::get<Read>(command).stamps = false;
+  return run_batch(Mode(), view_, std::move(commands), [](BatchReply reply) {
     std::vector<OptionalValue> values(reply.commands.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (std::get<Read>(reply.commands[i]).seen.found) values[i] = std::move(reply.values[i]);

@@ -87,7 +87,7 @@ class Pipeline final {
  public:
   Pipeline(const PostgresServer& server, const std::string& table)
       : connection_(server.url(), false), statements_(libpq_statements(table)) {
-    connection_.prepare(statements_.read_one);
+    connection_.prepare(statements_.read_value);
     connection_.prepare(statements_.set_one);
     if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1) {
       throw std::runtime_error("libpq refuses its pipeline mode");
@@ -140,7 +140,7 @@ class Pipeline final {
     const std::uint64_t picked = caller.random.next();
     const LibpqParameter key = row_key_(caller.keys.key(picked % caller.turn.data.entries));
     if (caller.turn.kind == Work::Kind::get) {
-      connection_.send(statements_.read_one, std::array<LibpqParameter, 1>{{key}});
+      connection_.send(statements_.read_value, std::array<LibpqParameter, 1>{{key}});
     } else {
       const std::string_view value = caller.turn.values.value(picked);
       connection_.send(statements_.set_one, std::array<LibpqParameter, 3>{{key, {value.data(), value.size()}, {}}});

@@ -111,7 +111,7 @@ class LibpqSubject::CallerSession final : public Session {
   }
   bool get(std::string_view key, std::string& value) override {
     const std::array<LibpqParameter, 1> parameters = {{row_key_(key)}};
-    const LibpqResult result = connection_->run(subject_.statements_.read_one, parameters);
+    const LibpqResult result = connection_->run(subject_.statements_.read_value, parameters);
     if (PQntuples(result.get()) == 0) return false;
     value.assign(PQgetvalue(result.get(), 0, 0), static_cast<std::size_t>(PQgetlength(result.get(), 0, 0)));
     return true;
@@ -130,7 +130,7 @@ std::unique_ptr<Session> LibpqSubject::session() {
     idle_.pop_back();
   } else {
     connection = std::make_unique<LibpqConnection>(options_.url, options_.sync);
-    connection->prepare(statements_.read_one);
+    connection->prepare(statements_.read_value);
     connection->prepare(statements_.set_one);
   }
   return std::make_unique<CallerSession>(*this, std::move(connection));

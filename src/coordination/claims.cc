@@ -141,7 +141,7 @@ auto Operations<Mode>::release_claim(Bytes name, Bytes owner) const -> Reply<boo
 template <class Mode>
 auto Operations<Mode>::claim_owner(Bytes name) const -> Reply<std::optional<std::string>> {
   const std::string key = named_key(*view_, kClaimSpace, name.view(), kClaimName);
-  return run(Mode(), view_, Read{.key = key}, [](auto reply) -> std::optional<std::string> {
+  return run(Mode(), view_, Read{.key = key, .stamps = false}, [](auto reply) -> std::optional<std::string> {
     if (!reply.command.seen.found) return std::nullopt;
     return owner_in(reply.value, reply.command.key);
   });

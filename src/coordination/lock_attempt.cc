@@ -37,8 +37,8 @@ struct LockState {
 
 LockState read_state(const View& view, const LockRequest& request) {
   LockState state;
-  std::array<Command, 2> commands = {Read{.key = request.key, .into = &state.record},
-                                     Read{.key = request.counter_key, .into = &state.counter}};
+  std::array<Command, 2> commands = {Read{.key = request.key, .into = &state.record, .stamps = false},
+                                     Read{.key = request.counter_key, .into = &state.counter, .stamps = false}};
   execute(view, commands);
   state.is_held = std::get<Read>(commands[0]).seen.found;
   state.is_counted = std::get<Read>(commands[1]).seen.found;

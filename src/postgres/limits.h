@@ -28,6 +28,8 @@ inline constexpr std::size_t kSmallReadKeys = 256;
 /// Pause before the second attempt to connect, doubled by each further one.
 inline constexpr std::int64_t kReconnectMsFirst = 10;
 inline constexpr std::int64_t kReconnectMsMax = 1000;
+/// How young the last answer of a connection must be for a read to use it without looking if the server has left it.
+inline constexpr std::int64_t kFreshUs = 100;
 /// How old the engine's idea of the server's clock may be.
 inline constexpr std::int64_t kClockSampleMsMax = 10'000;
 /// Expired or not, entries a round of the sweeper looks at for each it may remove.

@@ -83,7 +83,7 @@ Status take_keys(Database& database, Connection& connection, SnapshotRead& read,
       SnapshotRead::Key& key = *in_order[chunk * kStatementKeysMax + static_cast<std::size_t>(ordinal)];
       key.row = row;
       key.chunk = chunk;
-      database.clock().note(rows.time(row, StateColumns::kCount + 2));
+      database.clock().note(rows.time(row, 1 + StateColumns::kCount));
       read.note_expiry(rows.time(row, 1 + StateColumns::kExpires));
     }
     if (extra == 0) continue;

@@ -52,7 +52,7 @@ std::size_t Pool::find_slot(std::size_t preferred) const {
   return found == slots_.end() ? kNoSlot : static_cast<std::size_t>(found - slots_.begin());
 }
 
-Result<Lease> Pool::acquire(os::Deadline deadline) {
+Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
   Affinity& last = affinity();
   os::MutexLock lock(mutex_);
   WaitingLine::Place place(line_);
@@ -69,15 +69,16 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
     }
     Slot& slot = slots_[found];
     const bool is_idle = slot.state == Slot::State::idle;
+    const bool is_fresh = look == Look::unless_fresh && os::time_left(slot.fresh_until).count() > 0;
     slot.state = Slot::State::lent;
     ++lent_;
     last = {.pool = id_, .slot = found};
     place.leave();
     if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
     if (is_idle) {
-      // One poll: a write on a connection that the server has left would be `unknown`.
+      // One poll, a fortieth of a call.
       Connection& connection = *slot.connection;
-      if (!connection.looks_dead()) return Lease(*this, found, connection);
+      if (is_fresh || !connection.looks_dead()) return Lease(*this, found, connection);
       slot.connection.reset();
     }
     lock.unlock();
@@ -130,6 +131,7 @@ void Pool::put_back(std::size_t index) {
     slot.state = Slot::State::empty;
   } else {
     slot.state = Slot::State::idle;
+    slot.fresh_until = os::deadline_in(0) + std::chrono::microseconds(kFreshUs);
   }
   --lent_;
   closed_ ? returned_.notify_all() : line_.wake_first();

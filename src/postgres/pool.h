@@ -48,8 +48,11 @@ class Pool final {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
+  /// Whether to look if the server has left an idle connection before it is lent: a write on such a one would be
+  /// `unknown`, while what can be run again loses nothing where an answer came a moment ago.
+  enum class Look : std::uint8_t { always, unless_fresh };
   /// Timeout when none became free, or the failure of the last attempt to connect; in both cases nothing was sent.
-  Result<Lease> acquire(os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  Result<Lease> acquire(os::Deadline deadline, Look look) TUSKV_EXCLUDES(mutex_);
   /// Waits for the connections that are lent, closes all, and refuses later calls with Closed. Idempotent.
   void close() TUSKV_EXCLUDES(mutex_);
 
@@ -59,6 +62,7 @@ class Pool final {
     enum class State : std::uint8_t { empty, idle, lent };
     State state = State::empty;
     std::unique_ptr<Connection> connection;
+    os::Deadline fresh_until = {};  ///< idle: its last answer came a moment ago
   };
 
   std::size_t find_slot(std::size_t preferred) const TUSKV_REQUIRES(mutex_);

@@ -13,8 +13,15 @@ void answer_absent(Read& read) {
   if (read.into != nullptr && read.want == Want::value) read.into->clear();
 }
 
+/// Alone it comes without the rest of the entry: a quarter less work for a batch.
+bool wants_value_alone(const Read& read) { return read.want == Want::value && !read.stamps; }
+
 void answer(Read& read, const Rows& rows, int row, int first_column) {
-  fill_seen(rows, row, first_column, read.seen);
+  if (wants_value_alone(read)) {
+    read.seen = {.found = true};
+  } else {
+    fill_seen(rows, row, first_column, read.seen);
+  }
   if (read.want == Want::value) read.into->assign(rows.bytes(row, first_column + StateColumns::kValue));
 }
 
@@ -43,6 +50,12 @@ Status ReadBatch::run(Connection& connection, os::Deadline deadline) {
   return missing_.empty() ? Status() : erase_dead(connection, deadline);
 }
 
+const Statement& ReadBatch::statement_for_one(const Read& read) const {
+  const Statements& statements = database_.statements();
+  if (wants_value_alone(read)) return statements.read_value;
+  return read.want == Want::value ? statements.read_one : statements.read_meta;
+}
+
 Status ReadBatch::run_single(Connection& connection, os::Deadline deadline) {
   std::size_t place = 0;
   {
@@ -52,8 +65,7 @@ Status ReadBatch::run_single(Connection& connection, os::Deadline deadline) {
     Parameters parameters;
     parameters.add_bytes(read.key);
     database_.add_settings(connection, {.deadline = deadline, .is_small_read = true});
-    const Statements& statements = database_.statements();
-    place = connection.add(read.want == Want::value ? statements.read_one : statements.read_meta, parameters);
+    place = connection.add(statement_for_one(read), parameters);
     connection.end_transaction();
   }
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
@@ -96,8 +108,8 @@ void ReadBatch::collect(Connection& connection, os::Deadline deadline) {
   }
   // A caller that is alone holds up nobody.
   by_key_ = !with_canary_ && database_.options().partitions == 0 &&
-            std::all_of(distinct.begin(), distinct.end(),
-                        [](const Target* target) { return target->read->want == Want::value; });
+            std::all_of(targets_.begin(), targets_.end(),
+                        [](const Target& target) { return wants_value_alone(*target.read); });
   value_bytes_max_ = jobs_.size() == 1 ? std::numeric_limits<std::int32_t>::max() : kBatchedValueBytesMax;
   add_chunks(connection, distinct, deadline);
 }
@@ -138,12 +150,12 @@ void ReadBatch::add_chunks(Connection& connection, std::span<const Target* const
 }
 
 Status ReadBatch::index_rows(Connection& connection, os::Deadline deadline) {
-  constexpr int kClockColumn = StateColumns::kCount + 2;
+  constexpr int kClockColumn = 1 + StateColumns::kCount;
   judged_us_ = chunks_.size() > 1 ? database_.liveness_us(connection.rows(clock_place_).time(0, 0)) : INT64_MIN;
   for (Chunk& chunk : chunks_) {
     chunk.rows = connection.take_rows(chunk.place);
-    if (chunk.rows.count() > 0) database_.clock().note(chunk.rows.time(0, kClockColumn));
     if (by_key_) continue;
+    if (chunk.rows.count() > 0) database_.clock().note(chunk.rows.time(0, kClockColumn));
     const int extra = with_canary_ ? 1 : 0;
     chunk.row_of.assign(chunk.keys + static_cast<std::size_t>(extra), -1);
     for (int row = 0; row < chunk.rows.count(); ++row) {
@@ -188,7 +200,7 @@ void ReadBatch::fill_replies() {
 
 /// False when the value was too large to come along.
 bool ReadBatch::fill(const Target& target) {
-  constexpr int kSizeColumn = StateColumns::kCount + 1;
+  constexpr int kValueColumn = 1 + StateColumns::kValue;  // of both statements; so is when the entry expires
   const Chunk& chunk = chunks_[target.ordinal / kStatementKeysMax];
   const int row = by_key_ ? chunk.find(target.read->key) : chunk.row_of[target.ordinal - chunk.first];
   if (row < 0 || !is_live(chunk.rows.time(row, 1 + StateColumns::kExpires), judged_us_)) {
@@ -196,7 +208,7 @@ bool ReadBatch::fill(const Target& target) {
     if (database_.options().ttl_mode == TtlMode::on_read) missing_.emplace_back(target.read->key);
     return true;
   }
-  if (target.read->want == Want::value && chunk.rows.int4(row, kSizeColumn) > value_bytes_max_) return false;
+  if (target.read->want == Want::value && chunk.rows.is_null(row, kValueColumn)) return false;
   answer(*target.read, chunk.rows, row, 1);
   return true;
 }

@@ -40,6 +40,7 @@ class ReadBatch final {
   };
 
   bool is_single() const;
+  const Statement& statement_for_one(const Read& read) const;
   Status run_single(Connection& connection, os::Deadline deadline);
   void collect(Connection& connection, os::Deadline deadline);
   Parameters parameters_for(std::span<const Target* const> part) const;
@@ -54,7 +55,7 @@ class ReadBatch final {
   std::vector<Target> targets_;
   std::vector<Chunk> chunks_;
   bool with_canary_ = false;
-  bool by_key_ = false;  ///< rows are found by their keys, not by ordinals
+  bool by_key_ = false;  ///< only values are wanted, and rows are found by their keys, not by ordinals
   std::size_t clock_place_ = 0;
   /// Of several statements, each with its own idea of now: what had expired when the last one ended is gone for all.
   std::int64_t judged_us_ = INT64_MIN;

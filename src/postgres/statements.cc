@@ -84,17 +84,18 @@ std::string bucket_of(const std::string& instant) {
 
 void make_reading(Writer& make, Statements& out) {
   const std::string one = " , {CLOCK} from {T} t where t.key = $1 and {LIVE}";
+  out.read_value = make.make("select {VALUE} from {T} t where t.key = $1 and {LIVE}", {kBytea});
   out.read_one = make.make("select " + std::string(kStateOf) + one, {kBytea});
   out.read_meta = make.make("select " + std::string(kStateWithoutValue) + one, {kBytea});
   out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
-                                ", pg_catalog.octet_length({VALUE}), {ONE_CLOCK} "
+                                ", {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
                                 "join {T} t on t.key = u.k where {LIVE_ONCE}",
                             {kByteaArray, kBoolArray, kInt4});
-  out.read_values = make.make("select t.key, " + state_if("pg_catalog.octet_length({VALUE}) <= $2") +
-                                  ", pg_catalog.octet_length({VALUE}), {ONE_CLOCK} from {T} t "
-                                  "where t.key = any($1) and {LIVE_ONCE} order by t.key",
-                              {kByteaArray, kInt4});
+  out.read_values = make.make(
+      "select t.key, case when pg_catalog.octet_length({VALUE}) <= $2 then {VALUE} end, t.expires_at from {T} t "
+      "where t.key = any($1) and {LIVE_ONCE} order by t.key",
+      {kByteaArray, kInt4});
 }
 
 /// The time is taken before rows are locked; `offset 0` keeps the planner from taking it twice.

@@ -62,11 +62,12 @@ struct Statements {
   const StatementOptions options;
 
   // Reading. The state of live entries, and the clock.
-  Statement read_one;   ///< key → state, clock
-  Statement read_meta;  ///< the same with a null value
-  Statement read_many;  ///< keys, wants value, largest value → ordinal, state, size of the value, clock
-  /// keys, largest value → key, state, size of the value, clock, in the order of keys. A tenth cheaper than by ordinal,
-  /// but for partitions: each would be searched for every key.
+  Statement read_value;  ///< key → value
+  Statement read_one;    ///< key → state, clock
+  Statement read_meta;   ///< the same with a null value
+  Statement read_many;   ///< keys, wants value, largest value → ordinal, state, clock; a larger value is null
+  /// keys, largest value → key, value, expires, in the order of keys; a larger value is null. A third cheaper than all
+  /// stamps by ordinal, but for partitions: each would be searched for every key.
   Statement read_values;
   // Writing without looking.
   Statement set_one;     ///< key, value, ttl ms

@@ -134,6 +134,36 @@ TEST_F(PostgresBatchRunner, R36_AResetIsToldWhateverElseFails) {
   EXPECT_EQ(erase.unit(0).failure->code, Code::StoreReset);
 }
 
+/// What somebody else asks of the same key in the same batch does not change an answer.
+TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
+  const std::string large(std::size_t{64} << 10, 'l');
+  Caller puts({Put{.key = "k", .value = "value"}, Put{.key = "large", .value = large + "r"}});
+  run(Lane::set, {&puts});
+  for (const Want beside : {Want::nothing, Want::meta, Want::value}) {
+    for (const bool stamps : {false, true}) {
+      std::string value = "before";
+      std::string longer;
+      std::string absent = "before";
+      std::string other;
+      Caller values({Read{.key = "k", .into = &value, .stamps = false},
+                     Read{.key = "large", .into = &longer, .stamps = false},
+                     Read{.key = "none", .into = &absent, .stamps = false}});
+      Caller another({Read{.key = "k", .want = beside, .into = &other, .stamps = stamps}});
+      run(Lane::read, {&values, &another});
+      for (std::size_t i = 0; i < 3; ++i) ASSERT_EQ(sqlstate_of(values.unit(i)), "none");
+      EXPECT_TRUE(values.command<Read>(0).seen.found);
+      EXPECT_EQ(value, "value");
+      EXPECT_TRUE(longer == large + "r") << longer.size();
+      EXPECT_FALSE(values.command<Read>(2).seen.found);
+      EXPECT_EQ(absent, "");
+      const Seen& seen = another.command<Read>(0).seen;
+      EXPECT_TRUE(seen.found);
+      if (stamps) EXPECT_TRUE(seen.version != 0 && seen.created_us != 0 && seen.updated_us != 0);
+      EXPECT_EQ(other, beside == Want::value ? "value" : "");
+    }
+  }
+}
+
 /// Whoever met the emptied table may have gone by the time it is known.
 TEST_F(PostgresBatchRunner, R36_AResetThatNobodyWaitedForIsToldToTheNext) {
   open_database({.durability = Durability::unlogged}, true);
