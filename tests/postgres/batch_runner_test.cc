@@ -158,7 +158,7 @@ TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
       EXPECT_EQ(absent, "");
       const Seen& seen = another.command<Read>(0).seen;
       EXPECT_TRUE(seen.found);
-      if (stamps) EXPECT_TRUE(seen.version != 0 && seen.created_us != 0 && seen.updated_us != 0);
+      EXPECT_TRUE(!stamps || (seen.version != 0 && seen.created_us != 0 && seen.updated_us != 0));
       EXPECT_EQ(other, beside == Want::value ? "value" : "");
     }
   }
