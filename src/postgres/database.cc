@@ -48,6 +48,7 @@ Database::Database(Setup setup)
 Result<std::unique_ptr<Database>> Database::open(Setup setup) {
   auto database = std::make_unique<Database>(std::move(setup));
   TUSKV_RETURN_IF_ERROR(database->prepare_table());
+  database->pool_.connect_on();
   return database;
 }
 

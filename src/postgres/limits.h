@@ -28,6 +28,10 @@ inline constexpr std::size_t kSmallReadKeys = 256;
 /// Pause before the second attempt to connect, doubled by each further one.
 inline constexpr std::int64_t kReconnectMsFirst = 10;
 inline constexpr std::int64_t kReconnectMsMax = 1000;
+/// While other connections are lent a caller tries so long to make one; what takes longer is left to the pool's thread.
+inline constexpr std::int64_t kOwnAttemptMsMax = 1000;
+/// How long the pool's thread tries at once.
+inline constexpr std::int64_t kAttemptBehindMs = 5000;
 /// How young the last answer of a connection must be for a read to use it without looking if the server has left it.
 inline constexpr std::int64_t kFreshUs = 100;
 /// How old the engine's idea of the server's clock may be.

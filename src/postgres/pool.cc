@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <utility>
 
 #include "postgres/limits.h"
@@ -59,57 +60,115 @@ Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
   for (;;) {
     if (closed_) return closed_status();
     const std::size_t found = place.is_first() ? find_slot(last.pool == id_ ? last.slot : kNoSlot) : kNoSlot;
-    // An empty slot is worth nothing while the server could not be reached a moment ago.
-    const bool must_pause =
-        found != kNoSlot && slots_[found].state == Slot::State::empty && os::time_left(next_attempt_).count() > 0;
-    if (found == kNoSlot || must_pause) {
-      if (os::time_left(deadline).count() == 0 || (must_pause && next_attempt_ >= deadline)) return late();
-      place.wait_until(mutex_, must_pause ? next_attempt_ : deadline);
+    const bool is_idle = found != kNoSlot && slots_[found].state == Slot::State::idle;
+    // An empty slot is worth nothing while the server could not be reached a moment ago, or the pool's thread tries.
+    const bool must_pause = os::time_left(next_attempt_).count() > 0;
+    const bool is_late = os::time_left(deadline).count() == 0;
+    if (found == kNoSlot || (!is_idle && (must_pause || connects_behind_ || is_late))) {
+      if (is_late || (found != kNoSlot && is_hopeless(deadline))) return late();
+      place.wait_until(mutex_, must_pause ? std::min(next_attempt_, deadline) : deadline);
       continue;
     }
     Slot& slot = slots_[found];
-    const bool is_idle = slot.state == Slot::State::idle;
-    const bool is_fresh = look == Look::unless_fresh && os::time_left(slot.fresh_until).count() > 0;
     slot.state = Slot::State::lent;
     ++lent_;
+    if (!is_idle && may_connect_behind_ && last_failure_ != nullptr && lent_ > 1) {
+      connect_behind(found);
+      continue;
+    }
     last = {.pool = id_, .slot = found};
     place.leave();
     if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
     if (is_idle) {
+      const bool is_fresh = look == Look::unless_fresh && os::time_left(slot.fresh_until).count() > 0;
       // One poll, a fortieth of a call.
       Connection& connection = *slot.connection;
       if (is_fresh || !connection.looks_dead()) return Lease(*this, found, connection);
       slot.connection.reset();
     }
     lock.unlock();
-    Result<Lease> connected = connect_in(found, deadline);
-    if (connected.ok() || is_final(connected.failure())) return connected;
+    std::optional<Result<Lease>> connected = connect_in(found, deadline);
+    if (connected) return *std::move(connected);
     lock.lock();
   }
 }
 
-Result<Lease> Pool::connect_in(std::size_t slot, os::Deadline deadline) {
-  Result<std::unique_ptr<Connection>> made = connect_(deadline);
+bool Pool::is_hopeless(os::Deadline deadline) const { return lent_ == 0 && next_attempt_ >= deadline; }
+
+std::optional<Result<Lease>> Pool::connect_in(std::size_t index, os::Deadline deadline) {
+  os::Deadline attempt_until = deadline;
+  {
+    os::MutexLock lock(mutex_);
+    if (may_connect_behind_ && lent_ > 1) attempt_until = std::min(deadline, os::deadline_in(kOwnAttemptMsMax));
+  }
+  Result<std::unique_ptr<Connection>> made = connect_(attempt_until);
   os::MutexLock lock(mutex_);
   if (made.ok()) {
-    failures_ = 0;
-    last_failure_.reset();
-    next_attempt_ = {};
+    note_connected(index, std::move(made).value());
     line_.wake_first();  // it may have paused
-    slots_[slot].connection = std::move(made).value();
-    return Lease(*this, slot, *slots_[slot].connection);
+    return Lease(*this, index, *slots_[index].connection);
   }
-  slots_[slot].state = Slot::State::empty;
-  --lent_;
-  if (!is_final(made.failure())) note_failure(made.failure(), deadline);
-  closed_ ? returned_.notify_all() : line_.wake_first();
-  return std::move(made).status();
+  const bool is_cut_short = os::time_left(attempt_until).count() == 0;
+  if (is_cut_short && !closed_ && !is_final(made.failure())) {
+    // Says less than one that has ended by itself.
+    if (last_failure_ == nullptr) last_failure_ = std::make_unique<Failure>(made.failure());
+    if (may_connect_behind_ && !connects_behind_) {
+      connect_behind(index);
+    } else {
+      end_loan(index, Slot::State::empty);
+    }
+    return std::nullopt;
+  }
+  note_failed(index, made.failure());
+  if (is_final(made.failure())) return std::move(made).status();
+  return std::nullopt;
 }
 
-void Pool::note_failure(const Failure& failure, os::Deadline deadline) {
-  // An attempt that its deadline has cut short says less than the one before.
-  const bool is_cut_short = os::time_left(deadline).count() == 0;
-  if (!is_cut_short || last_failure_ == nullptr) last_failure_ = std::make_unique<Failure>(failure);
+void Pool::connect_on() {
+  os::MutexLock lock(mutex_);
+  may_connect_behind_ = true;
+}
+
+void Pool::connect_behind(std::size_t slot) {
+  if (behind_.joinable()) behind_.join();  // it has nothing more to do
+  try {
+    behind_ = std::thread([this, slot] { run_behind(slot); });
+    connects_behind_ = true;
+  } catch (const std::system_error&) {
+    // The system gives no thread: callers try again themselves.
+    end_loan(slot, Slot::State::empty);
+    postpone_attempts();
+  }
+}
+
+void Pool::run_behind(std::size_t slot) {
+  Result<std::unique_ptr<Connection>> made = connect_(os::deadline_in(kAttemptBehindMs));
+  os::MutexLock lock(mutex_);
+  connects_behind_ = false;
+  if (made.ok()) {
+    note_connected(slot, std::move(made).value());
+    end_loan(slot, Slot::State::idle);
+  } else {
+    note_failed(slot, made.failure());
+  }
+}
+
+void Pool::note_connected(std::size_t slot, std::unique_ptr<Connection> connection) {
+  failures_ = 0;
+  last_failure_.reset();
+  next_attempt_ = {};
+  slots_[slot].connection = std::move(connection);
+}
+
+void Pool::note_failed(std::size_t slot, const Failure& failure) {
+  if (!is_final(failure)) {
+    last_failure_ = std::make_unique<Failure>(failure);
+    postpone_attempts();
+  }
+  end_loan(slot, Slot::State::empty);
+}
+
+void Pool::postpone_attempts() {
   constexpr int kDoublingsMax = 16;
   const std::int64_t longest_ms = std::min(kReconnectMsMax, kReconnectMsFirst << std::min(failures_++, kDoublingsMax));
   // At least half of it: with no pause at all the first ones would come in a burst.
@@ -128,25 +187,34 @@ void Pool::put_back(std::size_t index) {
   Slot& slot = slots_[index];
   if (slot.connection->broken() || slot.connection->in_transaction()) {
     broken = std::move(slot.connection);
-    slot.state = Slot::State::empty;
+    end_loan(index, Slot::State::empty);
   } else {
-    slot.state = Slot::State::idle;
     slot.fresh_until = os::deadline_in(0) + std::chrono::microseconds(kFreshUs);
+    end_loan(index, Slot::State::idle);
   }
+}
+
+void Pool::end_loan(std::size_t slot, Slot::State state) {
+  slots_[slot].state = state;
   --lent_;
   closed_ ? returned_.notify_all() : line_.wake_first();
 }
 
 void Pool::close() {
   std::vector<std::unique_ptr<Connection>> ended;
-  os::MutexLock lock(mutex_);
-  closed_ = true;
-  line_.wake_all();
-  while (lent_ > 0) returned_.wait(mutex_);
-  for (Slot& slot : slots_) {
-    if (slot.connection) ended.push_back(std::move(slot.connection));
-    slot.state = Slot::State::empty;
+  std::thread behind;
+  {
+    os::MutexLock lock(mutex_);
+    closed_ = true;
+    line_.wake_all();
+    while (lent_ > 0) returned_.wait(mutex_);
+    for (Slot& slot : slots_) {
+      if (slot.connection) ended.push_back(std::move(slot.connection));
+      slot.state = Slot::State::empty;
+    }
+    behind = std::move(behind_);
   }
+  if (behind.joinable()) behind.join();
 }
 
 }  // namespace tuskv::postgres

@@ -1,13 +1,19 @@
 // The connections of a store. A caller gets its own last one when that is free, which keeps client and backend on one
 // processor; otherwise any free one; otherwise a new one up to the limit; otherwise it stands in line. When the server
 // cannot be reached all callers together try at growing, random intervals until their deadlines.
+//
+// A caller connects itself, which costs no thread. But to connect may take longer than a call has, and meanwhile other
+// connections may come back. So an attempt that was cut short, and each one after a failure while others are lent, is
+// made by a thread of the pool, one at a time and with time of its own; callers then wait in line for whatever comes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "os/deadline.h"
@@ -45,6 +51,7 @@ class Pool final {
   using Connect = std::function<Result<std::unique_ptr<Connection>>(os::Deadline deadline)>;
   /// `connect` makes a connection that is ready for use; called from many threads at once.
   Pool(std::size_t size, Connect connect);
+  ~Pool() { close(); }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
@@ -53,22 +60,36 @@ class Pool final {
   enum class Look : std::uint8_t { always, unless_fresh };
   /// Timeout when none became free, or the failure of the last attempt to connect; in both cases nothing was sent.
   Result<Lease> acquire(os::Deadline deadline, Look look) TUSKV_EXCLUDES(mutex_);
-  /// Waits for the connections that are lent, closes all, and refuses later calls with Closed. Idempotent.
+  /// From now on the pool's thread connects. Not before the store is open: whoever gives up opening must not wait for
+  /// it.
+  void connect_on() TUSKV_EXCLUDES(mutex_);
+  /// Waits for the connections that are lent or being made, closes all, and refuses later calls with Closed.
+  /// Idempotent.
   void close() TUSKV_EXCLUDES(mutex_);
 
  private:
   friend class Lease;
   struct Slot {
-    enum class State : std::uint8_t { empty, idle, lent };
+    enum class State : std::uint8_t { empty, idle, lent };  ///< lent: also while its connection is made
     State state = State::empty;
     std::unique_ptr<Connection> connection;
     os::Deadline fresh_until = {};  ///< idle: its last answer came a moment ago
   };
 
   std::size_t find_slot(std::size_t preferred) const TUSKV_REQUIRES(mutex_);
-  Result<Lease> connect_in(std::size_t slot, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  /// Whether nothing that is at work or waited for can give this caller a connection in time.
+  bool is_hopeless(os::Deadline deadline) const TUSKV_REQUIRES(mutex_);
+  /// A caller's own attempt. Nothing when it was cut short and the pool's thread goes on, or may be tried again.
+  std::optional<Result<Lease>> connect_in(std::size_t slot, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  /// The slot is lent; it goes to the pool's thread.
+  void connect_behind(std::size_t slot) TUSKV_REQUIRES(mutex_);
+  void run_behind(std::size_t slot) TUSKV_EXCLUDES(mutex_);
+  void note_connected(std::size_t slot, std::unique_ptr<Connection> connection) TUSKV_REQUIRES(mutex_);
+  /// Gives the slot up.
+  void note_failed(std::size_t slot, const Failure& failure) TUSKV_REQUIRES(mutex_);
   void put_back(std::size_t slot) TUSKV_EXCLUDES(mutex_);
-  void note_failure(const Failure& failure, os::Deadline deadline) TUSKV_REQUIRES(mutex_);
+  void end_loan(std::size_t slot, Slot::State state) TUSKV_REQUIRES(mutex_);
+  void postpone_attempts() TUSKV_REQUIRES(mutex_);
   Status late() const TUSKV_REQUIRES(mutex_);
 
   const Connect connect_;
@@ -82,6 +103,9 @@ class Pool final {
   int failures_ TUSKV_GUARDED_BY(mutex_) = 0;                       ///< attempts to connect in a row
   std::unique_ptr<Failure> last_failure_ TUSKV_GUARDED_BY(mutex_);  ///< of them; null: there is none
   os::Deadline next_attempt_ TUSKV_GUARDED_BY(mutex_) = {};
+  bool may_connect_behind_ TUSKV_GUARDED_BY(mutex_) = false;
+  bool connects_behind_ TUSKV_GUARDED_BY(mutex_) = false;  ///< the pool's thread is at work
+  std::thread behind_ TUSKV_GUARDED_BY(mutex_);
   std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };
 

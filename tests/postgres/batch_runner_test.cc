@@ -136,8 +136,8 @@ TEST_F(PostgresBatchRunner, R36_AResetIsToldWhateverElseFails) {
 
 /// What somebody else asks of the same key in the same batch does not change an answer.
 TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
-  const std::string large(std::size_t{64} << 10, 'l');
-  Caller puts({Put{.key = "k", .value = "value"}, Put{.key = "large", .value = large + "r"}});
+  const std::string large((std::size_t{64} << 10) + 1, 'l');
+  Caller puts({Put{.key = "k", .value = "value"}, Put{.key = "large", .value = large}});
   run(Lane::set, {&puts});
   for (const Want beside : {Want::nothing, Want::meta, Want::value}) {
     for (const bool stamps : {false, true}) {
@@ -153,7 +153,7 @@ TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
       for (std::size_t i = 0; i < 3; ++i) ASSERT_EQ(sqlstate_of(values.unit(i)), "none");
       EXPECT_TRUE(values.command<Read>(0).seen.found);
       EXPECT_EQ(value, "value");
-      EXPECT_TRUE(longer == large + "r") << longer.size();
+      EXPECT_TRUE(longer == large) << longer.size();
       EXPECT_FALSE(values.command<Read>(2).seen.found);
       EXPECT_EQ(absent, "");
       const Seen& seen = another.command<Read>(0).seen;
