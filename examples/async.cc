@@ -37,6 +37,7 @@ int main() {
   Task task = greet(async);
   std::cout << task.future.get() << "\n";
 
+  // A braced list stands in a statement of its own: g++ 12 takes none inside a co_await expression.
   // The callback runs on the thread that completed the call; do not block there.
   std::promise<std::string> done;
   async.get_many({"name", "nothing"})

@@ -38,6 +38,10 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, or give
 /// `then` a callback. One that is never ended does nothing.
 ///
+/// g++ 12 takes no braced list inside a co_await expression ("array used as initializer", reported at the end of the
+/// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
+/// std::move(call);`.
+///
 /// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
 /// call by then, and waits for the disk alone: a write that was started takes effect.
 template <class T>
@@ -56,6 +60,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     detail::run_and_wait(*operation_);
     return decode_(*operation_);
   }
+  T wait() & = delete;  // std::move(call).wait()
 
   /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before
   /// `then` returns. T must be default-constructible. The callback must not throw.
@@ -128,6 +133,11 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 template <class T>
 template <class F>
 void Async<T>::then(F callback) && {
+  if constexpr (std::is_void_v<T>) {
+    static_assert(std::is_invocable_v<F&, std::exception_ptr>, "tuskv: the callback takes (std::exception_ptr)");
+  } else {
+    static_assert(std::is_invocable_v<F&, std::exception_ptr, T>, "tuskv: the callback takes (std::exception_ptr, T)");
+  }
   auto pending = std::make_unique<Pending<F>>(Pending<F>{std::move(operation_), decode_, std::move(callback)});
   detail::Operation& operation = *pending->operation;
   Pending<F>* raw = pending.release();  // owned by the completion from here on

@@ -19,7 +19,8 @@
 // JSON can say less than C++, and nlohmann::json forgives much. Here a value is kept as it is or refused: NaN and
 // infinity, text that is not UTF-8, and documents nested deeper than kJsonDepthMax are refused when written; an integer
 // that does not fit its field, which would be wrapped around or cut, is refused when read. (In a nlohmann::json itself
-// integers beyond 64 bits are doubles.)
+// integers beyond 64 bits are doubles.) To find such an integer, what was read is made a document again and compared,
+// which about doubles what reading costs.
 
 namespace tuskv {
 inline namespace v0 {

@@ -77,7 +77,7 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   EntryRange entries(const ScanOptions& options = {}) const;
 
   /// Takes the lock if nobody holds it; never waits. A caller that does not get it writes nothing.
-  std::optional<Lease> try_lock(Bytes name, const TryLockOptions& options = {}) const;
+  [[nodiscard]] std::optional<Lease> try_lock(Bytes name, const TryLockOptions& options = {}) const;
 
   /// Claims a name, 1 to max_key_bytes bytes, for an owner, 1 to 255 bytes: of all who ask one gets it. To ask again is
   /// to be granted again, and gives the claim the expiry of these options. In a transaction with the data that it is
@@ -291,14 +291,15 @@ class TUSKV_API Store final : public KeyValue {
 
   /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start
   /// with byte 0x01. Nesting joins the names with "/": with_namespace("a").with_namespace("b") is
-  /// with_namespace("a/b").
+  /// with_namespace("a/b"): refuse "/" in names that come from outside.
   Store with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
   /// The same store with another deadline for every call.
   Store with_timeout(Duration timeout) const;
   /// The same store, asynchronously.
   AsyncStore async() const;
 
-  /// Names of the namespaces that hold entries, in order; the root namespace is not among them.
+  /// Names of all namespaces of the store that hold entries, in order, whatever namespace this handle sees; the root
+  /// namespace is not among them.
   std::vector<std::string> namespaces() const;
 
   /// Removes up to `limit` expired entries of all namespaces (0 = all there are), earliest first; returns how many,

@@ -29,8 +29,9 @@ constexpr std::int64_t saturated_count(std::chrono::duration<Rep, Period> durati
     const auto whole = static_cast<std::int64_t>(units);
     return whole < units ? whole + 1 : whole;
   } else {
-    const __int128 product = static_cast<__int128>(duration.count()) * Factor::num;
-    __int128 units = product / Factor::den;
+    __extension__ typedef __int128 Wide;  // for -Wpedantic; __extension__ takes no alias declaration
+    const Wide product = static_cast<Wide>(duration.count()) * Factor::num;
+    Wide units = product / Factor::den;
     if (units * Factor::den < product) ++units;
     if (units > Limits::max()) return Limits::max();
     if (units < Limits::min()) return Limits::min();

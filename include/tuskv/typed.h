@@ -90,6 +90,9 @@ class TypedView final {
                 "tuskv: no codec for this type. Include tuskv/json.h (types with to_json and from_json) or "
                 "tuskv/protobuf.h (messages), name one (typed<T, Key, tuskv::RawCodec<T>>), or specialise "
                 "tuskv::Codec<T>: encode(const T&) and decode(std::string_view)");
+  static_assert(
+      requires { typename KeyCodec<Key>::Parameter; },
+      "tuskv: no codec for this type of key. Use text or an integer, or specialise tuskv::KeyCodec<Key>");
 
  public:
   using Keys = KeyCodec<Key>;
