@@ -32,6 +32,11 @@ inline constexpr std::int64_t kReconnectMsMax = 1000;
 inline constexpr std::int64_t kOwnAttemptMsMax = 1000;
 /// How long the pool's thread tries at once.
 inline constexpr std::int64_t kAttemptBehindMs = 5000;
+/// An idle connection over TCP is probed, unless the connection string says how: forgotten ones are gone after a
+/// minute.
+inline constexpr int kKeepalivesIdleS = 30;
+inline constexpr int kKeepalivesIntervalS = 10;
+inline constexpr int kKeepalivesCount = 3;
 /// How young the last answer of a connection must be for a read to use it without looking if the server has left it.
 inline constexpr std::int64_t kFreshUs = 100;
 /// How old the engine's idea of the server's clock may be.

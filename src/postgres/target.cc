@@ -157,7 +157,15 @@ std::vector<std::pair<std::string, std::string>> Target::keywords(const Host& ho
   // With several hosts only the one that takes writes will do: a reader must see what a writer of this store wrote.
   const std::string hosts = value_of("host") + value_of("hostaddr");
   if (hosts.find(',') != std::string::npos) set("target_session_attrs", "read-write");
+  // What lies between may forget a connection and say nothing: found out while it is idle, and by a call in its time.
+  const auto propose = [&](std::string_view keyword, std::string value) {
+    if (value_of(keyword).empty()) set(keyword, std::move(value));
+  };
+  propose("keepalives_idle", std::to_string(kKeepalivesIdleS));
+  propose("keepalives_interval", std::to_string(kKeepalivesIntervalS));
+  propose("keepalives_count", std::to_string(kKeepalivesCount));
   if (settings != nullptr) {
+    propose("tcp_user_timeout", std::to_string(settings->statement_timeout_ms));
     std::string options = value_of("options");
     if (!options.empty()) options += ' ';
     set("options", options + session_options(*settings));

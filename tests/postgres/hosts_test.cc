@@ -4,8 +4,10 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -141,6 +143,44 @@ TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
   const Error error = error_of([&] { return Store::open("postgresql:///" + database() + options + "&service=three"); });
   EXPECT_EQ(error.code(), Code::Config);
   EXPECT_THAT(error.what(), HasSubstr("three"));
+}
+
+/// Seconds until the kernel probes the first idle connection of this machine to the port; -1: there is none.
+double next_probe_s(int port) {
+  constexpr double kTicksPerSecond = 100;
+  std::ifstream table("/proc/net/tcp");
+  std::string line;
+  std::getline(table, line);
+  while (std::getline(table, line)) {
+    unsigned remote_port = 0;
+    unsigned state = 0;
+    unsigned timer = 0;
+    unsigned long when = 0;
+    if (std::sscanf(line.c_str(), "%*d: %*[^:]:%*x %*[^:]:%x %x %*[^:]:%*x %x:%lx", &remote_port, &state, &timer,
+                    &when) != 4) {
+      continue;
+    }
+    constexpr unsigned kEstablished = 1;
+    constexpr unsigned kKeepalive = 2;
+    if (static_cast<int>(remote_port) == port && state == kEstablished && timer == kKeepalive) {
+      return static_cast<double>(when) / kTicksPerSecond;
+    }
+  }
+  return -1;
+}
+
+/// A connection that something in between has forgotten is found out while nobody waits for it.
+TEST_F(PostgresHosts, R72_IdleConnectionsAreProbedUnlessTheUserSaysHow) {
+  const FaultProxy proxy(shared().server());
+  for (const auto& [parameters, longest_s] : std::map<std::string, double>{{"", 30}, {"&keepalives_idle=300", 300}}) {
+    const Store store = Store::open(proxy.address().url(database()) + "&sslmode=disable&ttl_mode=manual" + parameters);
+    double probe_s = -1;
+    EXPECT_TRUE(eventually([&] { return (probe_s = next_probe_s(proxy.address().port)) > 0; }));
+    EXPECT_LE(probe_s, longest_s);
+    EXPECT_GT(probe_s, longest_s - 20);
+    store.close();
+    EXPECT_TRUE(eventually([&] { return next_probe_s(proxy.address().port) < 0; }));
+  }
 }
 
 }  // namespace
