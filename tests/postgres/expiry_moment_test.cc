@@ -189,7 +189,7 @@ TEST_F(PostgresExpiry, R45_AClockThatCannotBeAskedIsKnownWellEnough) {
   const Store store =
       open_at(proxy.address().url(database()) + "&sslmode=disable", "standing", "&timeout=300ms&retries=0");
   int runs = 0;
-  store.with_timeout(20s).transaction([&](Transaction& tx) {
+  store.with_timeout(2s).transaction([&](Transaction& tx) {
     if (++runs == 1) {
       proxy.set_behaviour({.refuses = true});
       proxy.act_on_all(ProxyAction::cut);
