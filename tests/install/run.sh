@@ -109,7 +109,7 @@ case $variant in
     with_readme_program
     ;;
   shared)
-    with_add_subdirectory -DBUILD_SHARED_LIBS=ON -DTUSKV_INSTALL=ON
+    with_add_subdirectory -DBUILD_SHARED_LIBS=ON -DTUSKV_INSTALL=ON -DCMAKE_UNITY_BUILD=ON
     cmake --install "$nested" --prefix "$prefix" >/dev/null
     check_prefix
     check_exports "$(find "$prefix" -name 'libtuskv.so')"
