@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kBegin = "\"1 ";
 constexpr std::string_view kEnd = "\"";
-constexpr std::string_view kHex = "0123456789ABCDEF";
+constexpr std::string_view kUpperHex = "0123456789ABCDEF";
 
 bool is_plain(char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
@@ -22,7 +22,7 @@ void append_owner(std::string& record, std::string_view owner) {
       record += byte;
     } else {
       const auto value = static_cast<unsigned char>(byte);
-      record += {'%', kHex[value >> 4], kHex[value & 15]};
+      record += {'%', kUpperHex[value >> 4], kUpperHex[value & 15]};
     }
   }
 }
@@ -35,8 +35,8 @@ std::optional<std::string> parse_owner(std::string_view text) {
       continue;
     }
     if (text[i] != '%' || text.size() - i < 3) return std::nullopt;
-    const std::size_t high = kHex.find(text[i + 1]);
-    const std::size_t low = kHex.find(text[i + 2]);
+    const std::size_t high = kUpperHex.find(text[i + 1]);
+    const std::size_t low = kUpperHex.find(text[i + 2]);
     if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
     const char byte = static_cast<char>(high << 4 | low);
     if (is_plain(byte)) return std::nullopt;  // one owner has one spelling
