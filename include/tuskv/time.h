@@ -29,7 +29,7 @@ constexpr std::int64_t saturated_count(std::chrono::duration<Rep, Period> durati
     const auto whole = static_cast<std::int64_t>(units);
     return whole < units ? whole + 1 : whole;
   } else {
-    __extension__ typedef __int128 Wide;  // for -Wpedantic; __extension__ takes no alias declaration
+    __extension__ typedef __int128 Wide;  // NOLINT(modernize-use-using): __extension__ (for -Wpedantic) takes no alias
     const Wide product = static_cast<Wide>(duration.count()) * Factor::num;
     Wide units = product / Factor::den;
     if (units * Factor::den < product) ++units;
