@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cstring>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include "encryption/refusal.h"
 
@@ -30,11 +33,11 @@ KeyRing ring(std::uint32_t id, const std::string& key = kKey) { return KeyRing()
 
 constexpr std::size_t kOverhead = 33;
 
-/// The nonce of the known answer.
+/// The nonce of the known answer, as often as is asked for.
 bool known_nonce(unsigned char* bytes, std::size_t size) {
   const std::string nonce = from_hex("cafebabefacedbaddecaf888");
-  std::memcpy(bytes, nonce.data(), std::min(size, nonce.size()));
-  return size == nonce.size();
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<unsigned char>(nonce[i % nonce.size()]);
+  return size % nonce.size() == 0;
 }
 
 // Test case 16 of "The Galois/Counter Mode of Operation" (McGrew, Viega), behind our header.
@@ -68,11 +71,71 @@ TEST(Aes256Gcm, WhatIsEncryptedComesBack) {
   EXPECT_EQ(cipher->decrypt(cipher->encrypt(bytes, ""), ""), bytes);
 }
 
+std::string nonce_of(const std::string& stored) { return stored.substr(5, 12); }
+
+std::vector<std::string> nonces_of_values(const Encryptor& cipher, std::size_t count) {
+  std::vector<std::string> nonces;
+  for (std::size_t i = 0; i < count; ++i) nonces.push_back(nonce_of(cipher.encrypt("same", "key")));
+  return nonces;
+}
+
 TEST(Aes256Gcm, EveryValueHasANonceOfItsOwn) {
   const auto cipher = aes_256_gcm(ring(1));
+  const std::vector<std::string> nonces = nonces_of_values(*cipher, 1000);
+  EXPECT_EQ(std::set<std::string>(nonces.begin(), nonces.end()).size(), 1000u);
+}
+
+// More threads than there are places for what they leave ready, and both kinds of failures in between.
+TEST(Aes256Gcm, ThreadsShareWhatIsReadyAndNeverANonce) {
+  constexpr std::size_t kThreads = 20;
+  constexpr std::size_t kValues = 200;
+  const auto cipher = aes_256_gcm(ring(2, kOtherKey).add(1, kKey));
+  const std::string old_stored = aes_256_gcm(ring(1))->encrypt("old", "key");
+  std::vector<std::vector<std::string>> nonces(kThreads);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (std::size_t i = 0; i < kValues; ++i) {
+        const std::string plaintext = std::to_string(t) + "/" + std::to_string(i);
+        const std::string stored = cipher->encrypt(plaintext, plaintext);
+        nonces[t].push_back(nonce_of(stored));
+        EXPECT_EQ(cipher->decrypt(stored, plaintext), plaintext);
+        EXPECT_THAT(refusal_of([&] { return cipher->decrypt(stored, "moved"); }), HasSubstr("moved"));
+        EXPECT_EQ(cipher->decrypt(old_stored, "key"), "old");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<std::string> different;
+  for (const auto& of_one : nonces) different.insert(of_one.begin(), of_one.end());
+  EXPECT_EQ(different.size(), kThreads * kValues);
+}
+
+// What the parent has drawn for later lies in the child's memory, too.
+TEST(Aes256Gcm, AChildOfForkDrawsItsOwnNonces) {
+  constexpr std::size_t kValues = 100;
+  const auto cipher = aes_256_gcm(ring(1));
+  nonces_of_values(*cipher, 1);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  ASSERT_NE(child, -1);
+  if (child == 0) {
+    for (const std::string& nonce : nonces_of_values(*cipher, kValues)) {
+      if (::write(ends[1], nonce.data(), nonce.size()) != 12) ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  ::close(ends[1]);
   std::set<std::string> nonces;
-  for (int i = 0; i < 1000; ++i) nonces.insert(cipher->encrypt("same", "key").substr(5, 12));
-  EXPECT_EQ(nonces.size(), 1000u);
+  for (const std::string& nonce : nonces_of_values(*cipher, kValues)) nonces.insert(nonce);
+  std::string nonce(12, '\0');
+  while (::read(ends[0], nonce.data(), nonce.size()) == 12) nonces.insert(nonce);
+  ::close(ends[0]);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(nonces.size(), 2 * kValues);
 }
 
 TEST(Aes256Gcm, AChangedByteAnywhereIsRefused) {
