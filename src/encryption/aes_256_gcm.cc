@@ -75,12 +75,7 @@ std::uint32_t load_id(std::string_view stored) {
 /// As the library says it.
 enum class Direction { decrypt = 0, encrypt = 1 };
 
-/// Decrypts values of one key, one after the other.
-struct Opening {
-  Context context = nullptr;
-};
-
-/// Encrypts values with the first key, one after the other.
+/// Encrypts values, one after the other.
 struct Sealing {
   static constexpr std::size_t kNoncesAtOnce = 64;
 
@@ -93,7 +88,7 @@ struct ReadingKey {
   explicit ReadingKey(std::unique_ptr<Key> given) : key(std::move(given)) {}
 
   const std::unique_ptr<Key> key;
-  Spares<Opening> openings = {};
+  Spares<Context> decrypting = {};
 };
 
 std::vector<std::unique_ptr<ReadingKey>> reading_keys(const KeyRing& ring) {
@@ -130,7 +125,7 @@ class Aes256Gcm final : public Encryptor {
   const std::vector<std::unique_ptr<ReadingKey>> keys_;
   const Cipher cipher_;
   const os::ForkGuard fork_guard_;
-  mutable Spares<Sealing> sealings_;                    ///< with the first key; no other encrypts
+  mutable Spares<std::unique_ptr<Sealing>> sealings_;   ///< with the first key; no other encrypts
   mutable std::atomic<std::uint64_t> encryptions_ = 0;  ///< with the first key
 };
 
@@ -220,11 +215,9 @@ std::string Aes256Gcm::decrypt(std::string_view stored, std::string_view associa
   unsigned char tag[kTagBytes];
   std::memcpy(tag, stored.data() + stored.size() - kTagBytes, kTagBytes);
   std::string plaintext(ciphertext.size(), '\0');
-  std::unique_ptr<Opening> opening = key.openings.take();
-  if (opening == nullptr) {
-    opening = std::make_unique<Opening>(Opening{.context = make_context(*key.key, Direction::decrypt)});
-  }
-  EVP_CIPHER_CTX* const context = opening->context.get();
+  Context spare = key.decrypting.take();
+  if (spare == nullptr) spare = make_context(*key.key, Direction::decrypt);
+  EVP_CIPHER_CTX* const context = spare.get();
   int written = 0;
   const bool ready = EVP_DecryptInit_ex2(context, nullptr, nullptr, bytes_of(stored) + kNonceAt, nullptr) == 1 &&
                      EVP_DecryptUpdate(context, nullptr, &written, bytes_of(associated_data),
@@ -239,7 +232,7 @@ std::string Aes256Gcm::decrypt(std::string_view stored, std::string_view associa
     refuse("it has been changed, moved from another key or namespace, or encrypted with another key of id " +
            std::to_string(key.key->id));
   }
-  key.openings.leave(std::move(opening));
+  key.decrypting.leave(std::move(spare));
   return plaintext;
 }
 

@@ -12,34 +12,36 @@
 
 namespace tuskv::encryption {
 
-/// Thread-safe, but for the end.
-template <class T>
+/// `Owner` is a std::unique_ptr. Thread-safe, but for the end.
+template <class Owner>
 class Spares final {
+  using Pointer = typename Owner::pointer;
+
  public:
   Spares() = default;
   Spares(const Spares&) = delete;
   Spares& operator=(const Spares&) = delete;
   ~Spares() {
-    for (Place& place : places_) std::unique_ptr<T>(place.spare.load()).reset();
+    for (Place& place : places_) Owner(place.spare.load()).reset();
   }
 
   /// Null when there is none: make one.
-  std::unique_ptr<T> take() {
+  Owner take() {
     const std::size_t first = first_place();
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      std::atomic<T*>& spare = places_[(first + i) % places_.size()].spare;
+      std::atomic<Pointer>& spare = places_[(first + i) % places_.size()].spare;
       if (spare.load(std::memory_order_relaxed) == nullptr) continue;
-      if (T* const taken = spare.exchange(nullptr, std::memory_order_acquire)) return std::unique_ptr<T>(taken);
+      if (Pointer const taken = spare.exchange(nullptr, std::memory_order_acquire)) return Owner(taken);
     }
     return nullptr;
   }
 
   /// One that finds no place dies.
-  void leave(std::unique_ptr<T> left) {
+  void leave(Owner left) {
     const std::size_t first = first_place();
     for (std::size_t i = 0; i < places_.size(); ++i) {
-      std::atomic<T*>& spare = places_[(first + i) % places_.size()].spare;
-      T* none = spare.load(std::memory_order_relaxed);
+      std::atomic<Pointer>& spare = places_[(first + i) % places_.size()].spare;
+      Pointer none = spare.load(std::memory_order_relaxed);
       if (none != nullptr) continue;
       if (!spare.compare_exchange_strong(none, left.get(), std::memory_order_release, std::memory_order_relaxed))
         continue;
@@ -52,7 +54,7 @@ class Spares final {
   static constexpr std::size_t kPlaces = 16;  // more threads than this encrypt at the same moment: they make their own
 
   struct alignas(64) Place {
-    std::atomic<T*> spare = nullptr;
+    std::atomic<Pointer> spare = nullptr;
   };
 
   static std::size_t first_place() { return std::hash<std::thread::id>()(std::this_thread::get_id()) % kPlaces; }

@@ -1,19 +1,22 @@
 // Every call to the disk fails once, and from some moment on for ever: at each call of a workload, for each kind of
 // call. A failed step must say the right thing, must not take effect later, and must leave a store that is usable, or
-// that says what it is (reliability E10, E12 to E15).
+// that says what it is (reliability E10, E12 to E15). An encrypted store promises the same.
 #include <gtest/gtest.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "crash/explorer.h"
 #include "crash/runner.h"
 #include "crash/workload.h"
 #include "support/random_seed.h"
+#include "support/turned_encryptor.h"
 
 namespace tuskv::test {
 namespace {
@@ -38,7 +41,8 @@ Mix fault_mix() {
           .segment_bytes_max = 8192};
 }
 
-// Every call fails in its turn. The sanitizers, under which each run takes many times as long, look at some of them.
+// Every call fails in its turn; of an encrypted store's, which are those of the same engine, one in five. The
+// sanitizers, under which each run takes many times as long, look at some of them.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::uint64_t kStride = 11;
 #else
@@ -52,8 +56,8 @@ Code expected_code(int error) {
 /// One run of the workload with one planned fault.
 class FaultedRun final {
  public:
-  FaultedRun(Durability durability, std::uint64_t seed, const Fault& fault)
-      : fault_(fault), runner_(fault_mix(), durability, seed), seed_(seed) {
+  FaultedRun(Durability durability, std::uint64_t seed, const Fault& fault, std::shared_ptr<const Encryptor> encryptor)
+      : fault_(fault), runner_(fault_mix(), durability, seed, std::move(encryptor)), seed_(seed) {
     runner_.disk().inject(fault);
   }
 
@@ -186,7 +190,9 @@ class FaultedRun final {
   std::uint64_t states_ = 0;
 };
 
-class DiskErrorTest : public testing::TestWithParam<std::tuple<Operation, Durability>> {
+enum class Values { plain, encrypted };
+
+class DiskErrorTest : public testing::TestWithParam<std::tuple<Operation, Durability, Values>> {
  protected:
   static constexpr std::uint64_t kFaultsMetMin = 5;
 
@@ -195,17 +201,19 @@ class DiskErrorTest : public testing::TestWithParam<std::tuple<Operation, Durabi
     const int third[] = {EDQUOT, EROFS, EMFILE};
     for (const bool for_ever : {false, true}) {
       for (const int error : {EIO, ENOSPC, third[seed % 3]}) {
-        fail_every_call({.for_ever = for_ever, .error = error}, seed);
-        if (writes) fail_every_call({.for_ever = for_ever, .error = error, .partly_written = true}, seed);
+        fail_calls({.for_ever = for_ever, .error = error}, seed);
+        if (writes) fail_calls({.for_ever = for_ever, .error = error, .partly_written = true}, seed);
       }
     }
   }
 
-  void fail_every_call(Fault fault, std::uint64_t seed) {
-    const auto& [operation, durability] = GetParam();
+  void fail_calls(Fault fault, std::uint64_t seed) {
+    const auto& [operation, durability, values] = GetParam();
+    const auto encryptor = values == Values::encrypted ? std::make_shared<const TurnedEncryptor>("K") : nullptr;
+    const std::uint64_t stride = values == Values::encrypted ? 5 * kStride : kStride;
     fault.operation = operation;
-    for (fault.nth = 1; !HasFailure(); fault.nth += kStride) {
-      FaultedRun run(durability, seed, fault);
+    for (fault.nth = 1; !HasFailure(); fault.nth += stride) {
+      FaultedRun run(durability, seed, fault, encryptor);
       const bool met = run.run();
       ++runs_;
       met_ += met ? 1 : 0;
@@ -232,7 +240,7 @@ TEST_P(DiskErrorTest, FailsAtEveryCall) {
   std::printf("%llu runs, %llu faults met, %llu states\n", static_cast<unsigned long long>(runs_),
               static_cast<unsigned long long>(met_), static_cast<unsigned long long>(states_));
   // Without a log there is a segment to cut only where a snapshot's recording leaves one.
-  const bool is_rare = GetParam() == std::tuple(Operation::truncate, Durability::unlogged);
+  const bool is_rare = GetParam() == std::tuple(Operation::truncate, Durability::unlogged, Values::plain);
   if (!is_rare) {
     EXPECT_GT(met_, kFaultsMetMin) << "the workloads hardly make this call";
   }
@@ -245,7 +253,8 @@ std::string test_name(const testing::TestParamInfo<DiskErrorTest::ParamType>& pa
     if (letter != ' ') name += static_cast<char>(capital ? std::toupper(letter) : letter);
     capital = letter == ' ';
   }
-  return name + std::to_string(static_cast<int>(std::get<0>(param.param))) + level_name(std::get<1>(param.param));
+  return name + std::to_string(static_cast<int>(std::get<0>(param.param))) + level_name(std::get<1>(param.param)) +
+         (std::get<2>(param.param) == Values::encrypted ? "Encrypted" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -255,8 +264,16 @@ INSTANTIATE_TEST_SUITE_P(
                                      Operation::kind, Operation::list, Operation::make_directory, Operation::rename,
                                      Operation::link, Operation::remove_file, Operation::remove_directory,
                                      Operation::sync_directory, Operation::lock),
-                     testing::Values(Durability::durable, Durability::relaxed, Durability::unlogged)),
+                     testing::Values(Durability::durable, Durability::relaxed, Durability::unlogged),
+                     testing::Values(Values::plain)),
     test_name);
+
+// The calls that encryption makes others of: it marks a store at its first opening, and reads before it counts.
+INSTANTIATE_TEST_SUITE_P(EncryptedCalls, DiskErrorTest,
+                         testing::Combine(testing::Values(Operation::open, Operation::create, Operation::read,
+                                                          Operation::write, Operation::sync, Operation::rename),
+                                          testing::Values(Durability::durable), testing::Values(Values::encrypted)),
+                         test_name);
 
 }  // namespace
 }  // namespace tuskv::test

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "encryption/encrypted_engine.h"
 #include "plan.h"
 
 namespace tuskv::test {
@@ -99,7 +100,9 @@ Status erase_prefix(Engine& engine, const Step& step) {
 std::int64_t us_since_1970(TimePoint instant) { return instant.time_since_epoch().count(); }
 
 Status add_page(Engine& engine, std::string& after, Found& found) {
-  Command command = Scan{.after = after, .limit = 10'000, .key_offset = 1};
+  // The root namespace: an encrypted store has its mark in another.
+  Command command =
+      Scan{.range = {.from = std::string_view("\0", 1), .to = "\1"}, .after = after, .limit = 10'000, .key_offset = 1};
   Status status = execute(engine, std::span(&command, 1));
   if (!status.ok()) return status;
   auto& page = std::get<Scan>(command);
@@ -134,6 +137,18 @@ Status compare_with_hash_index(Engine& engine, const Found& found) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<Engine>> open_engine(const embedded::EngineOptions& options, os::FileSystem& file_system,
+                                            const os::Clock& clock) {
+  auto opened = embedded::EmbeddedEngine::open(options, file_system, clock);
+  if (!opened.ok()) return std::move(opened).status();
+  std::unique_ptr<Engine> engine = std::move(opened).value();
+  if (options.options.encryptor == nullptr) return engine;
+  auto encrypted = encryption::EncryptedEngine::open(
+      {.engine = std::move(engine), .encryptor = options.options.encryptor, .timeout_ms = kPatientMs});
+  if (!encrypted.ok()) return std::move(encrypted).status();
+  return std::unique_ptr<Engine>(std::move(encrypted).value());
+}
 
 std::string stored_key(const std::string& key) { return std::string(1, '\0') + key; }
 

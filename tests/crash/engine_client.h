@@ -10,6 +10,8 @@
 #include "crash/step.h"
 #include "embedded/embedded_engine.h"
 #include "engine.h"
+#include "os/clock.h"
+#include "os/file_system.h"
 #include "status.h"
 
 namespace tuskv::test {
@@ -23,6 +25,10 @@ struct Found {
   std::uint64_t digest = 0;
   std::uint64_t newest_version = 0;
 };
+
+/// With the encryptor of the options in front, where they have one.
+Result<std::unique_ptr<Engine>> open_engine(const embedded::EngineOptions& options, os::FileSystem& file_system,
+                                            const os::Clock& clock);
 
 /// The root namespace is the empty name: its stored keys start with the NUL behind it.
 std::string stored_key(const std::string& key);

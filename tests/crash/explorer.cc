@@ -117,7 +117,7 @@ void CrashExplorer::visit(const Crash& crash, const Expected& expected) {
     recovery = std::make_shared<CrashedRecovery>(image, random.next());
     image.set_hook([recovery](Operation operation, const std::string&) { recovery->look(operation); });
   }
-  Result<std::unique_ptr<Engine>> opened = embedded::EmbeddedEngine::open(engine_options_, image, clock_);
+  Result<std::unique_ptr<Engine>> opened = open_engine(engine_options_, image, clock_);
   image.set_hook(nullptr);
   if (!opened.ok()) return fail(crash, "cannot open: " + opened.failure().message);
   const std::optional<Found> found = compare(*opened.value(), crash, expected);

@@ -29,16 +29,18 @@ testing::AssertionResult shows_prefix(Engine& engine, const History& history, Pr
   return testing::AssertionSuccess();
 }
 
-Runner::Runner(const Mix& mix, Durability durability, std::uint64_t seed)
+Runner::Runner(const Mix& mix, Durability durability, std::uint64_t seed, std::shared_ptr<const Encryptor> encryptor)
     : mix_(mix),
       options_(engine_options(mix, durability)),
       disk_(std::make_unique<SimulatedFileSystem>(SimulatedFileSystemOptions{.seed = seed})),
       history_(durability),
-      steps_(make_workload(mix, durability, seed)) {}
+      steps_(make_workload(mix, durability, seed)) {
+  options_.options.encryptor = std::move(encryptor);
+}
 
 Status Runner::open() {
   const Prefixes allowed{.shortest = history_.least_kept(after_power_loss_), .longest = history_.started()};
-  Result<std::unique_ptr<Engine>> opened = embedded::EmbeddedEngine::open(options_, *disk_, clock_);
+  Result<std::unique_ptr<Engine>> opened = open_engine(options_, *disk_, clock_);
   if (!opened.ok()) return std::move(opened).status();
   engine_ = std::move(opened).value();
   std::size_t shown = 0;

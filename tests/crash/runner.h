@@ -31,7 +31,8 @@ testing::AssertionResult shows_prefix(Engine& engine, const History& history, Pr
 
 class Runner final {
  public:
-  Runner(const Mix& mix, Durability durability, std::uint64_t seed);
+  Runner(const Mix& mix, Durability durability, std::uint64_t seed,
+         std::shared_ptr<const Encryptor> encryptor = nullptr);
 
   SimulatedFileSystem& disk() { return *disk_; }
   ManualClock& clock() { return clock_; }
