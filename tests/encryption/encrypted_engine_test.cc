@@ -107,6 +107,32 @@ TEST(EncryptedEngine, WhatCannotBeDecryptedFailsItsCallAndStaysAsItIs) {
   }
 }
 
+// A call fails as a whole, since an answer without the value would say that it is not there. Nothing else is lost by
+// that.
+TEST(EncryptedEngine, WhatCannotBeDecryptedIsNamedAndTheRestCanBeReached) {
+  EncryptedStore store(aes());
+  const Store plants = store->with_namespace("plants");
+  plants.set_many({{"a", "apple"}, {"k", "kale"}, {"z", "zucchini"}});
+  Command spoil(Put{.key = std::string_view("plants\0k", 8), .value = "plain text"});
+  Unit unit{.commands = std::span(&spoil, 1)};
+  store.raw->execute(std::span(&unit, 1));
+  const std::string refusal =
+      "Encryption: the value of key \"k\" cannot be decrypted: it has 10 bytes, less than any encrypted value";
+  EXPECT_EQ(refusal_of([&] { return plants.get_many({"a", "k", "z"}); }), refusal);
+  EXPECT_EQ(refusal_of([&] { return plants.scan(); }), refusal);
+  EXPECT_EQ(refusal_of([&] { return plants.search_values("z"); }), refusal);
+  EXPECT_EQ(refusal_of([&] { plants.transaction([](Transaction& tx) { return tx.get_many({"a", "k"}); }); }), refusal);
+  EXPECT_THAT(plants.keys().keys, ElementsAre("a", "k", "z"));
+  EXPECT_THAT(plants.get_many({"a", "z"}),
+              ElementsAre(Optional(std::string("apple")), Optional(std::string("zucchini"))));
+  const Page before = plants.scan({.limit = 1});
+  EXPECT_EQ(before.entries.front().value, "apple");
+  EXPECT_EQ(refusal_of([&] { return plants.scan({.after = before.next}); }), refusal);
+  const Page behind = plants.scan({.after = "k"});
+  ASSERT_EQ(behind.entries.size(), 1u);
+  EXPECT_EQ(behind.entries.front().value, "zucchini");
+}
+
 TEST(EncryptedEngine, WhatNeedsNoPlaintextWorksOverAValueThatCannotBeDecrypted) {
   EncryptedStore store(aes());
   const auto spoil = [&] { store.raw->put("k", "plain text"); };

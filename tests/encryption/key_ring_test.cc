@@ -1,10 +1,15 @@
+#include "encryption/key_ring.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -167,6 +172,16 @@ TEST(KeyRing, FromTheEnvironment) {
   ASSERT_EQ(::unsetenv(kName), 0);
   EXPECT_EQ(refusal_of([&] { return KeyRing::from_environment(kName); }),
             "Config: the environment variable TUSKV_TEST_KEYS is not set");
+}
+
+TEST(KeyRing, AKeyThatDiesIsWiped) {
+  alignas(encryption::Key) std::array<unsigned char, sizeof(encryption::Key)> memory = {};
+  auto* const key = reinterpret_cast<encryption::Key*>(memory.data());
+  std::construct_at(key);
+  key->bytes.fill('k');
+  EXPECT_EQ(std::count(memory.begin(), memory.end(), 'k'), 32);
+  std::destroy_at(key);
+  EXPECT_EQ(std::count(memory.begin(), memory.end(), 'k'), 0);
 }
 
 }  // namespace
