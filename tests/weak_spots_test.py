@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 # The ids that must be there: letter, how many at least.
-IDS = {"P": 20, "G": 16, "Y": 18, "B": 5, "K": 20, "U": 15, "R": 46}
+IDS = {"P": 20, "G": 16, "Y": 18, "B": 5, "K": 20, "U": 15, "R": 46, "S": 1}
 # Rows of the table of requirements on files, numbered F1 to F13, and of capabilities, which have names.
 FILE_REQUIREMENTS = 13
 CAPABILITIES_MIN = 40
@@ -20,7 +20,7 @@ REASONS = ("later: ", "never: ")
 ROW = re.compile(r"^\| (?P<id>[^|]+?) \| (?P<what>[^|]+?) \| (?P<shown>[^|]+?) \|$", re.M)
 MACRO = re.compile(r"^\s*TEST(?:_P|_F)?\((\w+),\s*(\w+)\)", re.M)
 METHOD = re.compile(r"^    def (test_\w+)\(", re.M)
-ID_IN_NAME = re.compile(r"(?<![A-Z])([PGYBKUR]\d{1,2})(?!\d)")
+ID_IN_NAME = re.compile(r"(?<![A-Z])([PGYBKURS]\d{1,2})(?!\d)")
 
 
 def tests_in(folder: Path) -> set:

@@ -53,11 +53,13 @@ Checkpointer::~Checkpointer() { end_thread(); }
 
 Result<SnapshotInfo> Checkpointer::snapshot() {
   os::MutexLock running(run_mutex_);
+  TUSKV_RETURN_IF_ERROR(check_open());
   return take_snapshot();
 }
 
 Status Checkpointer::snapshot_if_changed() {
   os::MutexLock running(run_mutex_);
+  TUSKV_RETURN_IF_ERROR(check_open());
   if (!has_changed()) return {};
   Result<SnapshotInfo> taken = take_snapshot();
   return taken.ok() ? Status() : std::move(taken).status();
@@ -234,6 +236,7 @@ Status Checkpointer::remove_own_snapshot_files(const Manifest& before) {
 
 Result<std::size_t> Checkpointer::prune(std::size_t keep) {
   os::MutexLock running(run_mutex_);
+  TUSKV_RETURN_IF_ERROR(check_open());
   Result<std::size_t> removed = remove_older_snapshots(file_system_, options_.directory, manifest(), keep);
   TUSKV_RETURN_IF_ERROR(refresh_list());
   return removed;

@@ -53,9 +53,10 @@ class Checkpointer final {
   /// Removes leftovers, makes the directory one of this durability (`unlogged` takes a snapshot first when there are
   /// log records) and starts the thread. Before the first write.
   Status start();
-  /// Lets a running snapshot end and takes one more if one is due, so that programs that open, write and close keep the
-  /// log bounded. Fails only when that loses data (`unlogged`). No write may come during or after it. Idempotent.
-  Status stop();
+  /// Lets what is under way in the directory end, a snapshot or a removal, whoever asked for it; what has not begun by
+  /// then fails with Closed. Takes one more snapshot if one is due, so that programs that open, write and close keep
+  /// the log bounded. Fails only when that loses data (`unlogged`). No write may come during or after it. Once.
+  Status stop() TUSKV_EXCLUDES(run_mutex_);
 
   /// To be called after appends: wakes the thread when the log has grown too long. Cheap.
   void consider() {
@@ -82,7 +83,8 @@ class Checkpointer final {
   // Opening and closing.
   Status remove_leftovers() TUSKV_REQUIRES(run_mutex_);
   Status mark_unlogged() TUSKV_REQUIRES(run_mutex_);
-  void end_thread();
+  void end_thread() TUSKV_EXCLUDES(wake_mutex_);
+  Status check_open() TUSKV_REQUIRES(run_mutex_) TUSKV_EXCLUDES(wake_mutex_);
 
   // A snapshot, in the order of its steps.
   Result<SnapshotInfo> take_snapshot() TUSKV_REQUIRES(run_mutex_) TUSKV_EXCLUDES(wake_mutex_);
@@ -138,7 +140,6 @@ class Checkpointer final {
   os::CondVar wake_;
   bool requested_ TUSKV_GUARDED_BY(wake_mutex_) = false;
   bool stopping_ TUSKV_GUARDED_BY(wake_mutex_) = false;
-  bool stopped_ TUSKV_GUARDED_BY(wake_mutex_) = false;
   std::int64_t retry_ms_ TUSKV_GUARDED_BY(wake_mutex_) = 0;  ///< 0: the last one succeeded
   std::thread thread_;
 

@@ -81,15 +81,17 @@ Status Checkpointer::mark_unlogged() {
 }
 
 Status Checkpointer::stop() {
-  {
-    os::MutexLock lock(wake_mutex_);
-    if (stopped_) return {};
-    stopped_ = true;
-  }
   end_thread();
+  os::MutexLock running(run_mutex_);  // also when nothing is due: the directory may be another's once this has returned
   if (logged_ ? !is_due() : !has_changed()) return {};
-  Result<SnapshotInfo> last = snapshot();
+  Result<SnapshotInfo> last = take_snapshot();
   return last.ok() || logged_ ? Status() : std::move(last).status();
+}
+
+/// For those who had to wait for their turn.
+Status Checkpointer::check_open() {
+  os::MutexLock lock(wake_mutex_);
+  return stopping_ ? closed_status() : Status();
 }
 
 void Checkpointer::end_thread() {

@@ -129,6 +129,9 @@ SyncRound Log::begin_round() {
 }
 
 void Log::end_round(const SyncRound& round) {
+  if (round.ended == 0) return;
+  os::MutexLock cutting(cut_mutex_);
+  if (!may_cut_) return;  // the log is closed: its files may be another's by now
   for (std::size_t i = 0; i < round.ended; ++i) {
     const Segment& segment = *round.segments[i];
     if (segment.header.size_bytes < segment.end_bytes + kUnusedBytesWorthCutting) continue;

@@ -103,9 +103,9 @@ class Log final : private SyncSource {
   /// A segment recovery has read that stays part of the log.
   void add_recovered_segment(std::uint64_t ordinal, std::uint64_t bytes) TUSKV_EXCLUDES(append_mutex_);
 
-  /// Syncs, writes the close record, cuts the last segment to its length. Later appends fail with Closed. Idempotent:
-  /// another call returns what the first one did.
-  Status close() TUSKV_EXCLUDES(close_mutex_, append_mutex_);
+  /// Syncs, writes the close record, cuts the last segment to its length. Later appends fail with Closed, and no file
+  /// is changed any more. Idempotent: another call returns what the first one did.
+  Status close() TUSKV_EXCLUDES(close_mutex_, append_mutex_, cut_mutex_);
 
  private:
   struct Waiter {
@@ -115,7 +115,7 @@ class Log final : private SyncSource {
   };
 
   SyncRound begin_round() override TUSKV_EXCLUDES(append_mutex_);
-  void end_round(const SyncRound& round) override;
+  void end_round(const SyncRound& round) override TUSKV_EXCLUDES(cut_mutex_);
   std::string explain_failure(std::string_view cause) const override;
   void sync_failed(const Status& status) override;
 
@@ -131,6 +131,7 @@ class Log final : private SyncSource {
   Status end_segment(RecordKind kind) TUSKV_REQUIRES(append_mutex_);
   void give_up_segment() TUSKV_REQUIRES(append_mutex_);
   Status discard_prepared() TUSKV_EXCLUDES(append_mutex_);
+  void stop_cutting() TUSKV_EXCLUDES(cut_mutex_);
   Status close_once() TUSKV_REQUIRES(close_mutex_) TUSKV_EXCLUDES(append_mutex_);
   Status close_last_segment() TUSKV_EXCLUDES(append_mutex_);
 
@@ -168,6 +169,10 @@ class Log final : private SyncSource {
   bool prepare_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool closed_ TUSKV_GUARDED_BY(append_mutex_) = false;
   bool sync_requested_ TUSKV_GUARDED_BY(append_mutex_) = false;  ///< relaxed: the thread will sync what is written now
+
+  /// Held while a segment that a round has synced is cut, so that close can wait for it.
+  os::Mutex cut_mutex_;
+  bool may_cut_ TUSKV_GUARDED_BY(cut_mutex_) = true;
 
   os::Mutex close_mutex_;
   bool close_done_ TUSKV_GUARDED_BY(close_mutex_) = false;

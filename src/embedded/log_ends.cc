@@ -138,9 +138,16 @@ Status Log::close() {
   close_done_ = true;
   close_result_ = close_once();
   stop_thread();
+  stop_cutting();
   // Only when the end of the log is known: otherwise there may be a seal on the disk that needs its successor.
   if (close_result_.ok() && file_system_ != nullptr) close_result_ = discard_prepared();
   return close_result_.clone();
+}
+
+/// Callers whose round has ended may still be at its segments.
+void Log::stop_cutting() {
+  os::MutexLock cutting(cut_mutex_);
+  may_cut_ = false;
 }
 
 /// A manifest that was being replaced when the disk refused may name the prepared segment: then it stays, empty.

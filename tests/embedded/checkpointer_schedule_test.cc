@@ -207,6 +207,23 @@ TEST(CheckpointerSchedule, UnloggedSaysSoWhenItCannotKeepItsDataAtClosing) {
   EXPECT_EQ(closed.failure().code, Code::NoSpace);
 }
 
+/// A turn that comes when the directory may be another's already.
+TEST(CheckpointerSchedule, S1_WhatWaitedForItsTurnIsRefusedAfterClosing) {
+  for (const Durability durability : {Durability::durable, Durability::unlogged}) {
+    SimulatedFileSystem disk;
+    const ManualClock clock;
+    auto store = open(disk, options_of(durability), clock);
+    ASSERT_TRUE(store->put({{"a", "1"}}).ok());
+    ASSERT_TRUE(store->close().ok());
+    const auto contents = disk.contents();
+    const auto code_of = [](const auto& result) { return result.ok() ? Code::Internal : result.failure().code; };
+    EXPECT_EQ(code_of(store->checkpointer().snapshot()), Code::Closed);
+    EXPECT_EQ(code_of(store->checkpointer().snapshot_if_changed()), Code::Closed);
+    EXPECT_EQ(code_of(store->checkpointer().prune(0)), Code::Closed);
+    EXPECT_TRUE(disk.contents() == contents);
+  }
+}
+
 // A logged store loses nothing when the snapshot that closing would like to take fails.
 TEST(CheckpointerSchedule, LoggedClosesWithoutTheSnapshotThatIsDue) {
   SimulatedFileSystem disk;

@@ -142,6 +142,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   // once, with the unsynced bytes of that file.
   /// Path without leading slash → what reads return.
   std::map<std::string, std::string> contents() const;
+  bool is_locked(const std::string& directory) const;
   /// Nothing when there is no such file.
   std::optional<std::string> content(const std::string& path) const;
   /// Creates or replaces; makes missing directories.

@@ -130,6 +130,12 @@ SimulatedFileSystem::NodePointer SimulatedFileSystem::find_file(const std::strin
   return node;
 }
 
+bool SimulatedFileSystem::is_locked(const std::string& directory) const {
+  os::MutexLock lock(mutex_);
+  NodePointer found;
+  return disk_.find(directory, &found) == 0 && found->locked;
+}
+
 std::optional<std::string> SimulatedFileSystem::content(const std::string& path) const {
   os::MutexLock lock(mutex_);
   const NodePointer file = find_file(path);
