@@ -93,15 +93,13 @@ Result<SnapshotInfo> Checkpointer::run_once() {
 
   TUSKV_RETURN_IF_ERROR(file_system_.make_directory(run.temporary));
   Status written = write_folder(run);
-  if (written.ok()) {
-    written = file_system_.rename(run.temporary, run.folder);
-    if (written.ok()) written = file_system_.sync_directory(options_.directory);
-  }
+  if (written.ok()) written = file_system_.rename(run.temporary, run.folder);
+  const bool renamed = written.ok();
+  if (renamed) written = file_system_.sync_directory(options_.directory);
   if (!written.ok()) {
-    // Best effort: what stays is removed by the next start, and no ordinal is used twice.
-    for (const std::string& path : {run.temporary, run.folder}) {
-      static_cast<void>(remove_snapshot_folder(file_system_, path).ok());
-    }
+    // Best effort: what stays is removed by the next start, and no ordinal is used twice. What has the name when the
+    // rename has failed is not ours.
+    static_cast<void>(remove_snapshot_folder(file_system_, renamed ? run.folder : run.temporary).ok());
     // A recording is of no use any more; a log that the manifest counts on is.
     if (!run.before.logged) static_cast<void>(log_.remove_segments_before(run.made.first_log_ordinal).ok());
     return written;

@@ -80,8 +80,15 @@ void EmbeddedEngine::report(Event::Kind kind, const std::string& message) const 
 
 Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& options, os::FileSystem& file_system,
                                                      const os::Clock& clock) {
-  auto engine = std::make_unique<EmbeddedEngine>(OnlyOpen{}, options, file_system, clock);
-  if (options.directory.empty()) {
+  EngineOptions settings = options;
+  if (!options.directory.empty()) {
+    // The process may go elsewhere while the store is open.
+    Result<std::string> directory = file_system.absolute(options.directory);
+    if (!directory.ok()) return std::move(directory).status();
+    settings.directory = std::move(directory).value();
+  }
+  auto engine = std::make_unique<EmbeddedEngine>(OnlyOpen{}, settings, file_system, clock);
+  if (settings.directory.empty()) {
     engine->log_ = std::make_unique<Log>(nullptr, LogOptions{.durability = Durability::unlogged});
   } else {
     Status status = engine->open_directory();
@@ -90,9 +97,9 @@ Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& option
       return status;
     }
   }
-  if (options.options.ttl_mode == TtlMode::background) {
+  if (settings.options.ttl_mode == TtlMode::background) {
     engine->sweeper_.start(
-        {.interval_ms = options.options.sweep_interval.milliseconds(), .batch = options.options.sweep_batch});
+        {.interval_ms = settings.options.sweep_interval.milliseconds(), .batch = settings.options.sweep_batch});
   }
   return std::unique_ptr<Engine>(std::move(engine));
 }

@@ -79,6 +79,9 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   virtual Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) = 0;
+  /// Another name for `path`, which means the same wherever the process goes. Where there is no present directory:
+  /// `path` itself.
+  virtual Result<std::string> absolute(const std::string& path) { return path; }
   /// What stands at `path`; `missing` is not an error.
   virtual Result<FileKind> kind(const std::string& path) = 0;
   /// Names without "." and "..", sorted bytewise.

@@ -14,6 +14,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 
 #include "os/file_system.h"
@@ -241,6 +243,15 @@ class PosixFileSystem final : public FileSystem {
     }
     std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     return entries;
+  }
+
+  Result<std::string> absolute(const std::string& path) override {
+    if (path.starts_with('/')) return path;
+    const std::unique_ptr<char, void (*)(void*)> present(::getcwd(nullptr, 0), &::free);
+    if (present == nullptr) return system_status(errno, {.operation = "find the present directory for", .path = path});
+    std::string_view below = path;
+    while (below.starts_with("./")) below.remove_prefix(2);
+    return std::string(present.get()).append("/").append(below);
   }
 
   Status make_directory(const std::string& path) override {

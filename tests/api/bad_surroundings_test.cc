@@ -147,6 +147,38 @@ TEST_F(BadSurroundings, APlaceWithoutPermissionIsNamed) {
   EXPECT_EQ(Store::open(url("store")).get("k"), "v");
 }
 
+/// The present directory, as long as it lives.
+class PresentDirectory final {
+ public:
+  explicit PresentDirectory(const fs::path& path) { fs::current_path(path); }
+  ~PresentDirectory() { fs::current_path(before_); }
+
+ private:
+  const fs::path before_ = fs::current_path();
+};
+
+TEST_F(BadSurroundings, S2_AStoreStaysWhereItWasOpenedWhateverBecomesOfThePresentDirectory) {
+  for (const char* place : {"here", "there"}) fs::create_directory(path(place));
+  Store::open(url("there/data")).set("theirs", "v");
+  Store::open(url("there/data")).snapshot();
+  const auto before = contents();
+  {
+    const PresentDirectory here(path("here"));
+    const Store store = Store::open("file:./data");
+    store.set("first", "v");
+    const PresentDirectory there(path("there"));
+    store.snapshot();
+    store.set("large", std::string(2'000'000, 'v'));  // more than is left of its segment
+    store.close();
+    EXPECT_EQ(Store::open("file:data", {.create = false}).keys().keys, std::vector<std::string>{"theirs"});
+  }
+  EXPECT_EQ(Store::open(url("here/data")).keys().keys, (std::vector<std::string>{"first", "large"}));
+  for (const auto& [name, bytes] : before) {
+    if (!name.starts_with(path("there/data/snapshot"))) continue;
+    EXPECT_TRUE(fs::exists(name)) << name;
+  }
+}
+
 // ---- too few descriptors
 
 std::size_t open_descriptors() {

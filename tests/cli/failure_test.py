@@ -198,14 +198,14 @@ class BadInputTest(ToolTest):
         os.mkdir(self.path("other"))
         self.write("other/MANIFEST", "Manifest-Version: 1.0\n")
         self.check((
-            (("set", "k", "v", "--store", "file:./photos"), 2, ("./photos", "not a tuskv store", "cat.jpg")),
+            (("set", "k", "v", "--store", "file:./photos"), 2, ("/photos", "not a tuskv store", "cat.jpg")),
             (("check", "./photos"), 2, ("./photos", "not a tuskv store")),
             (("repair", "./photos"), 2, ("./photos", "not a tuskv store")),
             (("set", "k", "v", "--store", "file:./other"), 2, ("other/MANIFEST", "not the manifest")),
-            (("set", "k", "v", "--store", "file:./file"), 2, ("./file", "not a directory")),
-            (("set", "k", "v", "--store", "file:./no/such"), 9, ("./no/such", "No such file")),
+            (("set", "k", "v", "--store", "file:./file"), 2, ("/file", "not a directory")),
+            (("set", "k", "v", "--store", "file:./no/such"), 9, ("/no/such", "No such file")),
             (("set", "k", "v", "--store", "file:/sys/tuskv"), 9, ("/sys/tuskv",)),  # nobody can make one there
-            (("set", "k", "v", "--store", "file:./none?create=false"), 2, ("./none", "does not exist", "create")),
+            (("set", "k", "v", "--store", "file:./none?create=false"), 2, ("/none", "does not exist", "create")),
             (("get", "k", "--store", "file:./none"), 2, ("./none", "no store")),
             (("import", "./photos"), 2, ("./photos", "directory")),
             (("import", "/proc/self/mem"), 9, ("cannot read /proc/self/mem", "Input/output error")),
