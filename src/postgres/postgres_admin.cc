@@ -121,11 +121,10 @@ Result<Stats> PostgresEngine::stats(std::int64_t timeout_ms) {
   stats.durability = database_->options().durability;
   // The table, or its partitions.
   const std::string table = quoted_literal(database_->table().quoted());
-  const std::string size_text = "select (pg_catalog.pg_total_relation_size(" + table +
-                                "::regclass) + coalesce((select sum(pg_catalog.pg_total_relation_size(i.inhrelid)) "
-                                "from pg_catalog.pg_inherits i "
-                                "where i.inhparent = " +
-                                table + "::regclass), 0))::int8";
+  const std::string size_text = "select pg_catalog.pg_total_relation_size(" + table +
+                                "::regclass) + coalesce((select pg_catalog.sum(pg_catalog.pg_total_relation_size("
+                                "i.inhrelid)) from pg_catalog.pg_inherits i where i.inhparent = " +
+                                table + "::regclass::oid)::int8, 0::int8)";
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     Parameters parameters;

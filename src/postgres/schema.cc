@@ -38,10 +38,11 @@ Status run(Connection& connection, const std::string& text, os::Deadline deadlin
 Result<Found> look_up(Connection& connection, const TableName& name, os::Deadline deadline) {
   const std::size_t place = connection.add_text(
       "select c.relkind::text, c.relpersistence = 'u', coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), ''), "
-      "(select count(*)::int4 from pg_catalog.pg_inherits i where i.inhparent = c.oid), "
-      "(select count(*)::int4 from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = i.inhrelid "
+      "(select pg_catalog.count(*)::int4 from pg_catalog.pg_inherits i where i.inhparent = c.oid), "
+      "(select pg_catalog.count(*)::int4 from pg_catalog.pg_inherits i join pg_catalog.pg_class p on p.oid = "
+      "i.inhrelid "
       "where i.inhparent = c.oid and p.relpersistence = 'u'), "
-      "coalesce((select pg_catalog.string_agg(a.attname || ' ' || "
+      "coalesce((select pg_catalog.string_agg(a.attname::text || ' ' || "
       // The setting quote_all_identifiers quotes types too.
       "pg_catalog.replace(pg_catalog.format_type(a.atttypid, a.atttypmod), '\"', ''), ', ' "
       "order by a.attname collate \"C\") from pg_catalog.pg_attribute a "

@@ -143,7 +143,7 @@ void make_writing(Writer& make, Statements& out) {
   out.erase_dead = make.make(
       "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
       "for update skip locked), d as (delete from {T} t using l where t.key = l.key and {DEAD} returning 1) "
-      "select count(*)::int8 from d",
+      "select pg_catalog.count(*)::int8 from d",
       {kByteaArray});
 }
 
@@ -209,7 +209,7 @@ std::string place_and_sum(const std::string& weighs) {
 }
 
 constexpr const char* kInPage = "t.at < $3 and t.total - t.bytes < $6";
-constexpr const char* kNth = "count(*) filter (where t.m) over ";
+constexpr const char* kNth = "pg_catalog.count(*) filter (where t.m) over ";
 
 /// The rows of a page out of all that have a place, their sums and `nth`.
 std::string page_of(const std::string& rows, const std::string& order) {
@@ -298,7 +298,7 @@ std::string field_hash(const std::string& json) { return "pg_catalog.jsonb_hash_
 
 /// The rows of an index with this JSON value, in key order, as `looked_at`.
 std::string indexed_rows_with(const std::string& field, const std::string& json, const std::string& more = "") {
-  const std::string member = "(t.value -> " + field + ")";
+  const std::string member = "(t.value -> " + field + "::text)";
   const std::string value = "(select " + json + "::jsonb)";
   return "(select pg_catalog.substr(t.key, 1) as key, t.value, t.expires_at, t.created_at, t.updated_at, t.version, "
          "($4 or {LIVE_ONCE}) as m from {T} t where (select i.ok from i) and " +
@@ -312,16 +312,18 @@ void make_ranges(Writer& make, Statements& out) {
   out.forward = make_listing(make, "");
   out.reverse = make_listing(make, "desc");
   const std::string live_in_range = " from {T} t where t.key >= $1 and t.key < $2 and {LIVE_ONCE}";
-  out.count = make.make("select count(*)::int8" + live_in_range, {kBytea, kBytea});
-  out.count_like = make.make("select count(*)::int8" + live_in_range + " and t.key like $3", {kBytea, kBytea, kBytea});
+  out.count = make.make("select pg_catalog.count(*)::int8" + live_in_range, {kBytea, kBytea});
+  out.count_like =
+      make.make("select pg_catalog.count(*)::int8" + live_in_range + " and t.key like $3", {kBytea, kBytea, kBytea});
   out.erase_range = make.make(
       "with d as (delete from {T} t where t.key >= $1 and t.key < $2 returning {LIVE_ONCE} as live) "
-      "select count(*) filter (where d.live)::int8 from d",
+      "select pg_catalog.count(*) filter (where d.live)::int8 from d",
       {kBytea, kBytea});
   // Equal count and equal sum: nothing changed in between.
   out.fingerprint = make.make(
-      "select count(*)::int8, coalesce(sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
-      "% 9223372036854775807::numeric, 0)::int8, min(t.expires_at)" +
+      "select pg_catalog.count(*)::int8, coalesce(pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, "
+      "'hex'), t.version)) "
+      "% 9223372036854775807::numeric, 0)::int8, pg_catalog.min(t.expires_at)" +
           live_in_range,
       {kBytea, kBytea});
 }
@@ -335,7 +337,7 @@ void make_expiry(Writer& make, Statements& out) {
           "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
           "for update of t skip locked), "
           "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
-          "select (select count(*) from c)::int8, (select count(*) from d)::int8",
+          "select (select pg_catalog.count(*) from c)::int8, (select pg_catalog.count(*) from d)::int8",
       {kInt8, kInt8});
   out.cleanup =
       make.make("with c as materialized (select t.key from {T} t where " + due +
@@ -343,11 +345,11 @@ void make_expiry(Writer& make, Statements& out) {
                     "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
                     "for update of t skip locked), "
                     "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
-                    "select (select count(*) from c)::int8, (select count(*) from d)::int8",
+                    "select (select pg_catalog.count(*) from c)::int8, (select pg_catalog.count(*) from d)::int8",
                 {kInt8});
-  out.count_expired = make.make(
-      "select count(*)::int8 from (select from {T} t where " + due + " and t.expires_at <= {CLOCK} limit $1) x",
-      {kInt8});
+  out.count_expired = make.make("select pg_catalog.count(*)::int8 from (select from {T} t where " + due +
+                                    " and t.expires_at <= {CLOCK} limit $1) x",
+                                {kInt8});
 }
 
 void make_sessions(Writer& make, Statements& out) {
@@ -374,10 +376,11 @@ void make_sessions(Writer& make, Statements& out) {
       "values ($1, $2{TO_VALUE}, {CLOCK}, {CLOCK}, 1) on conflict (key) do nothing",
       {kBytea, make.value()});
   out.stats = make.make(
-      "select count(*)::int8, count(*) filter (where {DEAD})::int8, "
-      "coalesce(sum(pg_catalog.octet_length(t.key)), 0)::int8, "
-      "coalesce(sum(pg_catalog.octet_length({VALUE})), 0)::int8, "
-      "coalesce(max(pg_catalog.octet_length({VALUE})), 0)::int8, coalesce(max(t.version), 0)::int8 "
+      "select pg_catalog.count(*)::int8, pg_catalog.count(*) filter (where {DEAD})::int8, "
+      "coalesce(pg_catalog.sum(pg_catalog.octet_length(t.key)), 0)::int8, "
+      "coalesce(pg_catalog.sum(pg_catalog.octet_length({VALUE})), 0)::int8, "
+      "coalesce(pg_catalog.max(pg_catalog.octet_length({VALUE})), 0)::int8, coalesce(pg_catalog.max(t.version), "
+      "0)::int8 "
       "from {T} t where t.key < $1 or t.key >= $2",
       {kBytea, kBytea});
 }
@@ -388,16 +391,16 @@ void make_sessions(Writer& make, Statements& out) {
 // disguise. The plan must not depend on what the server believes of the data: the key's own index, the only other that
 // gives rows in order, would be read to its end for a value that is rare. In this disguise it does not offer itself.
 std::string Statements::indexed_columns(const std::string& field) {
-  return field_hash("(value -> " + field + ")") + ", pg_catalog.substr(key, 1)";
+  return field_hash("(value -> " + field + "::text)") + ", pg_catalog.substr(key, 1)";
 }
 
-std::string Statements::indexed_rows(const std::string& field) { return "(value -> " + field + ") is not null"; }
+std::string Statements::indexed_rows(const std::string& field) { return "(value -> " + field + "::text) is not null"; }
 
 std::string Statements::marked_indexes() const {
   return "pg_catalog.pg_index i join pg_catalog.pg_description d on d.objoid = i.indexrelid and d.objsubid = 0 "
-         "and d.classoid = 'pg_catalog.pg_class'::regclass and i.indrelid = pg_catalog.to_regclass(" +
-         quoted_literal(options.table) + ") and pg_catalog.starts_with(d.description, " + quoted_literal(kIndexMark) +
-         ")";
+         "and d.classoid = 'pg_catalog.pg_class'::regclass::oid and i.indrelid = pg_catalog.to_regclass(" +
+         quoted_literal(options.table) + ")::oid and pg_catalog.starts_with(d.description, " +
+         quoted_literal(kIndexMark) + ")";
 }
 
 Statement Statements::indexed_page(const std::string& field, const std::string& comment, bool or_written_as) const {
@@ -414,7 +417,7 @@ Statement Statements::indexed_page(const std::string& field, const std::string& 
   std::string rows = indexed_rows_with(field, "$8");
   if (or_written_as) {
     rows = "(select * from (" + rows + " union all " +
-           indexed_rows_with(field, "$10", " and (t.value ->> " + field + ") = $9 collate \"C\"") +
+           indexed_rows_with(field, "$10", " and (t.value ->> " + field + "::text) = $9 collate \"C\"") +
            ") u order by u.key limit $3)";
   }
   // One statement, for one that asks for the index beforehand may find it gone.

@@ -225,67 +225,6 @@ TEST_F(PostgresFacts, R23_R17_SettingsOfTheRoleAndTheDatabaseChangeNothing) {
   drop_role(role);
 }
 
-/// Every way of the engine to its statements.
-void call_everything(const Store& store) {
-  store.set("k", "1", {.ttl = 3600s});
-  store.set_many({{"a", "1"}, {"b", "2"}});
-  store.increment("n");
-  store.get_many({"a", "b", "none"});
-  EXPECT_THAT(store.get("k"), Optional(std::string("1")));
-  EXPECT_TRUE(store.compare_and_swap("k", "1", "2"));
-  store.set_if_absent("x", "3");
-  store.expire("x", 3600s);
-  store.transaction([](Transaction& tx) { tx.set("c", std::to_string(tx.count({.prefix = "a"}))); });
-  EXPECT_EQ(store.scan({.glob = "*"}).entries.size(), 6u);
-  EXPECT_EQ(store.count({.glob = "?"}), 6u);
-  store.erase_many({"a", "none"});
-  store.erase("b");
-  EXPECT_EQ(store.erase_prefix("c"), 1u);
-  store.cleanup_expired();
-  EXPECT_EQ(store.stats().entries, 3u);
-  store.diagnose();
-}
-
-/// A schema in front of the server's own, with a function of every name that there is.
-constexpr const char* kPlant =
-    "do $$ declare f record; begin "
-    "for f in select proname, pg_get_function_identity_arguments(oid) as arguments, "
-    "pg_get_function_result(oid) as result from pg_proc where pronamespace = 'pg_catalog'::regnamespace "
-    "and prokind = 'f' "
-    "loop begin execute format('create function hostile.%I(%s) returns %s language plpgsql as "
-    "''begin raise exception $m$hijacked: %s$m$; end''', f.proname, f.arguments, f.result, f.proname); "
-    "exception when others then null; end; end loop; end $$; grant usage on schema hostile to public";
-
-TEST_F(PostgresFacts, R33_FunctionsPlantedInTheSearchPathAreNotCalled) {
-  const std::string role = "role_" + database();
-  sql().run("create role " + role + " login; create schema authorization " + role + "; create schema hostile");
-  sql().run(kPlant);
-  EXPECT_GT(std::stoi(sql().value("select count(*) from pg_proc where pronamespace = 'hostile'::regnamespace")), 1500);
-  sql().run("alter role " + role + " set search_path = hostile, pg_catalog");
-  for (const std::string options : {"&table=one", "&table=two&durability=unlogged", "&table=three&value_type=jsonb"}) {
-    SCOPED_TRACE(options);
-    const auto failure =
-        failure_of(20s, [&] { call_everything(Store::open(url("&ttl_mode=on_read&schema=" + role + options, role))); });
-    EXPECT_FALSE(failure) << failure->what();
-  }
-  drop_role(role);
-}
-
-/// What stands in our texts is meant as written, also where a backslash could mean something else.
-TEST_F(PostgresFacts, R34_TextsAreReadAsWrittenWhateverTheServerSays) {
-  sql().run("create schema \"o\\d'd\"; alter database " + database() + " set search_path = \"o\\d'd\"; " +
-            "alter database " + database() + " set standard_conforming_strings = off");
-  for (const bool pooled : {false, true}) {
-    SCOPED_TRACE(pooled);
-    const PostgresAddress& address = pooled ? shared().pooler() : shared().server();
-    const std::string table = pooled ? "pooled" : "direct";
-    const Store store = Store::open(address.url(database()) + "&ttl_mode=manual&durability=unlogged&table=" + table);
-    const auto failure = failure_of(20s, [&] { call_everything(store); });
-    EXPECT_FALSE(failure) << failure->what();
-    EXPECT_EQ(other_session().value("select string_agg(key, ',' order by key) from " + table + "_view"), "k,n,x");
-  }
-}
-
 /// Where SERIALIZABLE is the server's default, what has waited for a row would fail when it gets it.
 TEST_F(PostgresFacts, R35_TransactionsAreOfTheLevelTheyNeed) {
   sql().run("alter database " + database() + " set default_transaction_isolation = 'serializable'");
