@@ -57,7 +57,10 @@ struct OptimisticTransaction {
   std::vector<KeyRead> reads = {};
   std::vector<RangeRead> ranges = {};
   std::vector<KeyWrite> writes = {};  ///< one net write for each key
-  std::uint64_t validated_at = 0;     ///< the engine's own note: when the reads last held together
+  /// How far the clock that lifetimes were counted from was ahead of the steady one: at least, and at most.
+  std::int64_t clock_ahead_us_min = INT64_MAX;
+  std::int64_t clock_ahead_us_max = INT64_MIN;
+  std::uint64_t validated_at = 0;  ///< the engine's own note: when the reads last held together
 };
 
 struct EngineSweeperOptions {

@@ -184,10 +184,17 @@ Status Session::run_command(Command& command, const FetchedEntries& fetched) {
   const EntryState state = state_of(key, fetched, now_us);
   TUSKV_RETURN_IF_ERROR(plan(state, command, now_us, change));
   if (change.kind == PlannedChange::Kind::none) return {};
+  if (change.expires_us != 0) note_clock(now_us);
   apply(key, state, change);
   set_version(command, kProvisionalVersion + writes_);
   if (std::holds_alternative<Put>(command) && !engine_.keeps_bytes()) as_given_.emplace_back(key);
   return {};
+}
+
+void Session::note_clock(std::int64_t now_us) {
+  const std::int64_t ahead_us = now_us - os::steady_us();
+  transaction_.clock_ahead_us_min = std::min(transaction_.clock_ahead_us_min, ahead_us);
+  transaction_.clock_ahead_us_max = std::max(transaction_.clock_ahead_us_max, ahead_us);
 }
 
 Status Session::respell_puts() {

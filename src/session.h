@@ -116,6 +116,8 @@ class Session final : public Executor {
   Status visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
                     FunctionRef<void(const std::string& key)> visit) TUSKV_REQUIRES(mutex_);
 
+  /// For the engine to see at commit whether its idea of the time was right.
+  void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
   std::int64_t left_ms() const {
     return options_.deadline ? os::time_left_ms(*options_.deadline) : options_.timeout_ms;
   }

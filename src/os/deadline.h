@@ -25,4 +25,10 @@ inline std::chrono::microseconds time_left(Deadline deadline) {
 /// The same in whole milliseconds, rounded up.
 inline std::int64_t time_left_ms(Deadline deadline) { return (time_left(deadline).count() + 999) / 1000; }
 
+/// Now, as microseconds.
+inline std::int64_t steady_us() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
 }  // namespace tuskv::os

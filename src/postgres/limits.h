@@ -41,6 +41,8 @@ inline constexpr int kKeepalivesCount = 3;
 inline constexpr std::int64_t kFreshUs = 100;
 /// How old the engine's idea of the server's clock may be.
 inline constexpr std::int64_t kClockSampleMsMax = 10'000;
+/// By how much that idea may have been wrong when lifetimes of a transaction were counted from it.
+inline constexpr std::int64_t kClockErrorUsMax = 1'000'000;
 /// Expired or not, entries a round of the sweeper looks at for each it may remove.
 inline constexpr std::size_t kSweepLookedAtFactor = 10;
 

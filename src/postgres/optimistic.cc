@@ -254,12 +254,26 @@ void plan_write(LockedRows& rows, const OptimisticTransaction::KeyWrite& write) 
   rows.apply(index, change);
 }
 
+/// Whether what the lifetimes of the transaction were counted from was the server's clock, which said `now_us` at some
+/// moment between the two of the steady clock. It is known from earlier answers alone, and since then the server can
+/// have been replaced or its clock set, or this machine may have slept.
+bool clock_holds(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t before_us,
+                 std::int64_t after_us) {
+  return transaction.clock_ahead_us_min >= now_us - after_us - kClockErrorUsMax &&
+         transaction.clock_ahead_us_max <= now_us - before_us + kClockErrorUsMax;
+}
+
 Status commit_writes(Database& database, Connection& connection, const OptimisticTransaction& transaction,
                      os::Deadline deadline, std::int64_t lock_timeout_ms) {
   LockedRows rows(database, keys_of(transaction));
   const bool lists = !transaction.ranges.empty();
   const LockedRows::Options options{.deadline = deadline, .lock_timeout_ms = lock_timeout_ms};
+  const std::int64_t before_us = os::steady_us();
   TUSKV_RETURN_IF_ERROR(lists ? rows.lock_with_table(connection, options) : rows.lock(connection, options));
+  if (!database.has_own_clock() && !clock_holds(transaction, rows.now_us(), before_us, os::steady_us())) {
+    database.roll_back(connection, deadline);
+    return Status(Code::Conflict, "the server's clock is not what the transaction took it for");
+  }
   bool hold = std::all_of(transaction.reads.begin(), transaction.reads.end(), [&](const auto& read) {
     const EntryState& state = rows.row(rows.index_of(read.key)).state;
     return (state.found ? state.version : 0) == read.version;

@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "open.h"
+#include "postgres/database.h"
+#include "postgres/postgres_engine.h"
 #include "postgres/server_test.h"
+#include "session.h"
 #include "support/fault_proxy.h"
 
 namespace tuskv::test {
@@ -201,6 +204,47 @@ TEST_F(PostgresExpiry, R45_AClockThatCannotBeAskedIsKnownWellEnough) {
   EXPECT_EQ(runs, 1);
   EXPECT_THAT(store.get("k"), Optional(std::string("v")));
   EXPECT_GT(store.ttl("k").left, 59min);
+}
+
+/// Lifetimes in a transaction are counted from what the server's clock is known to be from its last answers. Meanwhile
+/// it can have been set, or the server been replaced by one with another.
+TEST_F(PostgresExpiry, R56_LifetimesCountedFromAWrongClockAreCountedAgain) {
+  auto opened = postgres::Database::open(
+      {.target = postgres::Target::parse(url()).value(), .options = {.ttl_mode = TtlMode::manual}, .clock = {}});
+  ASSERT_TRUE(opened.ok());
+  postgres::Database& database = *opened.value();
+  postgres::PostgresEngine engine(std::move(opened).value());
+  const auto server_us = [&] {
+    return std::stoll(sql().value("select (extract(epoch from clock_timestamp()) * 1000000)::int8"));
+  };
+  /// Its failure, nothing when it succeeded.
+  const auto commit = [&](const std::function<void()>& before_commit) -> std::optional<Code> {
+    Session session(engine, {});
+    Command put(Put{
+        .key = std::string_view("\0k", 2), .value = "v", .expiry = {.kind = Expiry::Kind::after, .value = 1'800'000}});
+    Unit unit{.commands = std::span(&put, 1)};
+    session.execute(std::span(&unit, 1));
+    EXPECT_EQ(unit.failure, nullptr);
+    before_commit();
+    const Status status = session.commit();
+    return status.ok() ? std::nullopt : std::optional(status.failure().code);
+  };
+  constexpr std::int64_t kHourUs = std::int64_t{3600} * 1'000'000;
+  const auto know = [&](std::int64_t error_us) { database.clock().note(server_us() + error_us); };
+  for (const std::int64_t error_us : {-kHourUs, kHourUs, std::int64_t{-2'000'000}, std::int64_t{2'000'000}}) {
+    SCOPED_TRACE(error_us);
+    know(error_us);
+    EXPECT_EQ(commit([] {}), Code::Conflict);
+    // Others learn the right time between the call and the commit.
+    know(error_us);
+    EXPECT_EQ(commit([&] { know(0); }), Code::Conflict);
+    EXPECT_EQ(sql().value("select count(*) from tuskv"), "0");
+  }
+  // The refusal has brought the right time.
+  know(kHourUs);
+  EXPECT_EQ(commit([] {}), Code::Conflict);
+  EXPECT_EQ(commit([] {}), std::nullopt);
+  EXPECT_EQ(sql().value("select expires_at - clock_timestamp() between '29 min' and '31 min' from tuskv"), "t");
 }
 
 }  // namespace
