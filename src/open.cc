@@ -55,8 +55,10 @@ Result<std::unique_ptr<Engine>> open_postgres([[maybe_unused]] const StoreUrl& u
                                               [[maybe_unused]] const Options& options,
                                               [[maybe_unused]] const Surroundings& surroundings) {
 #ifdef TUSKV_POSTGRES
-  return postgres::PostgresEngine::open(
-      {.connection = url.connection, .options = options, .clock = std::string(surroundings.postgres_clock)});
+  return postgres::PostgresEngine::open({.connection = url.connection,
+                                         .options = options,
+                                         .clock = std::string(surroundings.postgres_clock),
+                                         .look_up_name = surroundings.look_up_name});
 #else
   return Status(Code::Unsupported, "this build has no PostgreSQL engine");
 #endif

@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "os/clock.h"
 #include "os/file_system.h"
+#include "os/name_lookup.h"
 #include "tuskv/store.h"
 
 namespace tuskv {
@@ -18,6 +19,8 @@ struct Surroundings {
   /// An SQL expression (a call of a function) that the PostgreSQL engine takes the time from; empty: the server's
   /// clock.
   std::string_view postgres_clock = {};
+  /// How the PostgreSQL engine finds the addresses of a host; empty: as the system does. It is copied.
+  os::NameLookup look_up_name = {};
 };
 
 /// As Store::open.

@@ -41,7 +41,7 @@ Status store_reset() {
 Database::Database(Setup setup)
     : setup_(std::move(setup)),
       policy_(setup_.options.prepare),
-      route_(setup_.target),
+      route_(setup_.target, {.look_up_name = setup_.look_up_name, .shuffles = setup_.target.shuffles_hosts()}),
       row_turns_(setup_.options.pool_size),
       pool_(setup_.options.pool_size, [this](os::Deadline deadline) { return connect(deadline); }) {}
 

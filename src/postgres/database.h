@@ -19,6 +19,7 @@
 
 #include "os/deadline.h"
 #include "os/mutex.h"
+#include "os/name_lookup.h"
 #include "postgres/connection.h"
 #include "postgres/limits.h"
 #include "postgres/pool.h"
@@ -39,7 +40,8 @@ class Database final {
   struct Setup {
     Target target;
     Options options;
-    std::string clock;  ///< an SQL expression; empty: the server's
+    std::string clock;                 ///< an SQL expression; empty: the server's
+    os::NameLookup look_up_name = {};  ///< empty: the system's
   };
   /// Connects, finds or makes the table.
   static Result<std::unique_ptr<Database>> open(Setup setup);

@@ -39,6 +39,12 @@ inline constexpr int kKeepalivesIntervalS = 10;
 inline constexpr int kKeepalivesCount = 3;
 /// How young the last answer of a connection must be for a read to use it without looking if the server has left it.
 inline constexpr std::int64_t kFreshUs = 100;
+/// Lookups of names at one time, of all names and of one. Another one of the same name is begun when the last has said
+/// nothing for so long: the system asks a name server again after five seconds, but something else may be stuck for
+/// good.
+inline constexpr std::size_t kLookupsMax = 8;
+inline constexpr std::size_t kLookupsOfNameMax = 2;
+inline constexpr std::int64_t kLookupSilenceMs = 5000;
 /// How old the engine's idea of the server's clock may be.
 inline constexpr std::int64_t kClockSampleMsMax = 10'000;
 /// By how much that idea may have been wrong when lifetimes of a transaction were counted from it.

@@ -87,8 +87,10 @@ BatcherOptions batcher_options(const Options& options) {
 Result<std::unique_ptr<Engine>> PostgresEngine::open(const EngineOptions& options) {
   Result<Target> target = Target::parse(options.connection);
   if (!target.ok()) return std::move(target).status();
-  Result<std::unique_ptr<Database>> database =
-      Database::open({.target = std::move(target).value(), .options = options.options, .clock = options.clock});
+  Result<std::unique_ptr<Database>> database = Database::open({.target = std::move(target).value(),
+                                                               .options = options.options,
+                                                               .clock = options.clock,
+                                                               .look_up_name = options.look_up_name});
   if (!database.ok()) return std::move(database).status();
   auto engine = std::make_unique<PostgresEngine>(std::move(database).value());
   if (options.options.ttl_mode == TtlMode::background) {

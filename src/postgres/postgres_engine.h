@@ -21,6 +21,7 @@
 
 #include "engine.h"
 #include "os/mutex.h"
+#include "os/name_lookup.h"
 #include "postgres/batch_runner.h"
 #include "postgres/batcher.h"
 #include "postgres/database.h"
@@ -30,9 +31,10 @@
 namespace tuskv::postgres {
 
 struct EngineOptions {
-  std::string connection = {};  ///< for libpq; may hold a password
-  Options options = {};         ///< already checked
-  std::string clock = {};       ///< an SQL expression, for tests; empty: the server's clock
+  std::string connection = {};       ///< for libpq; may hold a password
+  Options options = {};              ///< already checked
+  std::string clock = {};            ///< an SQL expression, for tests; empty: the server's clock
+  os::NameLookup look_up_name = {};  ///< for tests; empty: the system's
 };
 
 class PostgresEngine final : public Engine {

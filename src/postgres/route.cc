@@ -1,19 +1,30 @@
 #include "postgres/route.h"
 
-#include <netdb.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "postgres/sqlstate.h"
 
 namespace tuskv::postgres {
 namespace {
+
+constexpr std::string_view kCannotConnect = "cannot connect: ";
+
+std::string cannot_connect(std::string_view why) { return std::string(kCannotConnect).append(why); }
+
+/// " at NAME (ADDRESS)"
+std::string place_of(const Host& host) {
+  if (host.name.empty() && host.address.empty()) return {};
+  if (host.name.empty() || host.address.empty() || host.name == host.address) {
+    return " at " + (host.name.empty() ? host.address : host.name);
+  }
+  return " at " + host.name + " (" + host.address + ")";
+}
 
 struct Finish {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -38,29 +49,12 @@ std::string sqlstate_in(std::string_view message) {
 Status connect_failure(PGconn* session, const Target& target) {
   std::string message = target.redacted(one_line(PQerrorMessage(session)));
   std::string sqlstate = sqlstate_in(message);
-  Failure failure{.code = Code::Connection, .message = "cannot connect: " + message, .sqlstate = sqlstate};
+  Failure failure{.code = Code::Connection, .message = cannot_connect(message), .sqlstate = sqlstate};
   if (!sqlstate.empty()) {
     failure.code = classify(sqlstate).code;
     if (failure.code == Code::NoSpace || failure.code == Code::Unsupported) failure.code = Code::Connection;
   }
   return Status(std::make_unique<Failure>(std::move(failure)));
-}
-
-std::vector<std::string> resolve_name(const std::string& host, const std::string& port) {
-  addrinfo hints = {};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0) return {};
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
-  std::vector<std::string> addresses;
-  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    std::array<char, NI_MAXHOST> text = {};
-    if (::getnameinfo(each->ai_addr, each->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0) {
-      addresses.emplace_back(text.data());
-    }
-  }
-  return addresses;
 }
 
 /// What is left, in equal shares.
@@ -77,11 +71,11 @@ void add_failure(std::optional<Failure>& all, const Failure& next) {
     all = next;
     return;
   }
-  constexpr std::string_view kStart = "cannot connect: ";
   std::string_view text = next.message;
-  if (text.starts_with(kStart)) text.remove_prefix(kStart.size());
+  if (text.starts_with(kCannotConnect)) text.remove_prefix(kCannotConnect.size());
   if (all->message.find(text) == std::string::npos) all->message.append("; ").append(text);
   if (all->sqlstate.empty()) all->sqlstate = next.sqlstate;
+  if (all->code != next.code) all->code = Code::Connection;
 }
 
 }  // namespace
@@ -105,20 +99,18 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Route::Route(const Target& target, Resolve resolve) : target_(target), resolve_(std::move(resolve)) {}
-Route::Route(const Target& target) : Route(target, resolve_name) {}
+Route::Route(const Target& target, RouteOptions options)
+    : target_(target),
+      shuffles_(options.shuffles),
+      resolver_({.look_up = options.look_up_name ? std::move(options.look_up_name) : os::look_up_name}),
+      random_(std::random_device{}()) {}
 
 Result<PGconn*> Route::connect(const SessionSettings& settings, std::int64_t timeout_ms, os::Deadline deadline) {
-  const std::size_t count = target_.hosts().size();
   if (target_.connect_timeout_s() == 0) deadline = std::min(deadline, os::deadline_in(timeout_ms));
-  std::size_t first = 0;
-  {
-    os::MutexLock lock(mutex_);
-    first = good_.host;
-  }
+  const std::vector<std::size_t> hosts = hosts_in_order();
   std::optional<Failure> failures;
-  for (std::size_t i = 0; i < count; ++i) {
-    Result<PGconn*> session = connect_to_host((first + i) % count, settings, share_of(deadline, count - i));
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    Result<PGconn*> session = connect_to_host(hosts[i], settings, share_of(deadline, hosts.size() - i));
     if (session.ok() || is_final(session.failure())) return session;
     add_failure(failures, session.failure());
   }
@@ -127,12 +119,18 @@ Result<PGconn*> Route::connect(const SessionSettings& settings, std::int64_t tim
 
 Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings& settings, os::Deadline deadline) {
   Host host = target_.hosts()[index];
-  const std::vector<std::string> addresses = addresses_of(host);
+  const auto end_of_attempt = [&](std::size_t parts) {
+    const os::Deadline end = share_of(deadline, parts);
+    const std::int64_t timeout_s = target_.connect_timeout_s();
+    return timeout_s > 0 ? std::min(end, os::deadline_in(timeout_s * 1000)) : end;
+  };
+  const Result<std::vector<std::string>> found = addresses_in_order(host, end_of_attempt(1));
+  if (!found.ok()) return Status(found.failure().code, cannot_connect(target_.redacted(found.failure().message)));
+  const std::vector<std::string>& addresses = found.value();
   std::optional<Failure> failures;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     host.address = addresses[i];
-    os::Deadline end = share_of(deadline, addresses.size() - i);
-    if (target_.connect_timeout_s() > 0) end = std::min(end, os::deadline_in(target_.connect_timeout_s() * 1000));
+    const os::Deadline end = end_of_attempt(addresses.size() - i);
     Result<PGconn*> session = attempt(host, &settings, end);
     // pgbouncer refuses options of the session: "unsupported startup parameter".
     if (!session.ok() && session.failure().sqlstate == "08P01") session = attempt(host, nullptr, end);
@@ -146,16 +144,31 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
   return Status(std::make_unique<Failure>(std::move(*failures)));
 }
 
-/// At least one; an empty one leaves it to libpq to look, and to say what is wrong.
-std::vector<std::string> Route::addresses_of(const Host& host) const {
-  if (!host.address.empty() || host.name.empty() || host.name.starts_with('/') || host.name.starts_with('@')) {
-    return {host.address};
-  }
-  std::vector<std::string> addresses = resolve_(host.name, host.port);
-  if (addresses.empty()) return {std::string()};
+std::vector<std::size_t> Route::hosts_in_order() {
+  std::vector<std::size_t> order(target_.hosts().size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
   os::MutexLock lock(mutex_);
-  const auto good = std::find(addresses.begin(), addresses.end(), good_.address);
-  if (good != addresses.end()) std::rotate(addresses.begin(), good, good + 1);
+  if (shuffles_) {
+    std::shuffle(order.begin(), order.end(), random_);
+  } else {
+    std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(good_.host), order.end());
+  }
+  return order;
+}
+
+/// At least one; an empty one where there is nothing to look up: a socket, or what libpq takes without a host.
+Result<std::vector<std::string>> Route::addresses_in_order(const Host& host, os::Deadline deadline) {
+  if (!host.address.empty() || !host.is_machine()) return std::vector{host.address};
+  if (std::optional<std::string> address = os::numeric_address(host.name)) return std::vector{*std::move(address)};
+  Result<std::vector<std::string>> addresses = resolver_.addresses_of(host.name, deadline);
+  if (!addresses.ok()) return addresses;
+  std::vector<std::string>& order = addresses.value();
+  os::MutexLock lock(mutex_);
+  if (shuffles_) {
+    std::shuffle(order.begin(), order.end(), random_);
+  } else if (const auto good = std::find(order.begin(), order.end(), good_.address); good != order.end()) {
+    std::rotate(order.begin(), good, good + 1);
+  }
   return addresses;
 }
 
@@ -170,7 +183,7 @@ Result<PGconn*> Route::attempt(const Host& host, const SessionSettings* settings
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   std::unique_ptr<PGconn, Finish> session(PQconnectStartParams(keywords.data(), values.data(), 0));
-  if (!session) return Status(Code::Connection, "cannot connect: out of memory");
+  if (!session) return Status(Code::Connection, cannot_connect("out of memory"));
   PQsetErrorVerbosity(session.get(), PQERRORS_VERBOSE);
   PQsetNoticeReceiver(session.get(), ignore_notice, nullptr);
   if (PQstatus(session.get()) == CONNECTION_BAD) return connect_failure(session.get(), target_);
@@ -178,14 +191,13 @@ Result<PGconn*> Route::attempt(const Host& host, const SessionSettings* settings
   while (next != PGRES_POLLING_OK) {
     if (next == PGRES_POLLING_FAILED) return connect_failure(session.get(), target_);
     if (!wait_for_socket(PQsocket(session.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
-      return Status(Code::Connection, "cannot connect: the server" + (host.name.empty() ? "" : " at " + host.name) +
-                                          " did not answer in time");
+      return Status(Code::Connection, cannot_connect("the server" + place_of(host) + " did not answer in time"));
     }
     next = PQconnectPoll(session.get());
   }
   PQsetErrorVerbosity(session.get(), PQERRORS_DEFAULT);
   if (PQsetnonblocking(session.get(), 1) != 0 || PQenterPipelineMode(session.get()) != 1) {
-    return Status(Code::Connection, "cannot connect: libpq refuses its pipeline mode");
+    return Status(Code::Connection, cannot_connect("libpq refuses its pipeline mode"));
   }
   return session.release();
 }

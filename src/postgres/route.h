@@ -1,11 +1,13 @@
 // The way to a server: which hosts there are, and which addresses they have, in which order they are tried, and how
 // long each may take. libpq would go through a list of hosts by itself, but stays with one that says nothing for as
-// long as it is let; so it is given one address at a time, each with its share of the time that is left.
+// long as it is let, and with a name that cannot be looked up for as long as the system takes; so it is given one
+// address at a time, each with its share of the time that is left. It is told the name as well, which certificates and
+// passwords belong to.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +17,8 @@
 
 #include "os/deadline.h"
 #include "os/mutex.h"
+#include "os/name_lookup.h"
+#include "postgres/resolver.h"
 #include "postgres/target.h"
 #include "status.h"
 
@@ -25,13 +29,17 @@ bool wait_for_socket(int socket, short events, os::Deadline deadline);
 /// What libpq says, as one line, without the place in the server's source.
 std::string one_line(std::string text);
 
-/// Thread-safe. It remembers which address was good and begins there the next time.
+struct RouteOptions {
+  os::NameLookup look_up_name = {};  ///< for tests; empty: the system's
+  /// Hosts and addresses in random order, to spread sessions over them. Otherwise in theirs, beginning with the one
+  /// that was good the last time.
+  bool shuffles = false;
+};
+
+/// Thread-safe.
 class Route final {
  public:
-  /// The numeric addresses of a name; none when it has none.
-  using Resolve = std::function<std::vector<std::string>(const std::string& host, const std::string& port)>;
-  Route(const Target& target, Resolve resolve);
-  explicit Route(const Target& target);
+  explicit Route(const Target& target, RouteOptions options = {});
   Route(const Route&) = delete;
   Route& operator=(const Route&) = delete;
 
@@ -50,12 +58,16 @@ class Route final {
   Result<PGconn*> connect_to_host(std::size_t host, const SessionSettings& settings, os::Deadline deadline)
       TUSKV_EXCLUDES(mutex_);
   Result<PGconn*> attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const;
-  std::vector<std::string> addresses_of(const Host& host) const TUSKV_EXCLUDES(mutex_);
+  /// Indexes of the hosts in the order to try them.
+  std::vector<std::size_t> hosts_in_order() TUSKV_EXCLUDES(mutex_);
+  Result<std::vector<std::string>> addresses_in_order(const Host& host, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
 
   const Target& target_;
-  const Resolve resolve_;
-  mutable os::Mutex mutex_;
+  const bool shuffles_;
+  Resolver resolver_;
+  os::Mutex mutex_;
   Good good_ TUSKV_GUARDED_BY(mutex_);
+  std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };
 
 }  // namespace tuskv::postgres

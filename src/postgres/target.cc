@@ -98,6 +98,7 @@ Status Target::resolve() {
   if (!options) return Status(Code::Config, "the PostgreSQL connection string cannot be read: out of memory");
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) resolved_.emplace_back(option->keyword, option->val);
+    if (std::string_view(option->keyword) == "port" && option->compiled != nullptr) default_port_ = option->compiled;
   }
   if (!value_of("port").empty()) return {};  // which has a default
   std::string message = redacted(PQerrorMessage(session.get()));
@@ -127,19 +128,20 @@ void Target::list_hosts() {
   const std::vector<std::string> ports = split(value_of("port"));
   const std::size_t count = std::max(names.size(), addresses.size());
   const auto fits = [count](const std::vector<std::string>& parts, std::size_t few) {
-    const bool has_hole = std::find(parts.begin(), parts.end(), std::string()) != parts.end();
-    return parts.size() <= few || (parts.size() == count && !has_hole);
+    return parts.size() <= few || parts.size() == count;
   };
-  // A list that does not fit the other, or has a hole in it, is for libpq to refuse or to fill.
-  if (count == 0 || !fits(names, 0) || !fits(addresses, 0) || !fits(ports, 1)) {
-    hosts_.emplace_back();
-    return;
+  bool is_whole = fits(names, 0) && fits(addresses, 0) && fits(ports, 1);
+  for (std::size_t i = 0; is_whole && i < count; ++i) {
+    Host host{.name = names.empty() ? "" : names[i],
+              .address = addresses.empty() ? "" : addresses[i],
+              .port = ports.empty() ? "" : ports[ports.size() == 1 ? 0 : i]};
+    if (host.port.empty()) host.port = default_port_;
+    // The address of a machine is looked up where it is missing; a socket in its place would need an empty one.
+    is_whole = !host.address.empty() || host.is_machine() || (!host.name.empty() && addresses.empty());
+    hosts_.push_back(std::move(host));
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    hosts_.push_back({.name = names.empty() ? "" : names[i],
-                      .address = addresses.empty() ? "" : addresses[i],
-                      .port = ports.empty() ? "" : ports[ports.size() == 1 ? 0 : i]});
-  }
+  // Lists that do not fit each other, or with a hole where a socket would be, are for libpq to refuse or to fill.
+  if (!is_whole || count == 0) hosts_.assign(1, {});
 }
 
 std::vector<std::pair<std::string, std::string>> Target::keywords(const Host& host,

@@ -18,6 +18,9 @@ struct SessionSettings {
 
 /// One of the servers of a list. What is empty is left to libpq.
 struct Host {
+  /// A machine's, not the folder of a socket (or its name without one).
+  bool is_machine() const { return !name.empty() && !name.starts_with('/') && !name.starts_with('@'); }
+
   std::string name = {};     ///< or the folder of a socket
   std::string address = {};  ///< numeric
   std::string port = {};
@@ -32,6 +35,8 @@ class Target final {
   const std::vector<Host>& hosts() const { return hosts_; }
   /// Keywords and values for libpq; with our settings as options of the session, or without (a pooler refuses them).
   std::vector<std::pair<std::string, std::string>> keywords(const Host& host, const SessionSettings* settings) const;
+  /// Sessions are to be spread over the hosts (load_balance_hosts, which libpq has since version 16).
+  bool shuffles_hosts() const { return value_of("load_balance_hosts") == "random"; }
   /// Seconds given for one attempt (libpq's connect_timeout); 0: none.
   std::int64_t connect_timeout_s() const { return connect_timeout_s_; }
   /// The text without the password, should it hold it.
@@ -46,7 +51,8 @@ class Target final {
   std::string value_of(std::string_view keyword) const;
 
   Values given_;
-  Values resolved_;  ///< what libpq makes of them with the environment, the service file and its defaults
+  Values resolved_;           ///< what libpq makes of them with the environment, the service file and its defaults
+  std::string default_port_;  ///< whatever the environment says
   std::vector<Host> hosts_;
   std::int64_t connect_timeout_s_ = 0;
 };

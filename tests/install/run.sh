@@ -96,6 +96,11 @@ check_exports() {
   [[ -z $inner ]] || { echo "internals are exported: $inner"; exit 1; }
 }
 
+# A lookup of a name that hangs returns into it.
+check_stays_loaded() {
+  readelf -d "$1" | grep -q NODELETE || { echo "$1 may be unloaded"; exit 1; }
+}
+
 case $variant in
   static)
     cmake --install "$build_dir" --prefix "$prefix" >/dev/null
@@ -113,6 +118,7 @@ case $variant in
     cmake --install "$nested" --prefix "$prefix" >/dev/null
     check_prefix
     check_exports "$(find "$prefix" -name 'libtuskv.so')"
+    check_stays_loaded "$(find "$prefix" -name 'libtuskv.so')"
     with_find_package g++ 20
     with_pkg_config
     ;;

@@ -74,14 +74,16 @@ TEST_F(PostgresHosts, R30_ASilentAddressOfANameIsPassedBy) {
   const auto target = postgres::Target::parse("postgresql://tuskv@db.example:" + std::to_string(good.address().port) +
                                               "/" + database() + "?sslmode=disable");
   ASSERT_TRUE(target.ok());
-  postgres::Route route(target.value(), [](const std::string& name, const std::string&) {
-    EXPECT_EQ(name, "db.example");
-    return std::vector<std::string>{"127.0.0.2", "127.0.0.1"};
-  });
+  postgres::Route route(target.value(), {.look_up_name = [](const std::string& name) {
+                          EXPECT_EQ(name, "db.example");
+                          return std::vector<std::string>{"127.0.0.2", "127.0.0.1"};
+                        }});
   for (const auto at_most : {800ms, 300ms}) {  // the second time it begins with the one that was good
     const auto begin = Clock::now();
     const Result<PGconn*> session = route.connect({}, 1000, os::deadline_in(1000));
     ASSERT_TRUE(session.ok()) << session.failure().message;
+    EXPECT_STREQ(::PQhost(session.value()), "db.example") << "which certificates and passwords belong to";
+    EXPECT_STREQ(::PQhostaddr(session.value()), "127.0.0.1");
     ::PQfinish(session.value());
     EXPECT_LT(Clock::now() - begin, at_most);
   }
