@@ -35,6 +35,10 @@ class BatchMember final {
 
   /// While pinned. Units that touch the same key take effect in their order.
   std::span<Unit> units() const { return units_; }
+  /// While pinned: what can take effect is about to be sent.
+  void note_sent() { sent_ = true; }
+  /// Once given up: it was noted, so that nobody knows what became of it.
+  bool sent() const { return sent_; }
   /// At any time.
   os::Deadline deadline() const { return deadline_; }
 
@@ -53,6 +57,7 @@ class BatchMember final {
   const std::span<Unit> units_;
   const os::Deadline deadline_;
   os::WaitWord* const wakes_;
+  bool sent_ = false;
   std::atomic<State> state_ = State::live;
 };
 

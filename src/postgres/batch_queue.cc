@@ -169,7 +169,7 @@ void BatchQueue::expire_sent(Batch& batch, os::Deadline now, std::vector<Expired
     if (deadline <= now) {
       seat.taken = !seat.member.give_up();
       if (!seat.taken) {
-        expired.push_back({.submission = seat.submission, .sent = true});
+        expired.push_back({.submission = seat.submission, .sent = seat.member.sent()});
         continue;
       }
       deadline = now + kPinnedPause;

@@ -8,7 +8,8 @@
 namespace tuskv::postgres {
 namespace {
 
-constexpr std::string_view kUnsentText = "the deadline passed while the command waited for the batches before it";
+constexpr std::string_view kUnsentText =
+    "the deadline passed while the command waited for the batches before it or for a connection";
 constexpr std::string_view kSentText = "the deadline passed before the server answered";
 
 BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
@@ -51,6 +52,8 @@ void fail(std::span<Unit> units, Code code, std::string_view text, bool sent = f
     unit.failure = std::make_unique<Failure>(Failure{.code = code, .outcome = outcome, .message = std::string(text)});
   }
 }
+
+void fail_late(std::span<Unit> units, bool sent) { fail(units, Code::Timeout, sent ? kSentText : kUnsentText, sent); }
 
 void refuse(std::span<Unit> units, LaneLoad::Arrival arrival) {
   if (arrival == LaneLoad::Arrival::closed) return fail(units, Code::Closed, kClosedText);
@@ -144,14 +147,14 @@ void Batcher::leave_late(Lane lane, const BatchQueue::Place& place) {
   std::vector<BatchCall> calls;
   if (queue_of(lane).withdraw(place.batch, *place.seat, calls)) {
     call(lane, calls);
-    return fail(member.units(), Code::Timeout, kUnsentText);
+    return fail_late(member.units(), false);
   }
   for (;;) {
     const std::uint32_t seen = batch.word.value();
     const Batch::Phase phase = batch.phase;
     if (phase == Batch::Phase::done) return;
     if (phase == Batch::Phase::closed) return fail(member.units(), Code::Closed, kClosedText);
-    if (member.give_up()) return fail(member.units(), Code::Timeout, kSentText, true);
+    if (member.give_up()) return fail_late(member.units(), member.sent());
     batch.word.wait(seen);
   }
 }
@@ -217,7 +220,7 @@ os::Deadline Batcher::expire_submissions(os::Deadline now) {
     next = std::min(next, queue_of(lane).expire(now, expired, calls));
     call(lane, calls);
     for (const BatchQueue::Expired& late : expired) {
-      fail(units_of(*late.submission), Code::Timeout, late.sent ? kSentText : kUnsentText, late.sent);
+      fail_late(units_of(*late.submission), late.sent);
       queue_of(lane).load().depart();
       end(*late.submission);
     }

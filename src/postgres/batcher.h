@@ -14,8 +14,9 @@
 //  - The leader of a batch is the member with the latest deadline, so it never has to hand over a half-read connection.
 //    With equal timeouts that is the last joiner, which is the one awake. When it is a submission, a thread of the
 //    batcher leads.
-//  - Everybody returns by its deadline, but for the moments somebody has it pinned: from the queue with nothing
-//    applied; from a batch under way with the outcome of its writes unknown. Nobody touches its memory afterwards.
+//  - Everybody returns by its deadline, but for the moments somebody has it pinned: with nothing applied, or, once the
+//    executor has noted that it sends for it, with the outcome of its writes unknown. Nobody touches its memory
+//    afterwards.
 //  - A batch waits only while another of its lane runs, so there is always somebody who will look after it, and a lane
 //    never waits for another one. Batches that lock rows are the executor's matter: it locks in key order.
 //  - A submission ends exactly once, on a thread of the batcher or inside of submit(): never on the thread of another
@@ -61,7 +62,8 @@ class BatchExecutor {
  public:
   virtual ~BatchExecutor() = default;
   /// Runs the members as one batch, on a connection of its own choosing, and fills every unit's replies or failure
-  /// (only while pinned). Never throws. Returns by `deadline`, the latest of the members'.
+  /// (only while pinned), having noted with each that writes before it sends. Never throws. Returns by `deadline`, the
+  /// latest of the members'.
   virtual void run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) = 0;
 };
 

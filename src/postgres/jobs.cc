@@ -45,6 +45,12 @@ PinnedJobs::~PinnedJobs() {
   }
 }
 
+void PinnedJobs::note_sent() const {
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    if (holds(i)) jobs_[i].member->note_sent();
+  }
+}
+
 bool fail_jobs(std::span<const Job> jobs, const Status& status) {
   bool any = false;
   const PinnedJobs pinned(jobs);

@@ -24,6 +24,8 @@ class PinnedJobs final {
   PinnedJobs& operator=(const PinnedJobs&) = delete;
   /// False: its caller has given up.
   bool holds(std::size_t job) const { return one_ ? one_held_ : held_[job]; }
+  /// What can take effect is about to be sent for all of them: who gives up from now on cannot know.
+  void note_sent() const;
 
  private:
   std::span<const Job> jobs_;

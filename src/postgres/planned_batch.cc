@@ -55,6 +55,7 @@ Status PlannedBatch::run(Connection& connection, os::Deadline deadline, std::int
       connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms, .creates = creates, .given = given}));
   {
     const PinnedJobs pinned(jobs_);
+    pinned.note_sent();
     plan_jobs(rows, pinned);
     rows.add_writes(connection);
   }
@@ -176,6 +177,7 @@ Result<bool> PlannedBatch::run_add(Connection& connection, os::Deadline deadline
   {
     const PinnedJobs pinned(jobs_);
     if (!pinned.holds(0)) return true;
+    pinned.note_sent();
     const Add& add = std::get<Add>(jobs_.front().unit->commands.front());
     const auto step = static_cast<std::int64_t>(add.magnitude);
     Parameters parameters;

@@ -57,6 +57,7 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
     if (again) forget_done();
     failed_.clear();
     if (puts_.empty() && erases_.empty()) return {};
+    pinned.note_sent();
     if (!puts_.empty()) {
       database_.add_settings(connection, settings);
       add_puts(connection);

@@ -106,6 +106,19 @@ TEST_F(BatcherAsyncTest, ALateSubmissionUnderWayIsNeverWrittenTo) {
   EXPECT_EQ(write.ends(), 1U);
 }
 
+TEST_F(BatcherAsyncTest, R52_ALateSubmissionOfWhichNothingIsSentHasDoneNothing) {
+  executor_.hold_unsent();
+  send_alone("first");
+  Submitter& write = submit({.key = "write", .write = true, .timeout_ms = kShortMs * 4});
+  Submitter& stays = submit({.key = "stays"});
+  executor_.release(0);
+  EXPECT_EQ(executor_.wait_for_runs(2)[1].members, 2U);
+  EXPECT_EQ(write.ending().code, Code::Timeout);
+  EXPECT_EQ(write.ending().outcome, Outcome::not_applied);
+  executor_.release_all();
+  EXPECT_TRUE(stays.ending().ok());
+}
+
 /// The alarm is moved forward by an earlier deadline, and again by each that follows.
 TEST_F(BatcherAsyncTest, DeadlinesAreKeptInAnyOrder) {
   executor_.hold();

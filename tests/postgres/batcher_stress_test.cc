@@ -49,6 +49,7 @@ class JournalExecutor final : public BatchExecutor {
       latest = std::max(latest, member->deadline());
       if (!member->pin()) continue;
       note(*member, &Entry::sent);
+      member->note_sent();
       member->unpin();
     }
     EXPECT_EQ(latest, deadline);

@@ -214,6 +214,20 @@ TEST_F(BatcherTest, ACallerThatGivesUpASentBatchIsNeverWrittenTo) {
   EXPECT_EQ(stays.ending().value, test::value_of("stays"));
 }
 
+/// A batch has its turn, and waits for a connection.
+TEST_F(BatcherTest, R52_ACallerThatGivesUpBeforeAnythingIsSentHasDoneNothing) {
+  executor_.hold_unsent();
+  send_alone("first");
+  Caller& writer = queue({.key = "writer", .write = true, .timeout_ms = kShortMs * 4});
+  Caller& stays = queue({.key = "stays"});
+  executor_.release(0);
+  EXPECT_EQ(executor_.wait_for_runs(2)[1].members, 2U);
+  EXPECT_EQ(writer.ending().code, Code::Timeout);
+  EXPECT_EQ(writer.ending().outcome, Outcome::not_applied);
+  executor_.release_all();
+  EXPECT_TRUE(stays.ending().ok());
+}
+
 TEST(BatchMember, APinnedCallerStaysUntilItIsLetGo) {
   os::WaitWord wakes;
   Unit unit;

@@ -45,6 +45,7 @@ void HeldExecutor::run(postgres::Lane lane, std::span<postgres::BatchMember* con
     for (const Unit& unit : member->units()) {
       for (const Command& command : unit.commands) run.keys.emplace_back(key_of(command));
     }
+    if (!holds_unsent()) member->note_sent();
     member->unpin();
   }
   std::size_t number = 0;
@@ -70,6 +71,17 @@ void HeldExecutor::wait_for_release(std::size_t run) {
 void HeldExecutor::hold() {
   os::MutexLock lock(mutex_);
   released_ = runs_.size();
+}
+
+void HeldExecutor::hold_unsent() {
+  hold();
+  os::MutexLock lock(mutex_);
+  holds_unsent_ = true;
+}
+
+bool HeldExecutor::holds_unsent() {
+  os::MutexLock lock(mutex_);
+  return holds_unsent_;
 }
 
 void HeldExecutor::release(std::size_t run) {

@@ -32,6 +32,8 @@ class HeldExecutor final : public postgres::BatchExecutor {
 
   /// From now on every run stands still once it is sent.
   void hold() TUSKV_EXCLUDES(mutex_);
+  /// The same, but before: it has not been given a connection.
+  void hold_unsent() TUSKV_EXCLUDES(mutex_);
   /// Lets the runs up to this one (counted from 0, as they were sent) reply.
   void release(std::size_t run) TUSKV_EXCLUDES(mutex_);
   void release_all() TUSKV_EXCLUDES(mutex_);
@@ -44,11 +46,13 @@ class HeldExecutor final : public postgres::BatchExecutor {
 
  private:
   void wait_for_release(std::size_t run) TUSKV_EXCLUDES(mutex_);
+  bool holds_unsent() TUSKV_EXCLUDES(mutex_);
 
   os::Mutex mutex_;
   os::CondVar changed_;
   std::vector<Run> runs_ TUSKV_GUARDED_BY(mutex_);
   std::size_t released_ TUSKV_GUARDED_BY(mutex_) = SIZE_MAX;  ///< runs below this one reply
+  bool holds_unsent_ TUSKV_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tuskv::test

@@ -102,6 +102,32 @@ TEST_F(PostgresWaiting, R26_ThoseWhoWaitForRowsLeaveThePoolToOthers) {
   }
 }
 
+/// Who gives up while its batch waits for a connection has done nothing, and is told so.
+TEST_F(PostgresWaiting, R52_WhoGetsNoConnectionInTimeHasDoneNothing) {
+  FaultProxy proxy(shared().server());
+  const Store store =
+      Store::open(proxy.address().url(database()) +
+                  "&sslmode=disable&ttl_mode=manual&timeout=20s&pool_size=1&direct_callers=1&batches=1");
+  store.set("k", "v");
+  proxy.set_behaviour({.holds = true});
+  std::thread holder([&] { EXPECT_TRUE(failure_of(1s, [&] { store.with_timeout(1s).count(); })); });
+  std::this_thread::sleep_for(100ms);  // it has the only connection
+  run_threads(12, [&](int t) {
+    const auto timeout = std::chrono::milliseconds(300 + 20 * (t / 2));
+    const Store hurried = store.with_timeout(timeout);
+    const auto failure = t % 2 == 0 ? failure_of(timeout, [&] { hurried.set("k", "w"); })
+                                    : failure_of(timeout, [&] { hurried.increment("n"); });
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->code(), Code::Timeout) << failure->what();
+    EXPECT_EQ(failure->outcome(), Outcome::not_applied) << failure->what();
+  });
+  holder.join();
+  proxy.act_on_all(ProxyAction::reset);
+  proxy.set_behaviour({});
+  EXPECT_EQ(store.get("k"), "v");
+  EXPECT_EQ(store.get("n"), std::nullopt);
+}
+
 /// A row that is free again is not waited for behind those that are not.
 TEST_F(PostgresWaiting, R26_EachRowHasItsOwnLine) {
   const Store store = open("&ttl_mode=manual&timeout=20s&pool_size=4");
