@@ -88,7 +88,7 @@ class TUSKV_API Lock {
  public:
   Lock(Lock&&) noexcept;
   Lock& operator=(Lock&&) noexcept;
-  /// Unlocks, which ends the thread that renews and may take up to twice the store's timeout. Problems are not
+  /// Unlocks, which ends the thread that renews and may take up to the store's timeout. Problems are not
   /// reported: at worst the lock ends with its TTL. Call unlock() to see them.
   ~Lock();
 

@@ -176,6 +176,29 @@ bool hold_until_it_ends(const Lock& lock, const ChildProgram& program, const Hel
   }
 }
 
+/// Before the lock is destroyed, which would wait for a store that does not answer once more. What goes wrong with it
+/// is no news about the command.
+void close_quietly(Session& session) {
+  try {
+    session.close();
+  } catch (const Error& error) {
+    complain("warning: " + std::string(error.what()));
+  }
+}
+
+/// Unlocks. Whether the lock was held until now: by the word of the store or, when that cannot be reached, by what we
+/// know ourselves, which errs on the safe side.
+bool give_back(Lock& lock, Session& session) {
+  const bool held = lock.held();
+  try {
+    return lock.unlock();
+  } catch (const Error& error) {
+    complain("warning: the lock is not given back and ends with its TTL: " + std::string(error.what()));
+    close_quietly(session);
+    return held && error.code() != Code::StoreReset;
+  }
+}
+
 ExitCode run_locked(Call& call, const LockArguments& options) {
   if (options.action != "run" || options.command.empty()) throw UsageError("lock takes run KEY -- COMMAND");
   if (options.wait && options.wait->milliseconds() > kLockWaitMsMax) throw UsageError("--wait takes up to 1 day");
@@ -188,14 +211,17 @@ ExitCode run_locked(Call& call, const LockArguments& options) {
   ::setenv("TUSKV_LOCK_TOKEN", std::to_string(lock->token()).c_str(), 1);
   const ChildProgram program(options.command, signals.before());
   if (program.error() != 0) {
-    lock->unlock();
+    give_back(*lock, call.session);
     complain("cannot run " + options.command.front() + ": " + std::strerror(program.error()));
     return static_cast<ExitCode>(program.error() == ENOENT ? 127 : 126);  // as shells say it
   }
   ExitCode code = ExitCode::internal;
-  const bool held = hold_until_it_ends(*lock, program, signals, code);
-  if (lock->unlock() && held) return code;
-  if (held) complain("the lock was lost before the command ended");
+  if (!hold_until_it_ends(*lock, program, signals, code)) {
+    close_quietly(call.session);  // there is nothing left to give back
+    return ExitCode::conflict;
+  }
+  if (give_back(*lock, call.session)) return code;
+  complain("the lock was lost before the command ended");
   return ExitCode::conflict;
 }
 

@@ -14,13 +14,6 @@ namespace tuskv::cli {
 
 namespace {
 
-void report_event(void*, const Event& event) {
-  // Recoveries and snapshots that went well are in `stats`.
-  const bool failed = event.kind == Event::Kind::snapshot_failed || event.kind == Event::Kind::sync_failed ||
-                      event.kind == Event::Kind::sweep_failed;
-  if (failed) complain("warning: " + std::string(event.message));
-}
-
 /// One that is there and empty was meant to say something.
 bool is_set(const char* name) {
   const char* const value = ::getenv(name);
@@ -48,6 +41,18 @@ std::shared_ptr<const Encryptor> encryptor_of_environment() {
 
 }  // namespace
 
+void Warnings::report(const Event& event) {
+  // Recoveries and snapshots that went well are in `stats`.
+  const bool failed = event.kind == Event::Kind::snapshot_failed || event.kind == Event::Kind::sync_failed ||
+                      event.kind == Event::Kind::sweep_failed;
+  if (!failed) return;
+  const std::scoped_lock lock(mutex_);
+  std::string& last = last_[event.kind];
+  if (last == event.message) return;
+  last = event.message;
+  complain("warning: " + last);
+}
+
 Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::move(url)), timeout_(timeout) {}
 
 Store Session::store(Access access) {
@@ -56,7 +61,8 @@ Store Session::store(Access access) {
   options.create = access == Access::write;
   if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
   if (access == Access::show_expired) options.ttl_mode = TtlMode::disabled;
-  options.on_event = report_event;
+  options.on_event = [](void* warnings, const Event& event) { static_cast<Warnings*>(warnings)->report(event); };
+  options.event_context = &warnings_;
   options.encryptor = encryptor_of_environment();
   if (timeout_) options.timeout = *timeout_;
   Store store = open(options);

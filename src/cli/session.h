@@ -1,6 +1,8 @@
 // The store a run of the program works on: opened when the first verb needs it, closed at the end with its errors seen.
 #pragma once
 
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -11,6 +13,16 @@ namespace tuskv::cli {
 /// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. To inspect is
 /// to read and leave even what has expired as it is. With what has expired shown, it is an entry like any.
 enum class Access { read, write, inspect, show_expired };
+
+/// What goes wrong in the background, on stderr: once, however often it is tried again. Thread-safe.
+class Warnings final {
+ public:
+  void report(const Event& event);
+
+ private:
+  std::mutex mutex_;
+  std::map<Event::Kind, std::string> last_;  ///< what was said
+};
 
 class Session final {
  public:
@@ -29,6 +41,7 @@ class Session final {
 
   std::string url_;
   std::optional<Duration> timeout_;
+  Warnings warnings_;
   std::optional<Store> store_;
 };
 

@@ -19,9 +19,10 @@ milliseconds retry_interval(std::int64_t ttl_ms) { return interval(ttl_ms / 20);
 
 }  // namespace
 
-LeaseKeeper::LeaseKeeper(Store store, std::shared_ptr<const os::ForkGuard> fork_guard, Lease lease, std::int64_t ttl_ms,
-                         os::Deadline end)
+LeaseKeeper::LeaseKeeper(Store store, std::int64_t timeout_ms, std::shared_ptr<const os::ForkGuard> fork_guard,
+                         Lease lease, std::int64_t ttl_ms, os::Deadline end)
     : store_(std::move(store)),
+      timeout_ms_(timeout_ms),
       fork_guard_(std::move(fork_guard)),
       lease_(std::move(lease)),
       ttl_ms_(ttl_ms),
@@ -78,13 +79,14 @@ bool LeaseKeeper::renew() {
 }
 
 bool LeaseKeeper::unlock() {
+  const os::Deadline deadline = os::deadline_in(timeout_ms_);
   stop();
   {
     // First: what fails may have been done.
     os::MutexLock lock(mutex_);
     gone_ = true;
   }
-  return store_.unlock(lease_);
+  return store_.with_timeout(milliseconds(std::max<std::int64_t>(os::time_left_ms(deadline), 1))).unlock(lease_);
 }
 
 }  // namespace tuskv

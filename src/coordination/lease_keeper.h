@@ -18,9 +18,9 @@ namespace tuskv {
 /// Thread-safe.
 class LeaseKeeper final {
  public:
-  /// `end`: a TTL after the call that got the lease was begun.
-  LeaseKeeper(Store store, std::shared_ptr<const os::ForkGuard> fork_guard, Lease lease, std::int64_t ttl_ms,
-              os::Deadline end);
+  /// `timeout_ms`: that of the store. `end`: a TTL after the call that got the lease was begun.
+  LeaseKeeper(Store store, std::int64_t timeout_ms, std::shared_ptr<const os::ForkGuard> fork_guard, Lease lease,
+              std::int64_t ttl_ms, os::Deadline end);
   ~LeaseKeeper();
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
@@ -31,7 +31,8 @@ class LeaseKeeper final {
   bool in_child() const { return fork_guard_->in_child(); }
   bool held() const TUSKV_EXCLUDES(mutex_);
   bool renew() TUSKV_EXCLUDES(mutex_);
-  /// Ends the renewals first. Throws what the store throws, and may then be called again.
+  /// Ends the renewals first: what it waits for the last one is taken off its own deadline. Throws what the store
+  /// throws, and may then be called again.
   bool unlock() TUSKV_EXCLUDES(mutex_);
 
  private:
@@ -39,6 +40,7 @@ class LeaseKeeper final {
   void stop() TUSKV_EXCLUDES(mutex_);
 
   const Store store_;
+  const std::int64_t timeout_ms_;
   const std::shared_ptr<const os::ForkGuard> fork_guard_;
   const Lease lease_;
   const std::int64_t ttl_ms_;

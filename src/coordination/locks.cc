@@ -130,7 +130,8 @@ Lock Store::lock(Bytes name, const LockOptions& options) const {
     const os::Deadline end = os::deadline_in(request.ttl_ms);
     LockAttempt attempt = attempt_lock(*view(), request);
     if (attempt.lease) {
-      auto keeper = std::make_unique<LeaseKeeper>(*this, view()->fork_guard, *attempt.lease, request.ttl_ms, end);
+      auto keeper = std::make_unique<LeaseKeeper>(*this, view()->timeout_ms, view()->fork_guard, *attempt.lease,
+                                                  request.ttl_ms, end);
       if (options.auto_renew) keeper = keep_renewed(std::move(keeper));
       return Lock(*std::move(attempt.lease), std::move(keeper));
     }

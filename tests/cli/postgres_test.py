@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -25,6 +26,49 @@ numbers = itertools.count()
 def url(database="postgres", user="tuskv", **options):
     given = {"host": HOST, "port": PORT, "user": user, **options}
     return f"postgresql:///{database}?" + "&".join(f"{name}={value}" for name, value in given.items())
+
+
+class Door:
+    """A way to the server that can be shut."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.sockets = [self.listener]
+        threading.Thread(target=self.let_in, daemon=True).start()
+
+    def let_in(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if HOST.startswith("/"):
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(f"{HOST}/.s.PGSQL.{PORT}")
+            else:
+                server = socket.create_connection((HOST, PORT))
+            self.sockets += [client, server]
+            for way in ((client, server), (server, client)):
+                threading.Thread(target=self.carry, args=way, daemon=True).start()
+
+    @staticmethod
+    def carry(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def shut(self):
+        """Ends every connection; the next one is refused."""
+        for each in self.sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
 
 
 class PostgresToolTest(ToolTest):
@@ -123,6 +167,45 @@ class DoctorTest(PostgresToolTest):
         self.assertRegex(self.text("doctor", code=1), r"(?m)^warning  triggers      .*quiet - they run in every write")
         self.assertEqual([each["topic"] for each in self.json("doctor", code=1) if each["severity"] == "warning"],
                          ["triggers"])
+
+
+class LockTest(PostgresToolTest):
+    TIMEOUT_S = 3
+
+    def run_and_shut_the_door(self, ttl, script, pause_s=0.0):
+        """`lock run` of a script that prints a line, finds the server gone, and is sent a line after a pause: the exit
+        code and stderr. From then on it waits for the server once."""
+        self.tuskv("set", "k", "v")
+        door = Door()
+        store = url(schema=self.schema, host="127.0.0.1", port=door.port, sslmode="disable")
+        process = self.start("--store", store, "--timeout", f"{self.TIMEOUT_S}s", "lock", "run", "job", "--ttl", ttl,
+                             "--", "sh", "-c", "echo ready; " + script, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        ready = process.stdout.readline()
+        door.shut()
+        time.sleep(pause_s)
+        begin = time.monotonic()
+        err = process.communicate(b"go on\n")[1].decode()
+        seconds = time.monotonic() - begin
+        self.assertEqual(ready, b"ready\n", err)
+        self.assertLess(seconds, 1.5 * self.TIMEOUT_S)
+        self.assertEqual(len(set(err.splitlines())), len(err.splitlines()), err)
+        return process.returncode, err
+
+    def test_the_exit_code_of_the_command_counts_when_the_server_has_gone(self):
+        code, err = self.run_and_shut_the_door("30s", "read line; exit 0")
+        self.assertEqual(code, 0, err)
+        self.assertIn("the lock is not given back and ends with its TTL", err)
+
+    def test_it_counts_also_while_the_lock_is_renewed(self):
+        # The renewal begins after a third of the TTL, and waits for the server when the command ends.
+        code, err = self.run_and_shut_the_door("4s", "read line; exit 5", pause_s=1.7)
+        self.assertEqual(code, 5, err)
+
+    def test_a_lock_lost_with_the_server_is_a_conflict(self):
+        code, err = self.run_and_shut_the_door("300ms", "trap 'exit 9' TERM; while :; do sleep 0.02; done")
+        self.assertEqual(code, 7, err)
+        self.assertIn("the lock is lost", err)
 
 
 class TransferTest(PostgresToolTest):
