@@ -57,10 +57,17 @@ std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWrit
   return copied;
 }
 
+/// An entry that the source has and the target cannot hold, such as text in a column of JSON.
+[[noreturn]] void refuse(const Record& record, const Error& error) {
+  std::string which = "the key \"" + record.key + '"';
+  if (!record.name_space.empty()) which += " of the namespace \"" + record.name_space + '"';
+  throw Error(error.code(), error.outcome(), "TO refuses " + which + ": " + error.what(), error.sqlstate());
+}
+
 Totals copy_store(const Store& from, const Store& to) {
   Totals totals;
   Progress progress("copied", from.stats().entries);
-  BatchWriter writer(to, kBatchEntries);
+  BatchWriter writer(to, kBatchEntries, refuse);
   copy_entries(from, {}, writer, progress);
   for (const std::string& name : from.namespaces()) {
     if (copy_entries(from.with_namespace(name), name, writer, progress) > 0) ++totals.namespaces;

@@ -1,5 +1,6 @@
 // import: entries from outside, in batches. It can be started again after any interruption: writing an entry twice is
 // writing it once, and --skip goes on behind the last line that --acknowledge reported.
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -46,57 +47,79 @@ class Import final {
         call_(call),
         input_(options.given_file.value_or("-")),
         reader_(open_reader(options, input_)),
-        writer_(call.store(Access::write), options.batch),
+        writer_(call.store(Access::write), options.batch,
+                [this](const Record& record, const Error& error) {
+                  report(BadLine(reader_->place(record.position) + ": " + error.what()));
+                }),
         progress_("imported", input_.size_bytes()) {}
 
   ExitCode run() {
     try {
-      while (step()) {
-        progress_.update(input_.bytes_read(), writer_.written());
-        stop_when_interrupted();
-      }
-      write_rest();
-    } catch (const BadLine&) {
-      write_rest();  // what came before the line counts
+      read_all();
+    } catch (const OutputError&) {
+      throw;  // who reads the acknowledgements knows the last one
+    } catch (...) {
+      if (reader_->position() == 0) throw;  // it never began
       print_total();
-      throw;
-    } catch (const Interrupted&) {
-      write_rest();
-      print_total();
-      throw;
+      const int code = report_current_exception();
+      complain("import ended early: " + where_to_go_on());
+      return static_cast<ExitCode>(code);
     }
     print_total();
     return bad_lines_ == 0 ? ExitCode::done : ExitCode::usage;
   }
 
  private:
+  void read_all() {
+    try {
+      while (step()) {
+        progress_.update(input_.bytes_read(), writer_.written());
+        stop_when_interrupted();
+      }
+    } catch (const Error&) {
+      throw;  // of the store: writing on makes it no better
+    } catch (const OutputError&) {
+      throw;
+    } catch (...) {
+      write_rest();  // what was read before counts
+      throw;
+    }
+    write_rest();
+  }
+
   /// Takes one record. False at the end.
   bool step() {
     // A pipe that has nothing to say for now gets its acknowledgement at once.
     if (reader_->would_wait()) write_rest();
+    std::optional<Record> record;
     try {
-      auto record = reader_->next();
-      if (!record) return false;
-      if (reader_->position() <= options_.skip) return true;
-      record->key = options_.prefix + record->key;
-      if (writer_.add(*std::move(record))) acknowledge();
+      record = reader_->next();
     } catch (const BadLine& error) {
-      if (!options_.keep_going) throw;
-      ++bad_lines_;
-      complain(error.what());
+      if (reader_->position() > options_.skip) report(error);
+      return true;
     }
+    if (!record) return false;
+    if (record->position <= options_.skip) return true;
+    record->key = options_.prefix + record->key;
+    if (writer_.add(*std::move(record))) acknowledge();
     return true;
   }
 
+  void report(const BadLine& error) {
+    if (!options_.keep_going) throw error;
+    ++bad_lines_;
+    complain(error.what());
+  }
+
   void write_rest() {
-    const std::uint64_t before = writer_.written();
     writer_.flush();
-    if (writer_.written() != before) acknowledge();
+    acknowledge();
   }
 
   void acknowledge() {
-    if (!options_.acknowledge) return;
-    call_.output.line(std::to_string(reader_->position()));
+    if (!options_.acknowledge || writer_.position() == acknowledged_) return;
+    acknowledged_ = writer_.position();
+    call_.output.line(std::to_string(writer_.position()));
     call_.output.flush();
   }
 
@@ -109,6 +132,13 @@ class Import final {
     }
   }
 
+  std::string where_to_go_on() const {
+    const std::uint64_t last = std::max(writer_.position(), options_.skip);
+    if (last == 0) return "nothing is written";
+    return "everything is written up to " + reader_->place(last) + " (--skip " + std::to_string(last) +
+           " goes on behind it)";
+  }
+
   const ImportArguments& options_;
   Call& call_;
   Input input_;
@@ -116,6 +146,7 @@ class Import final {
   BatchWriter writer_;
   Progress progress_;
   std::uint64_t bad_lines_ = 0;
+  std::uint64_t acknowledged_ = 0;
 };
 
 }  // namespace
@@ -131,7 +162,8 @@ Action add_import(Arguments& arguments) {
   arguments.text("--prefix", options->prefix, "P", "Put P before every key");
   arguments.number("--batch", options->batch, 1, kBatchEntriesMax, "Entries written at once (default 1000)");
   arguments.number("--skip", options->skip, 0, UINT64_MAX, "Leave out the first N lines");
-  arguments.flag("--keep-going", options->keep_going, "Report bad lines and go on (exit code 2 at the end)");
+  arguments.flag("--keep-going", options->keep_going,
+                 "Report lines that are no entry, or that the store refuses, and go on (exit code 2 at the end)");
   arguments.flag("--acknowledge", options->acknowledge,
                  "After each batch print the number of the last line written, instead of the total");
   return [options](Call& call) {

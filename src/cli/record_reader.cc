@@ -73,13 +73,16 @@ class LineReader : public RecordReader {
       if (!line) return std::nullopt;
       if (line->empty()) continue;
       try {
-        return parse(*line);
+        Record record = parse(*line);
+        record.position = position();
+        return record;
       } catch (const UsageError& error) {
-        throw BadLine(input_.name() + ", line " + std::to_string(input_.line_number()) + ": " + error.what());
+        throw BadLine(place(position()) + ": " + error.what());
       }
     }
   }
   std::uint64_t position() const final { return input_.line_number(); }
+  std::string place(std::uint64_t position) const final { return input_.name() + ", line " + std::to_string(position); }
   bool would_wait() const final { return input_.would_wait(); }
 
  protected:
@@ -134,14 +137,16 @@ class DocumentReader final : public RecordReader {
     const auto entry = position_of_next_++;
     try {
       Record record;
+      record.position = position_;
       record.key = mapping_.key ? text_of(member(*entry, *mapping_.key)) : entry.key();
       record.value = mapping_.value ? text_of(member(*entry, *mapping_.value)) : text_of(*entry);
       return record;
     } catch (const UsageError& error) {
-      throw BadLine(name_ + ", entry " + std::to_string(position_) + ": " + error.what());
+      throw BadLine(place(position_) + ": " + error.what());
     }
   }
   std::uint64_t position() const override { return position_; }
+  std::string place(std::uint64_t position) const override { return name_ + ", entry " + std::to_string(position); }
   bool would_wait() const override { return false; }
 
  private:

@@ -19,7 +19,7 @@ struct JsonMapping {
   std::optional<std::string> value = {};  ///< the field that is the value; default: the whole object
 };
 
-/// A line that is no record; what() says where and why.
+/// A line that is no record, or one that the store refuses; what() says where and why.
 class BadLine : public UsageError {
  public:
   using UsageError::UsageError;
@@ -32,6 +32,8 @@ class RecordReader {
   virtual std::optional<Record> next() = 0;
   /// Line (for a JSON document: entry) of the last record, from 1.
   virtual std::uint64_t position() const = 0;
+  /// How messages call a position: `line 3 of FILE` is `FILE, line 3`.
+  virtual std::string place(std::uint64_t position) const = 0;
   virtual bool would_wait() const = 0;
 };
 

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -43,7 +44,8 @@ class ImportTest(ToolTest):
             code, out, err = self.finish("import", stdin=(record("a", "1") + line + "\n" + record("z", "1")))
             self.assertEqual((code, out), (2, b"1\n"), line)
             self.assertTrue(err.startswith(b"tuskv: standard input, line 2: "), err)
-            self.assertEqual(err.count(b"\n"), 1)
+            self.assertTrue(err.endswith(b"up to standard input, line 1 (--skip 1 goes on behind it)\n"), err)
+            self.assertEqual(err.count(b"\n"), 2)
         self.tuskv("exists", "z", code=1)
 
     def test_keep_going(self):
@@ -52,6 +54,62 @@ class ImportTest(ToolTest):
         self.assertEqual((code, out), (2, b"2\n"))
         self.assertIn(b"line 2:", err)
         self.assertIn(b"line 4:", err)
+
+    REFUSED = ((record("k" * 1100, "v"), "1100 bytes"), (record("", "v"), "key is empty"),
+               (record("k", "v" * 200), "200 bytes"), (record("k", "v", namespace="\u0001n"), "namespace"),
+               (record("k" * 1100, "v", expires_at_ms=FAR_MS), "1100 bytes"))
+
+    def test_what_the_store_refuses_is_a_bad_line(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?max_value_bytes=100B"
+        for line, said in self.REFUSED:
+            lines = [record(f"k{i:03}", "v") for i in range(100)]
+            lines[40] = line
+            code, out, err = self.finish("import", stdin="".join(lines))
+            self.assertEqual((code, out), (2, b"40\n"), err)
+            self.assertRegex(err.decode(), f"^tuskv: standard input, line 41: .*{said}.*\n"
+                                           "tuskv: import ended early: .* line 40 .*--skip 40")
+            self.assertEqual(self.lines("scan", "--keys-only")[-1], "k039")
+            self.assertEqual(self.lines("import", "--skip", "41", "--acknowledge", stdin="".join(lines)), ["100"])
+            self.tuskv("del", "--all", "--yes")
+
+    def test_keep_going_writes_all_but_what_is_refused(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?max_value_bytes=100B"
+        lines = [record(f"k{i:03}", "v") for i in range(100)]
+        for place, (line, _) in enumerate(self.REFUSED):
+            lines[place * 13] = line
+        path = self.write("entries", "".join(lines))
+        code, out, err = self.finish("import", path, "--keep-going", "--json")
+        self.assertEqual((code, json.loads(out)), (2, {"imported": 95, "bad_lines": 5}))
+        for place, (report, (_, said)) in enumerate(zip(err.decode().splitlines(), self.REFUSED, strict=True)):
+            self.assertIn(f"{path}, line {place * 13 + 1}: ", report)
+            self.assertIn(said, report)
+        self.assertEqual(self.text("count"), "95\n")
+        code, out, err = self.finish("import", "--keep-going", "--format", "tsv", stdin="\tno key\nk\tv\n")
+        self.assertEqual((code, out), (2, b"1\n"))
+        self.assertIn(b"line 1: ", err)
+
+    def test_a_bad_line_can_be_left_out(self):
+        self.assertEqual(self.text("import", "--skip", "1", stdin="bad\n" + record("a", "1")), "1\n")
+
+    def test_every_way_out_says_how_far_it_got(self):
+        lines = [record(f"k{i:03}", "v") for i in range(1000)]
+        lines[700] = record("large", "v" * (8 << 20))
+        path = self.write("entries", "".join(lines))
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        code, out, err = self.finish("import", path, "--batch", "200", preexec_fn=limit)
+        self.assertEqual((code, out), (9, b"600\n"), err)
+        self.assertIn(f"up to {path}, line 600 (--skip 600 goes on behind it)".encode(), err)
+        self.assertEqual(self.text("count"), "600\n")
+        self.assertEqual(self.text("import", path, "--skip", "600"), "400\n")
+        self.assertEqual(self.text("count"), "1000\n")
+
+    def test_nothing_is_written(self):
+        code, out, err = self.finish("import", stdin="bad\n")
+        self.assertEqual((code, out), (2, b"0\n"))
+        self.assertTrue(err.endswith(b"nothing is written\n"), err)
 
     def test_acknowledge_and_skip(self):
         lines = "".join(record(f"k{i}", "v") for i in range(1, 26))
@@ -182,6 +240,11 @@ class CopyTest(ToolTest):
     def test_a_source_that_is_not_there_makes_no_target(self):
         self.refusal("copy", "file:./nope", "file:./target", code=2)
         self.assertEqual(os.listdir(self.directory), [])
+
+    def test_what_the_target_refuses_is_named(self):
+        self.tuskv("set", "long" * 400, "v", "--namespace", "n", "--store", "file:./a?max_key_bytes=2KiB")
+        message = self.refusal("copy", "file:./a?max_key_bytes=2KiB", "file:./b", code=2)
+        self.assertRegex(message, r'^TO refuses the key "longlong.*" of the namespace "n": a key of 1600 bytes')
 
     def test_what_is_refused(self):
         self.tuskv("set", "k", "v")
