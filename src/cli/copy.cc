@@ -46,6 +46,17 @@ std::string identity(const std::string& url) {
   return "file:" + name;
 }
 
+/// `which` says which of the two could not be opened.
+Store open(Session& session, Access access, const char* which) {
+  try {
+    return session.store(access);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.outcome(), std::string(which) + ": " + error.what(), error.sqlstate());
+  } catch (const UsageError& error) {
+    throw UsageError(std::string(which) + ": " + error.what());
+  }
+}
+
 std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWriter& writer, Progress& progress) {
   std::uint64_t copied = 0;
   for (const Entry& entry : from.entries({.limit = kPageEntries})) {
@@ -92,8 +103,8 @@ Action add_copy(Arguments& arguments) {
     if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
     Session from(options->from, call.settings.timeout);
     Session to(options->to, call.settings.timeout);
-    const Store source = from.store(Access::read);  // first: a mistake in it must not make the target
-    const Store target = to.store(Access::write);
+    const Store source = open(from, Access::read, "FROM");  // first: a mistake in it must not make the target
+    const Store target = open(to, Access::write, "TO");
     const std::string table = table_of(source);
     if (!table.empty() && table == table_of(target)) throw UsageError("FROM and TO are the same store");
     const Totals totals = copy_store(source, target);

@@ -1,8 +1,11 @@
 #include "cli/session.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -23,6 +26,18 @@ bool is_set(const char* name) {
   return value != nullptr;
 }
 
+/// Whether a key may stand in it: somebody gave the key instead of the name of its file.
+bool may_hold_key(std::string_view path) {
+  constexpr std::string_view kSpelling = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+  constexpr std::size_t kLongest = 40;  // a key has 44 characters or more
+  while (!path.empty()) {
+    const std::size_t end = std::min(path.find_first_not_of(kSpelling), path.size());
+    if (end > kLongest) return true;
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return false;
+}
+
 /// What the environment says about keys, for stores whose URL says nothing.
 std::shared_ptr<const Encryptor> encryptor_of_environment() {
   constexpr const char* kFile = "TUSKV_KEY_FILE";
@@ -32,10 +47,12 @@ std::shared_ptr<const Encryptor> encryptor_of_environment() {
   if (has_file && has_keys) throw UsageError("TUSKV_KEY_FILE and TUSKV_KEYS are both set: one is enough");
   if (has_keys) return aes_256_gcm(KeyRing::from_environment(kKeys));
   if (!has_file) return nullptr;
+  const std::string path = ::getenv(kFile);
   try {
-    return aes_256_gcm(KeyRing::from_file(::getenv(kFile)));
+    return aes_256_gcm(KeyRing::from_file(path));
   } catch (const Error& error) {
-    throw Error(error.code(), error.outcome(), "TUSKV_KEY_FILE: " + std::string(error.what()));
+    const std::string name = may_hold_key(path) ? kFile : kFile + ("=" + path);
+    throw Error(error.code(), error.outcome(), name + ": " + error.what());
   }
 }
 

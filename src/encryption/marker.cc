@@ -55,7 +55,8 @@ Status check_unmarked(Engine& engine, const Sealer& sealer, os::Deadline deadlin
   if (sealer.open(entry.key, entry.value).ok()) return {};
   return Status(Code::Config,
                 "the store holds entries that are not encrypted with these keys: open it without keys, or, to encrypt "
-                "it, copy it into a new store that is opened with keys (tuskv copy FROM TO)");
+                "it, copy it into a new store that is opened with keys (tuskv copy FROM TO, where the URL of FROM says "
+                "encryption_key_file=none)");
 }
 
 }  // namespace

@@ -161,7 +161,11 @@ class KeyTest(EncryptionToolTest):
     def test_a_store_in_plain_text_is_not_opened_with_keys(self):
         self.tuskv("--store", "file:./plain?encryption_key_file=none", "set", "k", "v")
         message = self.refusal("--store", "file:./plain", "get", "k", code=2)
-        self.assertIn("tuskv copy FROM TO", message)
+        self.assertIn("tuskv copy FROM TO, where the URL of FROM says encryption_key_file=none", message)
+        message = self.refusal("copy", "file:./plain", "file:./tuskv-data", code=2)
+        self.assertTrue(message.startswith("FROM: the store holds entries that are not encrypted"), message)
+        message = self.refusal("copy", "file:./plain?encryption_key_file=none", "file:./plain2/../plain3/x", code=9)
+        self.assertTrue(message.startswith("TO: "), message)
         self.tuskv("copy", "file:./plain?encryption_key_file=none", "file:./tuskv-data")
         self.assertEqual(self.text("get", "k"), "v\n")
         self.tuskv("copy", "file:./tuskv-data", "file:./back?encryption_key_file=none")
@@ -172,14 +176,17 @@ class KeyTest(EncryptionToolTest):
         path = self.path("keys")
         for mode in (0o644, 0o604, 0o660):
             os.chmod(path, mode)
-            self.assertIn("TUSKV_KEY_FILE: the key file can be read or written by others",
+            self.assertIn(f"TUSKV_KEY_FILE={path}: the key file can be read or written by others",
                           self.refusal_without_keys("set", "k", "v"))
         os.chmod(path, 0o600)
         self.write("keys", key_lines(OLD) + OLD)
         self.assertIn("the key file, line 2: a key is written ID:KEY", self.refusal_without_keys("set", "k", "v"))
         # A key where the name of a file belongs.
         self.environment["TUSKV_KEY_FILE"] = f"1:{OLD}"
-        self.assertIn("cannot be opened", self.refusal_without_keys("set", "k", "v"))
+        self.assertIn("TUSKV_KEY_FILE: the key file cannot be opened", self.refusal_without_keys("set", "k", "v"))
+        self.environment["TUSKV_KEY_FILE"] = "no/such-keys"
+        self.assertIn("TUSKV_KEY_FILE=no/such-keys: the key file cannot be opened: No such file",
+                      self.refusal_without_keys("set", "k", "v"))
         self.take_keys()
         self.assertIn('option "encryption_key_file": the key file cannot be opened',
                       self.refusal_without_keys("--store", f"file:./d?encryption_key_file=1:{OLD}", "set", "k", "v"))
