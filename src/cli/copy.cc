@@ -1,8 +1,6 @@
 // copy: all namespaces of one store into another, expiry included. Entries that the target has and the source lacks
 // stay. Starting it again after an interruption is safe: writing an entry twice is writing it once.
-#include <filesystem>
 #include <memory>
-#include <system_error>
 
 #include <nlohmann/json.hpp>
 
@@ -33,17 +31,11 @@ std::string table_of(const Store& store) {
 
 /// What tells one store from another, so far as the URL does: a directory in one spelling.
 std::string identity(const std::string& url) {
-  std::string directory;
   try {
-    directory = directory_of(url);
+    return "file:" + canonical_directory(directory_of(url));
   } catch (const Error&) {
     return url;
   }
-  std::error_code error;
-  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, error), error);
-  std::string name = error ? directory : path.string();
-  while (name.size() > 1 && name.back() == '/') name.pop_back();
-  return "file:" + name;
 }
 
 /// `which` says which of the two could not be opened.
@@ -101,6 +93,7 @@ Action add_copy(Arguments& arguments) {
   return [options](Call& call) {
     if (call.settings.name_space) throw UsageError("copy copies every namespace: it takes no --namespace");
     if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
+    if (call.session.has_directory()) call.session.close();  // the shell's: it may be one of the two
     Session from(options->from, call.settings.timeout);
     Session to(options->to, call.settings.timeout);
     const Store source = open(from, Access::read, "FROM");  // first: a mistake in it must not make the target

@@ -1,6 +1,7 @@
 // Every limit of the command line that is not an option, in one place.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +26,11 @@ inline constexpr std::size_t kInputBufferBytes = std::size_t{256} << 10;
 /// Lines of the shell's history, and keys offered by completion.
 inline constexpr int kHistoryLines = 1000;
 inline constexpr std::size_t kCompletions = 100;
+
+/// How long to wait for a directory that another process has open, if --timeout does not say; and between two looks.
+inline constexpr std::chrono::seconds kOpenWait{5};
+inline constexpr std::chrono::milliseconds kOpenPause{10};
+inline constexpr std::int64_t kOpenWaitMsMax = 86'400'000;
 
 /// How long lock run may wait for the lock.
 inline constexpr std::int64_t kLockWaitMsMax = 86'400'000;

@@ -1,11 +1,11 @@
 // lock run: a program runs while a lock is held.
 //
 // The program is a child in our process group, with our descriptors and TUSKV_LOCK_TOKEN, the fencing token, in its
-// environment. Signals sent to us are sent on to it; those of a terminal reach it by themselves. The lock is renewed
-// until it ends. If the lock is lost first, because we stood still for longer than the TTL or the store could not be
-// reached, the program is told to end (SIGTERM, and SIGKILL if it has not within kLostLockGraceS) and our exit code is
-// that of a conflict. If we are killed, the program goes on without the lock once its TTL is over: the token is what
-// protects against that.
+// environment, and the directory we have open, for a tuskv in it that would wait for it in vain. Signals sent to us are
+// sent on to it; those of a terminal reach it by themselves. The lock is renewed until it ends. If the lock is lost
+// first, because we stood still for longer than the TTL or the store could not be reached, the program is told to end
+// (SIGTERM, and SIGKILL if it has not within kLostLockGraceS) and our exit code is that of a conflict. If we are
+// killed, the program goes on without the lock once its TTL is over: the token is what protects against that.
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -209,6 +209,9 @@ ExitCode run_locked(Call& call, const LockArguments& options) {
   std::optional<Lock> lock = acquire(call.store(Access::write), options, signals, stopped_by);
   if (!lock) return ended_by(stopped_by);
   ::setenv("TUSKV_LOCK_TOKEN", std::to_string(lock->token()).c_str(), 1);
+  if (call.session.has_directory()) {
+    ::setenv(kLockedDirectory, canonical_directory(call.session.directory()).c_str(), 1);
+  }
   const ChildProgram program(options.command, signals.before());
   if (program.error() != 0) {
     give_back(*lock, call.session);

@@ -3,6 +3,9 @@
 #include "tuskv/maintenance.h"
 
 #include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -20,6 +23,14 @@ std::string closed_directory(Call& call, const std::optional<std::string>& given
   call.session.close();
   if (!given) return call.session.directory();
   return directory_named(*given);
+}
+
+/// Calls a function of the library on the directory once no other process has it open.
+template <class F>
+auto when_free(const Call& call, const std::string& directory, F&& function) {
+  std::optional<std::invoke_result_t<F, const std::string&>> result;
+  open_when_free(directory, call.session.timeout(), [&] { result = function(directory); });
+  return *std::move(result);
 }
 
 Json json_of_damage(const std::vector<Damage>& damage) {
@@ -69,7 +80,8 @@ ExitCode print_snapshot(Call& call, const SnapshotInfo& snapshot, const char* wh
 }
 
 ExitCode list(Call& call) {
-  const auto snapshots = list_snapshots(closed_directory(call, std::nullopt));
+  const auto snapshots =
+      when_free(call, closed_directory(call, std::nullopt), [](auto& at) { return list_snapshots(at); });
   if (!call.settings.json) {
     print_snapshots(call, snapshots);
     return ExitCode::done;
@@ -81,7 +93,8 @@ ExitCode list(Call& call) {
 }
 
 ExitCode prune(Call& call, std::uint64_t keep) {
-  const std::size_t removed = prune_snapshots(closed_directory(call, std::nullopt), keep);
+  const std::size_t removed =
+      when_free(call, closed_directory(call, std::nullopt), [&](auto& at) { return prune_snapshots(at, keep); });
   if (call.settings.json) {
     call.output.json({{"removed", removed}});
   } else {
@@ -97,7 +110,7 @@ Action add_check(Arguments& arguments) {
   arguments.word("DIRECTORY", *given, "The directory (default: that of --store). Exit code 6 on damage");
   return [given](Call& call) {
     const std::string directory = closed_directory(call, *given);
-    const CheckReport report = check(directory);
+    const CheckReport report = when_free(call, directory, [](auto& at) { return check(at); });
     if (call.settings.json) {
       call.output.json({{"directory", json_of_bytes(directory)},
                         {"files", report.files},
@@ -127,7 +140,7 @@ Action add_repair(Arguments& arguments) {
   arguments.word("DIRECTORY", *given, "The directory (default: that of --store)");
   return [given](Call& call) {
     const std::string directory = closed_directory(call, *given);
-    const RepairReport report = repair(directory);
+    const RepairReport report = when_free(call, directory, [](auto& at) { return repair(at); });
     if (call.settings.json) {
       call.output.json({{"directory", json_of_bytes(directory)},
                         {"changed", !report.backup.empty()},
@@ -172,7 +185,8 @@ Action add_snapshots(Arguments& arguments) {
     if (name == "take") return print_snapshot(call, call.whole_store(Access::read).snapshot(), "");
     if (name == "prune") return prune(call, number);
     if (name != "restore") throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
-    const SnapshotInfo before = restore_snapshot(closed_directory(call, std::nullopt), number);
+    const SnapshotInfo before =
+        when_free(call, closed_directory(call, std::nullopt), [&](auto& at) { return restore_snapshot(at, number); });
     return print_snapshot(call, before, "the state before is kept as snapshot ");
   };
 }

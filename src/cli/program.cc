@@ -96,7 +96,9 @@ void add_settings(CLI::App& app, Settings& settings, Place place) {
   if (place == Place::command_line) {
     arguments.name("--store", settings.store, "URL",
                    "The store to work on (default $TUSKV_STORE or file:./tuskv-data)");
-    arguments.duration("--timeout", settings.timeout, "Deadline of every call (default 5s)");
+    arguments.duration(
+        "--timeout", settings.timeout,
+        "Deadline of every call, and how long to wait for a directory that another process has open (default 5s)");
   }
   arguments.text("--namespace", settings.name_space, "NAME", "Work on the keys of this namespace");
   arguments.flag("--json", settings.json, "Print JSON; bytes that are not UTF-8 as {\"base64\": \"...\"}");

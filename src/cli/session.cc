@@ -7,9 +7,12 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "cli/exit_code.h"
+#include "cli/interrupt.h"
+#include "cli/limits.h"
 #include "tuskv/encryption.h"
 #include "tuskv/maintenance.h"
 
@@ -90,9 +93,12 @@ Store Session::store(Access access) {
 
 Store Session::open(const Options& options) const {
   try {
-    return Store::open(url_, options);
+    if (!has_directory()) return Store::open(url_, options);
+    std::optional<Store> store;
+    open_when_free(directory(), timeout_, [&] { store = Store::open(url_, options); });
+    return *std::move(store);
   } catch (const Error& error) {
-    if (error.code() != Code::Config || options.create || !url_.starts_with("file:")) throw;
+    if (error.code() != Code::Config || options.create || !has_directory()) throw;
     const std::string directory = directory_of(url_);
     std::error_code unknown;
     if (std::filesystem::exists(directory, unknown) || unknown) throw;
@@ -106,6 +112,32 @@ void Session::close() {
   if (!store_) return;
   const Store store = *std::exchange(store_, std::nullopt);
   store.close();
+}
+
+std::string canonical_directory(const std::string& directory) {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, error), error);
+  std::string name = error ? directory : path.string();
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  return name;
+}
+
+void open_when_free(const std::string& directory, std::optional<Duration> timeout, const std::function<void()>& open) {
+  const std::int64_t wait_ms = std::min(timeout.value_or(kOpenWait).milliseconds(), kOpenWaitMsMax);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(wait_ms);
+  while (true) {
+    try {
+      return open();
+    } catch (const Error& error) {
+      if (error.code() != Code::Busy || std::chrono::steady_clock::now() >= end) throw;
+      const char* const locked = ::getenv(kLockedDirectory);
+      if (locked != nullptr && canonical_directory(directory) == locked) {
+        throw Error(error.code(), error.outcome(), std::string(error.what()) + ": the lock run above keeps it open");
+      }
+    }
+    stop_when_interrupted();
+    std::this_thread::sleep_for(kOpenPause);
+  }
 }
 
 std::string directory_named(const std::string& url_or_path) {

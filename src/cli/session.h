@@ -1,6 +1,7 @@
 // The store a run of the program works on: opened when the first verb needs it, closed at the end with its errors seen.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,16 @@ class Warnings final {
   std::map<Event::Kind, std::string> last_;  ///< what was said
 };
 
+/// One directory in one spelling, so far as it is there.
+std::string canonical_directory(const std::string& directory);
+
+/// Opens something in a directory (or works on it), again while another process has it open, for up to `timeout`; then
+/// throws what `open` throws (Busy). Below a `lock run` that has this directory open it does not wait.
+void open_when_free(const std::string& directory, std::optional<Duration> timeout, const std::function<void()>& open);
+
+/// In the environment of a program that `lock run` starts: the directory that it keeps open.
+inline constexpr const char* kLockedDirectory = "TUSKV_LOCK_DIRECTORY";
+
 class Session final {
  public:
   Session(std::string url, std::optional<Duration> timeout);
@@ -33,6 +44,8 @@ class Session final {
   const std::string& url() const noexcept { return url_; }
   /// The directory of a `file:` URL; a Config error for any other.
   std::string directory() const;
+  bool has_directory() const noexcept { return url_.starts_with("file:"); }
+  std::optional<Duration> timeout() const noexcept { return timeout_; }
   /// Closes the store if it is open; the next call of store() opens it again.
   void close();
 

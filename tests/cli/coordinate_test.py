@@ -4,7 +4,7 @@ import subprocess
 import time
 import unittest
 
-from tool import TIMEOUT_S, ToolTest
+from tool import BINARY, TIMEOUT_S, ToolTest
 
 SCRIPT = """trap 'echo got $1; exit 5' $1
 echo ready
@@ -94,6 +94,18 @@ class LockTest(ToolTest):
             time.sleep(0.01)
         waiting.send_signal(signal.SIGTERM)
         self.assertEqual(self.end(waiting)[0], 128 + signal.SIGTERM)
+
+    def test_a_directory_that_is_open_above_is_not_waited_for(self):
+        self.tuskv("set", "k", "v")
+        self.environment["TUSKV"] = BINARY
+        begin = time.monotonic()
+        code, out, err = self.finish("lock", "run", "job", "--", "sh", "-c",
+                                     '"$TUSKV" --timeout 1h --store file:tuskv-data/../tuskv-data get k')
+        self.assertEqual((code, out), (3, b""))
+        self.assertIn(b"the lock run above keeps it open", err)
+        self.assertLess(time.monotonic() - begin, 60)
+        self.assertEqual(self.text("lock", "run", "job", "--", "sh", "-c",
+                                   '"$TUSKV" --store file:other set k v && "$TUSKV" --store file:other get k'), "v\n")
 
     def test_usage(self):
         for words in (("lock",), ("lock", "run"), ("lock", "run", "job"), ("lock", "walk", "job", "--", "true"),

@@ -3,6 +3,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 import unittest
 
 from tool import BINARY, ToolTest
@@ -67,8 +68,38 @@ class FailureTest(ToolTest):
         holder.stdin.write(b'{"key":"k","value":"v"}\n')
         holder.stdin.flush()
         self.assertEqual(holder.stdout.readline(), b"1\n")
-        self.assertIn(str(holder.pid), self.refusal("get", "k", code=3))
-        self.refusal("check", code=3)
+        self.assertIn(str(holder.pid), self.refusal("get", "k", "--timeout", "1ms", code=3))
+        self.refusal("check", "--timeout", "100ms", code=3)
+        waiting = [self.start("--timeout", "1m", *words, stdout=subprocess.PIPE)
+                   for words in (("get", "k"), ("check",), ("get", "k"), ("snapshots",))]
+        for process in waiting:
+            with self.assertRaises(subprocess.TimeoutExpired):
+                process.wait(0.05)
+        holder.communicate()
+        for process in waiting:
+            process.communicate()
+            self.assertEqual(process.returncode, 0, process.args)
+
+    def test_uses_at_the_same_time_take_turns(self):
+        running = [self.start("--timeout", "1m", "incr", "n", stdout=subprocess.DEVNULL) for _ in range(20)]
+        self.assertEqual([process.wait() for process in running], [0] * 20)
+        self.assertEqual(self.text("get", "n"), "20\n")
+
+    def catches(self, process, number):
+        with open(f"/proc/{process.pid}/status", encoding="utf-8") as status:
+            return any(line.startswith("SigCgt:") and int(line.split()[1], 16) >> (number - 1) & 1 for line in status)
+
+    def test_waiting_can_be_interrupted(self):
+        holder = self.start("import", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        while not os.path.exists(self.path("tuskv-data/MANIFEST")):
+            self.assertIsNone(holder.poll())
+        waiting = self.start("--timeout", "1m", "get", "k")
+        while not self.catches(waiting, signal.SIGINT):
+            time.sleep(0.01)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            waiting.wait(0.2)
+        waiting.send_signal(signal.SIGINT)
+        self.assertEqual(waiting.wait(), 128 + signal.SIGINT)
         holder.communicate()
         self.assertEqual(self.text("get", "k"), "v\n")
 
