@@ -55,7 +55,7 @@ struct Expiry {
   SetOptions options() const { return {.ttl = ttl, .expires_at = at, .keep_ttl = keep}; }
 };
 
-/// A value that may be missing: as redis-cli, an empty line in a pipe and (nil) on a terminal.
+/// One of several values that may be missing: as redis-cli, an empty line in a pipe and (nil) on a terminal.
 void print_value(Call& call, const std::optional<std::string>& value) {
   if (value) {
     call.output.value(*value);
@@ -158,7 +158,7 @@ Action add_getset(Arguments& arguments) {
     const auto before = call.store(Access::write).get_and_set(options->key, value, options->expiry.options());
     if (call.settings.json) {
       call.output.json({{"key", json_of_bytes(options->key)}, {"value", json_of_optional(before)}});
-    } else {
+    } else if (before || call.output.terminal()) {
       print_value(call, before);
     }
     return ExitCode::done;
@@ -233,7 +233,9 @@ Action add_decr(Arguments& arguments) { return add_counter(arguments, false); }
 
 Action add_mget(Arguments& arguments) {
   const auto keys = std::make_shared<std::vector<std::string>>();
-  arguments.words("KEY", *keys, "The keys");
+  arguments.words("KEY", *keys,
+                  "The keys. The line of a missing one is empty, as that of an empty value: --json tells them apart. "
+                  "Exit code 1 if any is missing");
   return [keys](Call& call) {
     if (keys->empty()) throw UsageError("mget takes at least one key");
     const auto values = call.store(Access::read).get_many(*keys);

@@ -128,6 +128,7 @@ class PointTest(ToolTest):
             self.refusal("incr", "n", step, code=2)
 
     def test_getset(self):
+        self.assertEqual(self.text("getset", "k", ""), "")
         self.assertEqual(self.text("getset", "k", "1"), "\n")
         self.assertEqual(self.text("getset", "k", "2"), "1\n")
         self.assertEqual(self.json("getset", "k", "3"), {"key": "k", "value": "2"})
