@@ -302,8 +302,8 @@ class TUSKV_API Store final : public KeyValue {
   /// namespace is not among them.
   std::vector<std::string> namespaces() const;
 
-  /// Removes up to `limit` expired entries of all namespaces (0 = all there are), earliest first; returns how many,
-  /// which is less when the deadline comes before the end.
+  /// Removes up to `limit` (0 = all) expired entries of all namespaces, earliest first; returns how many: fewer when
+  /// the deadline comes first. The files of a directory hold them until its next snapshot, older snapshots for longer.
   std::uint64_t cleanup_expired(std::uint64_t limit = 0) const;
   /// Starts the sweeper, or restarts it with other settings.
   void start_sweeper(const SweeperOptions& options = {}) const;

@@ -57,7 +57,10 @@ Action add_expire(Arguments& arguments) {
   arguments.word("KEY", options->key, "The key");
   arguments.word("DURATION", options->ttl,
                  "How long it will live from now: 30s, 5m, 2h, 7d; a number alone is seconds");
-  arguments.instant("--at", options->at, "Expire at this time instead; one that has passed removes the key");
+  arguments.instant(
+      "--at", options->at,
+      "Expire at this time instead, as 2030-01-31T12:00:00Z, with +02:00 for Z, or in seconds since 1970; one "
+      "that has passed removes the key");
   return [options](Call& call) {
     if (options->ttl.has_value() == options->at.has_value())
       throw UsageError("expire takes KEY DURATION or KEY --at TIME");
@@ -76,9 +79,13 @@ Action add_persist(Arguments& arguments) {
 
 Action add_sweep(Arguments& arguments) {
   const auto limit = std::make_shared<std::uint64_t>(0);
-  arguments.number("--limit", *limit, 1, UINT64_MAX, "Remove at most so many, those that expired first (default all)");
+  arguments.number("--limit", *limit, 1, UINT64_MAX,
+                   "Remove at most so many, those that expired first (default all). file: takes a snapshot afterwards, "
+                   "without which they would stay in the log; older snapshots hold them until they are pruned");
   return [limit](Call& call) {
-    const std::uint64_t count = call.whole_store(Access::write).cleanup_expired(*limit);
+    const Store store = call.whole_store(Access::inspect);
+    const std::uint64_t count = store.cleanup_expired(*limit);
+    if (count > 0 && call.session.has_directory()) store.snapshot();
     if (call.settings.json) {
       call.output.json({{"removed", count}});
     } else {

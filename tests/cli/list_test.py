@@ -1,5 +1,6 @@
 """Verbs that list, and those on the store as a whole."""
 import json
+import os
 import time
 import unittest
 
@@ -118,6 +119,21 @@ class ListTest(ToolTest):
         before, *removed, after = self.lines("shell", stdin=script)
         self.assertEqual(removed, ["1", '{"removed":1}', "0"])
         self.assertEqual((json.loads(before)["expired"], json.loads(after)["expired"]), (2, 0))
+
+    def test_what_is_swept_stays_away(self):
+        self.tuskv("set", "k", "v")
+        self.tuskv("set", "short", "a-secret", "--ttl", "1ms")
+        time.sleep(0.05)
+        self.assertEqual(self.text("sweep"), "1\n")
+        self.assertEqual(self.text("sweep"), "0\n")
+        self.tuskv("snapshots", "prune", "0")
+        with_expired = ("--store", "file:./tuskv-data?ttl_mode=disabled")
+        self.tuskv("get", "short", *with_expired, code=1)
+        self.assertEqual(self.text("get", "k", *with_expired), "v\n")
+        for folder, _, names in os.walk(self.path("tuskv-data")):
+            for name in names:
+                self.assertNotIn(b"a-secret", self.read(os.path.join(folder, name)), name)
+        self.refusal("sweep", "--store", "file:./none", code=2)
 
     def test_the_store_comes_from_the_option_or_the_environment(self):
         self.tuskv("set", "k", "default")
