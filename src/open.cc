@@ -10,6 +10,7 @@
 #include "encryption/marker.h"
 #include "engine_owner.h"
 #include "option_table.h"
+#include "os/followed_link.h"
 #ifdef TUSKV_POSTGRES
 #include "postgres/postgres_engine.h"
 #endif
@@ -137,8 +138,9 @@ EngineParts open_embedded(const StoreUrl& url, const Options& options, const Sur
   if (surroundings.clock == nullptr) parts.clock = std::make_unique<os::SystemClock>();
   os::FileSystem& file_system = parts.file_system ? *parts.file_system : *surroundings.file_system;
   const os::Clock& clock = parts.clock ? *parts.clock : *surroundings.clock;
-  parts.engine = value_or_throw(
-      embedded::EmbeddedEngine::open({.directory = url.directory, .options = options}, file_system, clock));
+  const std::string directory = parts.file_system ? os::followed_link(url.directory) : url.directory;
+  parts.engine =
+      value_or_throw(embedded::EmbeddedEngine::open({.directory = directory, .options = options}, file_system, clock));
   return parts;
 }
 

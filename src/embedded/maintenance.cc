@@ -8,6 +8,7 @@
 #include "embedded/maintenance.h"
 #include "os/clock.h"
 #include "os/file_system.h"
+#include "os/followed_link.h"
 #include "throw.h"
 
 namespace tuskv {
@@ -18,7 +19,7 @@ std::string path_of(Bytes directory) {
   if (directory.view().find('\0') != std::string_view::npos) {
     throw_refused(Code::InvalidArgument, "the directory's name holds a NUL byte");
   }
-  return std::string(directory.view());
+  return os::followed_link(std::string(directory.view()));
 }
 
 }  // namespace

@@ -244,6 +244,19 @@ class BadInputTest(ToolTest):
         self.assertEqual(sorted(os.listdir(self.directory)), ["file", "other", "photos", "tuskv-data"])
         self.assertEqual(os.listdir(self.path("photos")) + os.listdir(self.path("other")), ["cat.jpg", "MANIFEST"])
 
+    def test_a_link_to_the_directory_of_a_store_is_followed(self):
+        os.mkdir(self.path("large-disk"))
+        os.symlink("large-disk", self.path("link"))
+        self.tuskv("set", "k", "v", "--store", "file:./link")
+        for store in ("file:./link", "file:./link/", "file:./large-disk"):
+            self.assertEqual(self.text("get", "k", "--store", store), "v\n")
+        for words in (("check", "link"), ("check", "link/"), ("repair", "link"),
+                      ("snapshots", "--store", "file:./link"), ("snapshots", "take", "--store", "file:./link")):
+            self.tuskv(*words)
+        os.symlink("nowhere", self.path("dangling"))
+        self.refusal("set", "k", "v", "--store", "file:./dangling", code=2)
+        self.assertTrue(os.path.islink(self.path("link")) and os.path.islink(self.path("dangling")))
+
     def test_too_few_descriptors(self):
         self.tuskv("set", "k", "v")
         for limit in range(4, 8):
