@@ -1,4 +1,4 @@
-// lock run: a program runs while a lock is held.
+// lock run: a program runs while a lock is held. (At the end: lock holder and lock release, to look at one and end it.)
 //
 // The program is a child in our process group, with our descriptors and TUSKV_LOCK_TOKEN, the fencing token, in its
 // environment, and the directory we have open, for a tuskv in it that would wait for it in vain. Signals sent to us are
@@ -19,10 +19,13 @@
 #include <memory>
 #include <random>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/limits.h"
 #include "cli/output.h"
+#include "cli/time_text.h"
 #include "cli/verbs.h"
 
 namespace tuskv::cli {
@@ -200,7 +203,6 @@ bool give_back(Lock& lock, Session& session) {
 }
 
 ExitCode run_locked(Call& call, const LockArguments& options) {
-  if (options.action != "run" || options.command.empty()) throw UsageError("lock takes run KEY -- COMMAND");
   if (options.wait && options.wait->milliseconds() > kLockWaitMsMax) throw UsageError("--wait takes up to 1 day");
   if (call.caller != Caller::program) throw UsageError("lock run starts a program: call it outside the shell");
   const HeldSignals signals;
@@ -228,11 +230,53 @@ ExitCode run_locked(Call& call, const LockArguments& options) {
   return ExitCode::conflict;
 }
 
+ExitCode print_holder(Call& call, const std::string& key) {
+  const auto holder = call.store(Access::read).lock_holder(key);
+  if (call.settings.json) {
+    Json document = {{"key", json_of_bytes(key)}, {"owner", nullptr}};
+    if (holder) {
+      document["owner"] = json_of_bytes(holder->owner);
+      document["token"] = holder->token;
+      document["expires_at_ms"] = unix_ms(holder->expires_at);
+    }
+    call.output.json(document);
+  } else if (holder) {
+    call.output.value(holder->owner, false);
+    call.output.line("\t" + std::to_string(holder->token) + "\t" + to_text(holder->expires_at));
+  }
+  return holder ? ExitCode::done : ExitCode::no;
+}
+
+/// The token is asked for so that nobody ends the lock of the one who came next.
+ExitCode release(Call& call, const std::string& key, const std::string& word) {
+  const auto token = parse_number(word);
+  if (!token) throw UsageError("TOKEN is a number, as lock holder prints it, not \"" + word + "\"");
+  const Store store = call.store(Access::write);
+  const auto holder = store.lock_holder(key);
+  if (!holder || holder->token != *token) return call.answer(false);
+  return call.answer(store.unlock(Lease{.name = key, .owner = holder->owner, .token = *token}));
+}
+
+ExitCode act(Call& call, const LockArguments& options) {
+  const bool runs = options.action == "run";
+  if ((options.ttl || options.wait) && !runs) throw UsageError("--ttl and --wait are for lock run");
+  if (runs && !options.command.empty()) return run_locked(call, options);
+  if (options.action == "holder" && options.command.empty()) return print_holder(call, options.key);
+  if (options.action == "release" && options.command.size() == 1) {
+    return release(call, options.key, options.command.front());
+  }
+  throw UsageError("lock takes run KEY -- COMMAND, holder KEY or release KEY TOKEN");
+}
+
 }  // namespace
 
 Action add_lock(Arguments& arguments) {
   const auto options = std::make_shared<LockArguments>();
-  arguments.word("ACTION", options->action, "run");
+  arguments.word(
+      "ACTION", options->action,
+      "run (runs COMMAND while the lock is held), holder (prints who holds it, its token and when it ends if "
+      "it is not renewed; exit code 1 if nobody) or release (ends it, such as one whose holder was killed; "
+      "exit code 1 if it is not held with TOKEN)");
   arguments.word("KEY", options->key, "The lock");
   arguments.words(
       "COMMAND", options->command,
@@ -242,7 +286,7 @@ Action add_lock(Arguments& arguments) {
       "--ttl", options->ttl,
       "TTL of the lock, renewed while COMMAND runs; if tuskv is killed, the lock ends this long after (default 30s)");
   arguments.duration("--wait", options->wait, "Wait so long for the lock (default 5s)");
-  return [options](Call& call) { return run_locked(call, *options); };
+  return [options](Call& call) { return act(call, *options); };
 }
 
 }  // namespace tuskv::cli

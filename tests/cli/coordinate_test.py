@@ -107,8 +107,30 @@ class LockTest(ToolTest):
         self.assertEqual(self.text("lock", "run", "job", "--", "sh", "-c",
                                    '"$TUSKV" --store file:other set k v && "$TUSKV" --store file:other get k'), "v\n")
 
+    def test_a_lock_whose_holder_was_killed_is_shown_and_ended(self):
+        self.tuskv("set", "k", "v")
+        self.assertEqual(self.text("lock", "holder", "job", code=1), "")
+        self.assertEqual(self.json("lock", "holder", "job", code=1), {"key": "job", "owner": None})
+        killed = self.lock("--ttl", "1h", "--", "sh", "-c", "echo $TUSKV_LOCK_TOKEN; kill -KILL $PPID")
+        token = self.end(killed)[1].strip()
+        owner, shown, ends = self.text("lock", "holder", "job").rstrip("\n").split("\t")
+        self.assertRegex(owner, rf":{killed.pid}:\d+$")
+        self.assertEqual(shown, token)
+        self.assertRegex(ends, r"^20\d\d-\d\d-\d\dT.*Z$")
+        document = self.json("lock", "holder", "job")
+        self.assertEqual((document["owner"], document["token"]), (owner, int(token)))
+        self.assertTrue(0 < document["expires_at_ms"] / 1000 - time.time() <= 3600)
+        self.tuskv("lock", "release", "job", str(int(token) + 1), code=1)
+        self.tuskv("lock", "release", "job", token, "--namespace", "other", code=1)
+        self.assertEqual(self.text("lock", "holder", "job").split("\t")[1], token)
+        self.tuskv("lock", "release", "job", token)
+        self.tuskv("lock", "release", "job", token, code=1)
+        self.assertGreater(self.token(), int(token))
+
     def test_usage(self):
         for words in (("lock",), ("lock", "run"), ("lock", "run", "job"), ("lock", "walk", "job", "--", "true"),
+                      ("lock", "holder"), ("lock", "holder", "job", "1"), ("lock", "release", "job"),
+                      ("lock", "release", "job", "x"), ("lock", "release", "job", "1", "--ttl", "1s"),
                       ("lock", "run", "job", "--wait", "2d", "--", "true"),
                       ("lock", "run", "", "--", "true"), ("lock", "run", "job", "--ttl", "0", "--", "true")):
             self.refusal(*words, code=2)
