@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <new>
+#include <string>
 
 #include "cli/exit_code.h"
 #include "cli/interrupt.h"
@@ -23,15 +24,26 @@ void complain(std::string_view message) {
   }
 }
 
-int report_current_exception() {
-  const auto fail = [](std::string_view message, ExitCode code) {
-    complain(message);
+namespace {
+
+/// What to do about damage is said once, here, and not in each of the texts that name it.
+std::string advised(const Error& error) {
+  const std::string message = error.what();
+  if (error.code() != Code::Corruption || !error.sqlstate().empty()) return message;
+  return message.find("tuskv ") == std::string::npos ? message + ": run tuskv check" : message;
+}
+
+}  // namespace
+
+int report_current_exception(std::string_view place) {
+  const auto fail = [place](std::string_view message, ExitCode code) {
+    complain(std::string(place) + std::string(message));
     return static_cast<int>(code);
   };
   try {
     throw;
   } catch (const Error& error) {
-    return fail(error.what(), exit_code(error));
+    return fail(advised(error), exit_code(error));
   } catch (const UsageError& error) {
     return fail(error.what(), ExitCode::usage);
   } catch (const InputError& error) {

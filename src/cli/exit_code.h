@@ -51,8 +51,8 @@ class Interrupted : public std::exception {
 /// Writes `tuskv: MESSAGE` to stderr, as one line without control characters and passwords.
 void complain(std::string_view message);
 
-/// Says on stderr what the exception being handled means, and returns the exit code for it. A reader of stdout that
-/// has gone away is not worth a line.
-int report_current_exception();
+/// Says on stderr what the exception being handled means, behind `place`, and returns the exit code for it. A reader of
+/// stdout that has gone away is not worth a line.
+int report_current_exception(std::string_view place = {});
 
 }  // namespace tuskv::cli

@@ -2,8 +2,10 @@
 // first (the next verb opens it again), and one that another program has open is refused.
 #include "tuskv/maintenance.h"
 
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -48,10 +50,24 @@ void print_field(Call& call, std::string name, std::string_view value) {
   call.output.text("\n");
 }
 
+/// Where and what, the file's name once: many messages have it.
+std::string text_of(const Damage& damage) {
+  if (damage.what.find(damage.file) != std::string::npos) return damage.what;
+  return damage.file + ", offset " + std::to_string(damage.offset) + ": " + damage.what;
+}
+
 void print_damage(Call& call, const std::vector<Damage>& damage) {
   if (damage.empty()) print_field(call, "damage", "none");
+  std::string missing_folder;
   for (const Damage& one : damage) {
-    print_field(call, "damage", one.file + ", offset " + std::to_string(one.offset) + ": " + one.what);
+    const std::filesystem::path folder = std::filesystem::path(one.file).parent_path();
+    std::error_code unknown;
+    if (std::filesystem::exists(folder, unknown) || unknown) {
+      print_field(call, "damage", text_of(one));
+    } else if (missing_folder != folder.string()) {  // one line for all the files that were in it
+      missing_folder = folder.string();
+      print_field(call, "damage", missing_folder + ": the directory is missing");
+    }
   }
 }
 
@@ -122,8 +138,11 @@ Action add_check(Arguments& arguments) {
     } else {
       print_field(call, "directory", directory);
       print_field(call, "files", std::to_string(report.files) + " (" + size_text(report.size_bytes) + ")");
-      print_field(call, "entries", std::to_string(report.entries));
-      print_field(call, "records", std::to_string(report.records));
+      // Of a store that is damaged they need not have been counted.
+      if (report.damage.empty() || report.entries > 0 || report.records > 0) {
+        print_field(call, "entries", std::to_string(report.entries));
+        print_field(call, "records", std::to_string(report.records));
+      }
       if (report.torn_bytes > 0) {
         print_field(call, "torn",
                     std::to_string(report.torn_bytes) +

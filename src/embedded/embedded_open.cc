@@ -35,6 +35,10 @@ Result<bool> holds_store(os::FileSystem& file_system, const std::string& directo
   const std::string unfinished = std::string(kManifestName) + ".tmp";
   for (const os::DirectoryEntry& entry : entries) {
     if (entry.name == "LOCK" || entry.name == unfinished) continue;
+    if (parse_segment_name(entry.name) != 0 || parse_snapshot_folder_name(entry.name) != 0) {
+      return Status(Code::Corruption,
+                    directory + " holds " + entry.name + " and no " + kManifestName + ", which has been removed");
+    }
     return Status(Code::Config,
                   directory + " is not a tuskv store: it holds " + entry.name + " and no " + kManifestName);
   }

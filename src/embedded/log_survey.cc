@@ -153,6 +153,11 @@ Status Survey::judge_end(SegmentReader& reader) {
   }
   if (range_.is_delta)
     return log_damage(reader.path(), torn_at, "a snapshot's log is whole, but no valid record is here");
+  if (reader.file_bytes() < reader.header().size_bytes && torn_at < reader.file_bytes()) {
+    return log_damage(
+        reader.path(), torn_at,
+        "no valid record is here, in spite of " + std::to_string(reader.file_bytes() - torn_at) + " bytes more");
+  }
   if (reader.file_bytes() < reader.header().size_bytes) {
     return log_damage(
         reader.path(), torn_at,

@@ -1,6 +1,7 @@
 """Exit codes, and what is said on stderr."""
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -325,8 +326,11 @@ class DamageTest(ToolTest):
     def test_damage_is_found_reported_and_repaired(self):
         self.fill()
         self.damage_a_snapshot_or_log()
-        self.refusal("get", "key1", code=6)
-        self.assertRegex(self.text("check", code=6), r"(?m)^damage +.+, offset \d+: ")
+        self.assertTrue(self.refusal("get", "key1", code=6).endswith(": run tuskv check"))
+        checked = self.text("check", code=6)
+        self.assertRegex(checked, r"(?m)^damage +.+offset \d+: ")
+        self.assertNotIn("entries", checked)
+        self.assertNotIn("shorter", checked)  # an orderly close has cut the file
         damage = self.json("check", code=6)["damage"]
         self.assertTrue(damage and damage[0]["file"] and damage[0]["what"])
         report = self.json("repair")
@@ -334,6 +338,23 @@ class DamageTest(ToolTest):
         self.tuskv("check")
         self.assertEqual(int(self.text("count")), report["entries_kept"])
         self.assertGreater(report["entries_kept"], 50)
+
+
+    def test_a_store_without_its_manifest_is_damaged_and_no_stranger(self):
+        self.fill()
+        os.remove(self.path("tuskv-data/MANIFEST"))
+        self.assertRegex(self.refusal("get", "key1", code=6), r"holds \S+ and no MANIFEST.*: run tuskv check$")
+        self.refusal("set", "key1", "v", code=6)
+        self.assertEqual(self.text("check", code=6).count("MANIFEST"), 1)
+        self.assertEqual(self.json("repair")["entries_kept"], 100)
+        self.assertEqual(self.text("count"), "100\n")
+
+    def test_one_line_for_a_snapshot_that_is_missing(self):
+        self.fill()
+        ordinal = self.text("snapshots", "take").strip()
+        shutil.rmtree(self.path(f"tuskv-data/snapshot-{ordinal}"))
+        self.assertEqual([line.split(maxsplit=1)[1] for line in self.lines("check", code=6) if "damage" in line],
+                         [f"./tuskv-data/snapshot-{ordinal}: the directory is missing"])
 
 
 class SnapshotTest(ToolTest):
