@@ -96,7 +96,10 @@ void Arguments::number(const char* names, std::uint64_t& target, std::uint64_t m
 void Arguments::duration(const char* names, std::optional<Duration>& target, const char* help) {
   const auto take = [&target, names](const std::string& word) {
     const auto duration = parse_duration(unshielded(word));
-    if (!duration) throw UsageError(std::string(names) + " takes a duration like 500ms, 30s, 5m, 2h or 7d");
+    if (!duration) {
+      throw UsageError(std::string(names) + " takes a duration like 500ms, 30s, 5m, 2h or 7d, not \"" +
+                       unshielded(word) + "\"");
+    }
     target = Duration(*duration);
   };
   verb_.add_option_function<std::string>(names, take, help)->type_name("DURATION");
@@ -106,7 +109,10 @@ void Arguments::instant(const char* names, std::optional<Instant>& target, const
   const auto take = [&target, names](const std::string& word) {
     const auto instant = parse_instant(unshielded(word));
     if (!instant) {
-      throw UsageError(std::string(names) + " takes a time like 2030-01-31T12:00:00Z, or seconds since 1970");
+      throw UsageError(
+          std::string(names) +
+          " takes a time like 2030-01-31T12:00:00Z or 2030-01-31T14:00:00+02:00, or seconds since 1970, not \"" +
+          unshielded(word) + "\"");
     }
     target = Instant(*instant);
   };

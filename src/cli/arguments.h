@@ -99,8 +99,8 @@ struct Invocation {
 /// UsageError when the words make no verb. A wish for help is a verb like any other.
 Invocation parse(const std::vector<std::string>& words, const Settings& defaults, Place place);
 
-/// Runs it and reports its failure; returns the exit code. Output is flushed.
-int run(const Invocation& invocation, Session& session, Output& output, Caller caller);
+/// Runs it and reports its failure, behind `place`; returns the exit code. Output is flushed.
+int run(const Invocation& invocation, Session& session, Output& output, Caller caller, std::string_view place = {});
 
 /// Every verb, in the order of the help.
 std::vector<std::string_view> verb_names();

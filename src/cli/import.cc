@@ -154,8 +154,12 @@ class Import final {
 Action add_import(Arguments& arguments) {
   const auto options = std::make_shared<ImportArguments>();
   arguments.word("FILE", options->given_file, "The file (default: standard input)");
-  arguments.text("--format", options->format, "FORMAT",
-                 "ndjson (default; what export writes), tsv (key, tab, value), or json (one document)");
+  arguments.text(
+      "--format", options->format, "FORMAT",
+      "ndjson (default; what export writes): a line {\"key\": K, \"value\": V}, with \"namespace\": N and "
+      "\"expires_at_ms\": MS (since 1970) where wanted; K, V and N are strings, or {\"base64\": \"...\"}. An "
+      "expiry that has passed removes the key. tsv: key, tab, value, neither of which can hold a newline, nor "
+      "the key a tab. json: one document");
   arguments.text("--pointer", options->json.pointer, "POINTER", "json: where the entries are, for example /data");
   arguments.text("--key", options->json.key, "FIELD", "json: the field that is the key, of an array of objects");
   arguments.text("--value", options->json.value, "FIELD", "json: the field that is the value (default: the object)");

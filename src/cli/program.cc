@@ -34,7 +34,7 @@ constexpr const char* kStore = "The store";
 constexpr const char* kOther = "Other";
 
 constexpr std::array kVerbs = {
-    Verb{"get", kEntries, "Print the value of a key", add_get},
+    Verb{"get", kEntries, "Print the value of a key. Exit code 1 if it is missing", add_get},
     Verb{"set", kEntries, "Set a key to a value", add_set},
     Verb{"del", kEntries, "Remove keys, and print how many there were", add_del, "KEY... | --prefix P | --all --yes"},
     Verb{"exists", kEntries, "Print how many of the keys exist", add_exists, "KEY..."},
@@ -44,11 +44,13 @@ constexpr std::array kVerbs = {
     Verb{"cas", kEntries, "Set a key if it has the expected value; otherwise exit code 1", add_cas,
          "KEY OLD NEW | --absent KEY NEW"},
     Verb{"ttl", kEntries, "Print the seconds a key will live, -1 without expiry, -2 when missing", add_ttl},
-    Verb{"expire", kEntries, "Let a key live for a time from now", add_expire, "KEY DURATION | KEY --at TIME"},
+    Verb{"expire", kEntries, "Let a key live for a time from now. Exit code 1 if it is missing", add_expire,
+         "KEY DURATION | KEY --at TIME"},
     Verb{"persist", kEntries, "Remove the expiry of a key", add_persist},
     Verb{"mget", kMany, "Print the values of several keys, a line each", add_mget, "KEY..."},
     Verb{"mset", kMany, "Set several keys at once", add_mset, "KEY VALUE [KEY VALUE]..."},
-    Verb{"scan", kMany, "Print entries in key order: key, tab, value", add_scan},
+    Verb{"scan", kMany, "Print entries in key order: key, tab, value (for people: export or --json keep every byte)",
+         add_scan},
     Verb{"count", kMany, "Print the number of keys", add_count},
     Verb{"search", kMany, "Print the entries whose values hold something", add_search},
     Verb{"find", kMany, "Print the entries of a collection whose JSON field has a value", add_find},
@@ -70,10 +72,19 @@ constexpr std::array kVerbs = {
     Verb{"reencrypt", kStore, "Rewrite every value that is not encrypted with the first key", add_reencrypt},
     Verb{"doctor", kStore, "Look at what the store stands on. Exit code 1 when there is a warning", add_doctor},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
-    Verb{"repair", kStore, "Make a damaged directory open again", add_repair},
-    Verb{"shell", kOther, "Read verbs from the terminal or from standard input", add_shell},
+    Verb{"repair", kStore,
+         "Make a damaged directory open again. Exit code 0 also when something had to be given up: read what it prints",
+         add_repair},
+    Verb{"shell", kOther, "Read verbs from the terminal or from standard input, on one open store", add_shell},
     Verb{"bench", kOther, "Measure the store with a simple load", add_bench},
 };
+
+constexpr const char* kShellHelp =
+    "A verb a line, with its options but --store and --timeout; exit or quit ends it. '...' is taken as it is; in\n"
+    "\"...\" \\n, \\t, \\xHH, \\\" and \\\\ stand for bytes. A line that begins with # is a comment.\n"
+    "At a terminal, lines are remembered in ~/.tuskv_history, but for those that carry values (set, cas and others)\n"
+    "or a password. A script goes on after an error, and its exit code is that of the first one; 1, such as of get\n"
+    "for a missing key, is no error.\n";
 
 std::string footer() {
   std::string text =
@@ -118,14 +129,23 @@ class Help final : public CLI::Formatter {
   }
 };
 
-/// `--ttl: 1 required DURATION missing` is `--ttl needs a DURATION`.
-std::string in_our_words(std::string message) {
-  constexpr std::string_view kBegin = ": 1 required ";
-  constexpr std::string_view kEnd = " missing";
-  const std::size_t begin = message.find(kBegin);
-  if (begin == std::string::npos || !message.ends_with(kEnd)) return message;
-  message.resize(message.size() - kEnd.size());
-  return message.replace(begin, kBegin.size(), " needs a ");
+/// What the library says of a wrong option, as we would.
+std::string in_our_words(const std::string& message) {
+  constexpr std::string_view kMissing = ": 1 required ";
+  constexpr std::string_view kMissingEnd = " missing";
+  constexpr std::string_view kTwice = ": At Most 1 required but received ";
+  constexpr std::string_view kFlag = "Could not convert: ";
+  if (message.starts_with(kFlag)) {
+    return message.substr(kFlag.size(), message.find(' ', kFlag.size()) - kFlag.size()) + " takes no value";
+  }
+  if (const std::size_t end = message.find(kTwice); end != std::string::npos) {
+    return message.substr(0, end) + " is given more than once";
+  }
+  const std::size_t end = message.find(kMissing);
+  if (end == std::string::npos || !message.ends_with(kMissingEnd)) return message;
+  const std::size_t begin = end + kMissing.size();
+  const std::string form = message.substr(begin, message.size() - kMissingEnd.size() - begin);
+  return message.substr(0, end) + " needs a " + (form.size() == 1 ? "value" : form);
 }
 
 /// All verbs with their arguments, and the action of each.
@@ -173,7 +193,7 @@ class Program final {
       if (place == Place::shell && verb.add == add_shell) continue;
       if (wanted != kVerbs.end() && wanted->name != verb.name) continue;
       CLI::App* app = app_.add_subcommand(verb.name, verb.summary)->group(verb.group)->fallthrough();
-      app->footer(std::string());
+      app->footer(verb.add == add_shell ? kShellHelp : "");
       Arguments arguments(*app);
       actions_.emplace_back(app, verb.add(arguments));
     }
@@ -278,7 +298,7 @@ Invocation parse(const std::vector<std::string>& words, const Settings& defaults
   return {.settings = settings, .action = std::move(action)};
 }
 
-int run(const Invocation& invocation, Session& session, Output& output, Caller caller) {
+int run(const Invocation& invocation, Session& session, Output& output, Caller caller, std::string_view place) {
   try {
     const Settings& settings = *invocation.settings;
     output.escape(!settings.raw);
@@ -287,7 +307,7 @@ int run(const Invocation& invocation, Session& session, Output& output, Caller c
     output.flush();
     return static_cast<int>(code);
   } catch (...) {
-    const int code = report_current_exception();
+    const int code = report_current_exception(place);
     try {
       output.flush();  // what was found before the failure
     } catch (const std::exception&) {

@@ -158,22 +158,22 @@ class Editor final {
 
 constexpr int kBrokenPipe = 128 + SIGPIPE;
 
-/// Runs one line; its exit code, or nothing when it asks to leave.
-std::optional<int> run_line(const std::string& line, Call& shell, Caller caller) {
+/// Runs one line, which messages call `place`; its exit code, or nothing when it asks to leave.
+std::optional<int> run_line(const std::string& line, Call& shell, Caller caller, const std::string& place) {
   try {
     const auto words = split_words(line);
     if (words.empty()) return 0;
     if (words.size() == 1 && (words.front() == "exit" || words.front() == "quit")) return std::nullopt;
-    return run(parse(words, shell.settings, Place::shell), shell.session, shell.output, caller);
+    return run(parse(words, shell.settings, Place::shell), shell.session, shell.output, caller, place);
   } catch (...) {
-    return report_current_exception();
+    return report_current_exception(place);
   }
 }
 
 ExitCode run_prompt(Call& shell) {
   Editor editor(shell.session, shell.settings);
   while (const auto line = editor.line()) {
-    const auto code = run_line(*line, shell, Caller::person);
+    const auto code = run_line(*line, shell, Caller::person, {});
     if (!code || *code == kBrokenPipe || interrupt_signal() == SIGTERM) return ExitCode::done;
     forget_interrupt();
   }
@@ -185,7 +185,8 @@ ExitCode run_script(Call& shell) {
   Input input("-");
   int first_failure = 0;
   while (const auto line = input.line()) {
-    const auto code = run_line(std::string(*line), shell, Caller::script);
+    const auto code =
+        run_line(std::string(*line), shell, Caller::script, "line " + std::to_string(input.line_number()) + ": ");
     if (!code) break;
     if (first_failure == 0 && *code > static_cast<int>(ExitCode::no)) first_failure = *code;
     if (*code == kBrokenPipe) break;

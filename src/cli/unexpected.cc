@@ -119,6 +119,9 @@ std::string no_such_verb(const std::string& word, const CLI::App& program) {
   if (!meant) {
     std::vector<std::string> verbs;
     for (const CLI::App* verb : program.get_subcommands({})) verbs.push_back(verb->get_name());
+    if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) {
+      return in_quotes(word) + " stands behind --, where every word is data: write the verb before it";
+    }
     meant = nearest(word, verbs);
   }
   return "there is no verb " + in_quotes(word) + (meant ? did_you_mean(meant) : see_help(program, nullptr));

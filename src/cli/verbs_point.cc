@@ -20,9 +20,11 @@ class LastWord final {
   void declare(Arguments& arguments) {
     arguments.flag("-x,--stdin", from_input_, "Read the last word from standard input, to its end");
   }
-  std::string take(const Call& call, const std::optional<std::string>& word, const char* name) const {
-    if (from_input_ && word) throw UsageError(std::string("-x reads ") + name + " from standard input: leave it out");
-    if (!from_input_ && !word) throw UsageError(std::string(name) + " is required");
+  std::string take(const Call& call, const std::optional<std::string>& word, const char* verb) const {
+    if (from_input_ && word) throw UsageError(std::string(verb) + ": -x reads VALUE from standard input: leave it out");
+    if (!from_input_ && !word) {
+      throw UsageError(std::string(verb) + ": VALUE is required, or -x, which reads it from standard input");
+    }
     return from_input_ ? read(call) : *word;
   }
   /// The words, with one from standard input behind them if that was asked for.
@@ -48,7 +50,10 @@ struct Expiry {
 
   void declare(Arguments& arguments) {
     arguments.duration("--ttl", ttl, "Expire this long from now");
-    arguments.instant("--at", at, "Expire at this time; one that has passed removes the key");
+    arguments.instant(
+        "--at", at,
+        "Expire at this time, as 2030-01-31T12:00:00Z, with +02:00 for Z, or in seconds since 1970; one that has "
+        "passed removes the key");
     arguments.flag("--keep-ttl", keep, "Keep the expiry the key has");
     arguments.exclusive({"--ttl", "--at", "--keep-ttl"});
   }
@@ -127,11 +132,11 @@ Action add_set(Arguments& arguments) {
   arguments.word("VALUE", options->value, "The value");
   options->last_word.declare(arguments);
   options->expiry.declare(arguments);
-  arguments.flag("--nx", options->if_absent, "Only if the key is missing");
-  arguments.flag("--xx", options->if_present, "Only if the key exists");
+  arguments.flag("--nx", options->if_absent, "Only if the key is missing; otherwise exit code 1");
+  arguments.flag("--xx", options->if_present, "Only if the key exists; otherwise exit code 1");
   arguments.exclusive({"--nx", "--xx"});
   return [options](Call& call) {
-    const std::string value = options->last_word.take(call, options->value, "VALUE");
+    const std::string value = options->last_word.take(call, options->value, "set");
     const Store store = call.store(Access::write);
     const SetOptions set_options = options->expiry.options();
     if (options->if_absent) return call.answer(store.set_if_absent(options->key, value, set_options));
@@ -154,7 +159,7 @@ Action add_getset(Arguments& arguments) {
   options->last_word.declare(arguments);
   options->expiry.declare(arguments);
   return [options](Call& call) {
-    const std::string value = options->last_word.take(call, options->value, "VALUE");
+    const std::string value = options->last_word.take(call, options->value, "getset");
     const auto before = call.store(Access::write).get_and_set(options->key, value, options->expiry.options());
     if (call.settings.json) {
       call.output.json({{"key", json_of_bytes(options->key)}, {"value", json_of_optional(before)}});
@@ -212,6 +217,7 @@ Action add_counter(Arguments& arguments, bool up) {
   arguments.duration("--ttl", options->ttl, "Expiry of a counter that is created by this");
   return [options, up](Call& call) {
     const std::int64_t step = parse_step(options->by);
+    if (options->ttl && options->ttl->milliseconds() <= 0) throw UsageError("--ttl must be positive");
     const CounterOptions counter = {.ttl_if_created = options->ttl};
     const Store store = call.store(Access::write);
     const std::int64_t sum =
@@ -265,7 +271,7 @@ Action add_mset(Arguments& arguments) {
   arguments.words("KEY VALUE", options->words, "Keys and values in turn; of a key given twice the last value stays");
   options->last_word.declare(arguments);
   options->expiry.declare(arguments);
-  arguments.flag("--nx", options->if_absent, "Only if every key is missing");
+  arguments.flag("--nx", options->if_absent, "Only if every key is missing; otherwise exit code 1");
   return [options](Call& call) {
     const std::vector<std::string> words = options->last_word.append(call, options->words);
     if (words.empty() || words.size() % 2 != 0) throw UsageError("mset takes KEY VALUE pairs");

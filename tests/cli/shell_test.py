@@ -27,7 +27,7 @@ class ScriptTest(ToolTest):
         script = "set t text\nget none\nincr t\nno-such-verb\nset 'open\nget t\n"
         code, out, err = self.finish("shell", stdin=script)
         self.assertEqual((code, out), (8, b"text\n"))
-        self.assertEqual(err.count(b"tuskv: "), 3)
+        self.assertRegex(err, rb"^tuskv: line 3: .*\ntuskv: line 4: .*\ntuskv: line 5: .*\n$")
         self.tuskv("shell", stdin="set t x\nget none\nexit\nno-such-verb\n")
 
     def test_the_namespace_of_the_shell(self):
