@@ -15,10 +15,10 @@ void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); 
 
 bool needs_plaintext(const Unit& unit) { return !passes_sealed(unit) || search_in(unit) != nullptr; }
 
+/// As it is: what computes one is run on plaintext, and stores it with a transaction.
 bool stores_value(const Unit& unit) {
-  return std::any_of(unit.commands.begin(), unit.commands.end(), [](const Command& command) {
-    return std::holds_alternative<Put>(command) || std::holds_alternative<Add>(command);
-  });
+  return std::any_of(unit.commands.begin(), unit.commands.end(),
+                     [](const Command& command) { return std::holds_alternative<Put>(command); });
 }
 
 bool stores_value(const OptimisticTransaction& transaction) {

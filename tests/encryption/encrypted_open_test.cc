@@ -97,6 +97,16 @@ TEST_F(EncryptedOpen, AStoreInPlainTextIsNotTakenOver) {
   EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
 }
 
+TEST_F(EncryptedOpen, WhatHasExpiredInPlainTextIsNotTakenOverEither) {
+  {
+    const Store store = open({.ttl_mode = TtlMode::manual});
+    store.set("k", "v", {.ttl = 1h});
+    clock_.advance_ms(2 * 3'600'000);
+    EXPECT_FALSE(store.get("k"));
+  }
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("the store holds entries that are not encrypted"));
+}
+
 TEST_F(EncryptedOpen, ALostMarkerIsPutBackWhereTheEntriesDecrypt) {
   open(with(kOld)).set("k", "v");
   run_raw(Erase{.key = encryption::kMarkerKey});
@@ -109,8 +119,8 @@ TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
   const std::vector<std::function<void(const Store&)>> writes = {
       [](const Store& s) { s.set("k", "v"); },
       [](const Store& s) { s.increment("k"); },
-      [](const Store& s) { s.async().set("k", std::string("v")).wait(); },
-      [](const Store& s) { s.async().increment("k").wait(); },
+      [](const Store& s) { submitted(s.async().set("k", std::string("v"))); },
+      [](const Store& s) { submitted(s.async().increment("k")); },
       [](const Store& s) { s.transaction([](Transaction& tx) { tx.set("k", "v"); }); },
   };
   Options reader = with(kOld);
@@ -126,7 +136,9 @@ TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
       EXPECT_EQ(store.stats().entries, 0u);
     }
     { open({}); }  // reading has not made it an encrypted one
-    write(open(reader));
+    const Store writer = open(reader);
+    write(writer);
+    writer.close();  // the last handle of an asynchronous call may go later
     EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
     std::filesystem::remove_all(directory_.path("store"));
   }
@@ -134,23 +146,28 @@ TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
 
 // ---- two processes
 
-/// Sets about marking the empty store, and lets `meanwhile` happen in between.
-Status mark_while(Engine& engine, std::function<void()> meanwhile) {
+/// Sets about marking the empty store. `meanwhile` happens before the marker is written, `at_look` when an entry is
+/// looked at again.
+Status mark_while(
+    Engine& engine, std::function<void()> meanwhile, std::function<void()> at_look = [] {}) {
   struct Watched final : Encryptor {
     std::string encrypt(std::string_view plaintext, std::string_view) const override {
       meanwhile();
       return "mine " + std::string(plaintext);
     }
     std::string decrypt(std::string_view stored, std::string_view) const override {
+      at_look();
       if (!stored.starts_with("mine ")) throw std::invalid_argument("not mine");
       return std::string(stored.substr(5));
     }
     bool needs_reencryption(std::string_view) const override { return false; }
     std::string description() const override { return "watched"; }
     std::function<void()> meanwhile = {};
+    std::function<void()> at_look = {};
   };
   const auto encryptor = std::make_shared<Watched>();
   encryptor->meanwhile = std::move(meanwhile);
+  encryptor->at_look = std::move(at_look);
   return encryption::mark_encrypted(engine, encryption::Sealer(encryptor), 1000);
 }
 
@@ -173,6 +190,26 @@ TEST(EncryptionMarker, IsThatOfTheFirst) {
   EXPECT_TRUE(encryption::check_encrypted(engine, other, 1000).value());
   ReferenceEngine same(clock);
   EXPECT_TRUE(mark_while(same, [&] { same.put("k", "mine too"); }).ok());
+}
+
+TEST(EncryptionMarker, IsTakenBackUnlessOthersHaveWrittenIt) {
+  ManualClock clock;
+  ReferenceEngine engine(clock);
+  const auto write_marker = [&](std::string_view value) {
+    Command command(Put{.key = encryption::kMarkerKey, .value = value});
+    Unit unit{.commands = std::span(&command, 1)};
+    engine.execute(std::span(&unit, 1));
+  };
+  const Status status = mark_while(
+      engine, [&] { engine.put("k", "plain text"); }, [&] { write_marker("that of others"); });
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(encryption::read_stored(engine, encryption::kMarkerKey, 1000).value().value, "that of others");
+}
+
+TEST_F(EncryptedOpen, AMarkerSaysWhatItIs) {
+  { open(with(kOld)); }
+  run_raw(Put{.key = encryption::kMarkerKey, .value = aes_256_gcm(kOld)->encrypt("else", encryption::kMarkerKey)});
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("its marker says something else"));
 }
 
 TEST_F(EncryptedOpen, AMarkerIsAsSafeAsAnyValue) {

@@ -1,10 +1,13 @@
 // A store whose values are encrypted, with a way past the encryption.
 #pragma once
 
+#include <exception>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "encryption/encrypted_engine.h"
@@ -18,6 +21,21 @@
 namespace tuskv::test {
 
 inline KeyRing ring_of(std::uint32_t id, char byte) { return KeyRing().add(id, std::string(32, byte)); }
+
+/// The result of a call that goes through Engine::submit, which wait() does not.
+template <class T>
+T submitted(Async<T> call) {
+  std::promise<T> result;
+  if constexpr (std::is_void_v<T>) {
+    std::move(call).then(
+        [&](std::exception_ptr failed) { failed ? result.set_exception(failed) : result.set_value(); });
+  } else {
+    std::move(call).then([&](std::exception_ptr failed, T value) {
+      failed ? result.set_exception(failed) : result.set_value(std::move(value));
+    });
+  }
+  return result.get_future().get();
+}
 
 class EncryptedStore final {
  public:

@@ -124,6 +124,18 @@ TEST_F(Reencryption, WhatOthersKeepWritingIsLeftAtTheDeadline) {
   EXPECT_EQ(report.left, 1u);
 }
 
+// What has not been written must not pass for done: the old key would be taken away.
+TEST_F(Reencryption, APageThatCannotBeWrittenFails) {
+  store_.raw->put("k", "old|1");
+  keys_->on_decrypt = [&] { store_.raw->lose_answer(Code::Connection); };
+  ReencryptReport report;
+  ReencryptionWalk walk;
+  const Status status = store_.engine->reencrypt_page(walk, 5000, report);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.failure().code, Code::Connection);
+  EXPECT_FALSE(walk.done);
+}
+
 TEST_F(Reencryption, APageEndsWhenHalfOfItsTimeHasPassed) {
   for (int i = 10; i < 60; ++i) store_.raw->put("k" + std::to_string(i), "old|1");
   keys_->on_decrypt = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
