@@ -4,13 +4,15 @@
 #include <random>
 #include <utility>
 
+#include "os/thread.h"
+
 namespace tuskv {
 
 Sweeper::Sweeper(std::function<std::uint64_t(std::size_t batch)> sweep) : sweep_(std::move(sweep)) {}
 
 Sweeper::~Sweeper() { stop(); }
 
-void Sweeper::start(const EngineSweeperOptions& options) {
+Status Sweeper::start(const EngineSweeperOptions& options) {
   os::MutexLock starting(start_mutex_);
   {
     os::MutexLock lock(mutex_);
@@ -18,7 +20,8 @@ void Sweeper::start(const EngineSweeperOptions& options) {
     ++generation_;
     changed_.notify_all();
   }
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (thread_.joinable()) return {};
+  return os::start_thread(thread_, "removes expired entries", [this] { run(); });
 }
 
 void Sweeper::stop() {

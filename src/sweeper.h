@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "os/mutex.h"
+#include "status.h"
 
 namespace tuskv {
 
@@ -20,8 +21,8 @@ class Sweeper final {
   Sweeper(const Sweeper&) = delete;
   Sweeper& operator=(const Sweeper&) = delete;
 
-  /// Starts, or goes on with other settings at once.
-  void start(const EngineSweeperOptions& options) TUSKV_EXCLUDES(mutex_);
+  /// Starts, or goes on with other settings at once. Io when the system has no thread for it.
+  Status start(const EngineSweeperOptions& options) TUSKV_EXCLUDES(mutex_);
   /// Returns when the thread has ended. Idempotent.
   void stop() TUSKV_EXCLUDES(mutex_);
 

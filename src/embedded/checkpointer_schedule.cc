@@ -2,12 +2,12 @@
 // checkpointer.cc.
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 #include "embedded/checkpointer.h"
 #include "embedded/snapshot.h"
 #include "named_limits.h"
+#include "os/thread.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -33,11 +33,7 @@ Status Checkpointer::start() {
     TUSKV_RETURN_IF_ERROR(refresh_list());
     if (!logged_ && manifest().logged) TUSKV_RETURN_IF_ERROR(mark_unlogged());
   }
-  try {
-    thread_ = std::thread([this] { run_thread(); });
-  } catch (const std::system_error& refused) {
-    return {Code::Io, std::string("cannot start the thread that takes snapshots: ") + refused.what()};
-  }
+  TUSKV_RETURN_IF_ERROR(os::start_thread(thread_, "takes snapshots", [this] { run_thread(); }));
   look_at_log();
   return {};
 }

@@ -75,11 +75,8 @@ bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t l
 
 Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) {
   if (closed()) return closed_status();
-  if (options) {
-    sweeper_.start(*options);
-  } else {
-    sweeper_.stop();
-  }
+  if (options) return sweeper_.start(*options);
+  sweeper_.stop();
   return {};
 }
 
@@ -143,8 +140,7 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
 
 Status EmbeddedEngine::close() {
   os::MutexLock closing(close_mutex_);
-  if (close_done_) return {};
-  close_done_ = true;
+  if (closed()) return {};
   closed_.store(true, std::memory_order_release);
   sweeper_.stop();
   // Writes that saw the store open finish; later ones look at closed_ under their writer mutex.

@@ -80,7 +80,6 @@ class EmbeddedEngine final : public Engine {
   Status prepare_directory();
   Status start_recovered();
   Status start_checkpointer(const Manifest& manifest);
-  void abandon() TUSKV_EXCLUDES(close_mutex_);
   void report(Event::Kind kind, const std::string& message) const;
 
   // Each runs a unit up to, not including, the wait for the disk; failures go into the unit. Returns what the reply
@@ -127,9 +126,9 @@ class EmbeddedEngine final : public Engine {
   std::unique_ptr<Log> log_;
   std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory
   Sweeper sweeper_;
-  std::atomic<bool> closed_ = false;
+  /// From close on, and while it is opened: an opening that fails leaves the directory as it is.
+  std::atomic<bool> closed_ = true;
   os::Mutex close_mutex_;
-  bool close_done_ TUSKV_GUARDED_BY(close_mutex_) = false;
 
   std::uint64_t recovered_records_ = 0;
   std::uint64_t recovered_torn_bytes_ = 0;

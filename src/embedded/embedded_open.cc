@@ -95,23 +95,14 @@ Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& option
   if (settings.directory.empty()) {
     engine->log_ = std::make_unique<Log>(nullptr, LogOptions{.durability = Durability::unlogged});
   } else {
-    Status status = engine->open_directory();
-    if (!status.ok()) {
-      engine->abandon();
-      return status;
-    }
+    TUSKV_RETURN_IF_ERROR(engine->open_directory());
   }
   if (settings.options.ttl_mode == TtlMode::background) {
-    engine->sweeper_.start(
-        {.interval_ms = settings.options.sweep_interval.milliseconds(), .batch = settings.options.sweep_batch});
+    TUSKV_RETURN_IF_ERROR(engine->sweeper_.start(
+        {.interval_ms = settings.options.sweep_interval.milliseconds(), .batch = settings.options.sweep_batch}));
   }
+  engine->closed_.store(false, std::memory_order_release);
   return std::unique_ptr<Engine>(std::move(engine));
-}
-
-/// Makes the destructor leave the directory as it is: opening has failed.
-void EmbeddedEngine::abandon() {
-  os::MutexLock closing(close_mutex_);
-  close_done_ = true;
 }
 
 Status EmbeddedEngine::open_directory() {
@@ -173,6 +164,7 @@ Status EmbeddedEngine::start_recovered() {
                                                          .on_first_segment = first_segment,
                                                          .on_sync_failed = sync_failed,
                                                          .context = this});
+  TUSKV_RETURN_IF_ERROR(log_->started());
   for (const RecoveredSegment& segment : recovered.segments)
     log_->add_recovered_segment(segment.ordinal, segment.bytes);
   if (recovered.records != 0 || recovered.torn_bytes != 0) {

@@ -14,6 +14,8 @@
 
 #include <utility>
 
+#include "os/thread.h"
+
 namespace tuskv::embedded {
 namespace {
 
@@ -34,7 +36,8 @@ Log::Log(os::FileSystem* file_system, LogOptions options)
       recording_(file_system != nullptr && options_.durability != Durability::unlogged),
       last_(options_.last_sequence),
       announced_(options_.on_first_segment == nullptr || options_.durability == Durability::unlogged) {
-  if (file_system_ != nullptr) thread_ = std::thread([this] { run_thread(); });
+  if (file_system_ == nullptr) return;
+  started_ = os::start_thread(thread_, "looks after the log", [this] { run_thread(); });
 }
 
 Log::~Log() { stop_thread(); }

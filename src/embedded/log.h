@@ -55,6 +55,8 @@ struct LogOptions {
 class Log final : private SyncSource {
  public:
   Log(os::FileSystem* file_system, LogOptions options);
+  /// Ok, or that the system had no thread for it: then nothing else may be called.
+  Status started() const { return started_.clone(); }
   /// Ends the log's thread. Neither syncs nor closes: what is not synced fares as in a crash.
   ~Log() override;
   Log(const Log&) = delete;
@@ -185,6 +187,7 @@ class Log final : private SyncSource {
   bool sync_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
   os::Deadline sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
   bool stopping_ TUSKV_GUARDED_BY(work_mutex_) = false;
+  Status started_;
   std::thread thread_;
 };
 

@@ -104,11 +104,8 @@ std::uint64_t PostgresEngine::sweep(std::size_t batch) {
 
 Status PostgresEngine::set_sweeper(std::optional<EngineSweeperOptions> options) {
   TUSKV_RETURN_IF_ERROR(check_open());
-  if (options) {
-    sweeper_.start(*options);
-  } else {
-    sweeper_.stop();
-  }
+  if (options) return sweeper_.start(*options);
+  sweeper_.stop();
   return {};
 }
 

@@ -94,8 +94,8 @@ Result<std::unique_ptr<Engine>> PostgresEngine::open(const EngineOptions& option
   if (!database.ok()) return std::move(database).status();
   auto engine = std::make_unique<PostgresEngine>(std::move(database).value());
   if (options.options.ttl_mode == TtlMode::background) {
-    engine->sweeper_.start(
-        {.interval_ms = options.options.sweep_interval.milliseconds(), .batch = options.options.sweep_batch});
+    TUSKV_RETURN_IF_ERROR(engine->sweeper_.start(
+        {.interval_ms = options.options.sweep_interval.milliseconds(), .batch = options.options.sweep_batch}));
   }
   return std::unique_ptr<Engine>(std::move(engine));
 }

@@ -1,22 +1,45 @@
 // What a store finds around it and cannot use: directories that are missing, forbidden or somebody else's, formats of
 // another time, too few descriptors, a fork. Each is an error that names the place and the reason, and nothing in the
 // directory changes.
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 
 #include "support/temporary_directory.h"
 #include "tuskv/tuskv.h"
+
+namespace tuskv::test {
+namespace {
+
+/// How many more threads the system has for this process; below 0: as many as it likes.
+constinit std::atomic<int> threads_left = -1;
+
+}  // namespace
+}  // namespace tuskv::test
+
+/// Takes the place of the system's.
+extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
+                              void* argument) noexcept {
+  static const auto system_create = reinterpret_cast<decltype(&pthread_create)>(::dlsym(RTLD_NEXT, "pthread_create"));
+  if (tuskv::test::threads_left == 0) return EAGAIN;
+  if (tuskv::test::threads_left > 0) --tuskv::test::threads_left;
+  return system_create(thread, attributes, run, argument);
+}
 
 namespace tuskv::test {
 namespace {
@@ -251,6 +274,45 @@ TEST_F(BadSurroundings, E15AnOpenStoreGoesOnWithoutMoreDescriptors) {
   EXPECT_EQ(store.snapshot().entries, 2u);
   store.close();
   EXPECT_EQ(Store::open(url("store")).get_many({"k", "n"}), (std::vector<std::optional<std::string>>{"w", "1"}));
+}
+
+// ---- too few threads
+
+/// What `work` throws when the system gives it so many threads; nothing when it succeeds.
+template <class Work>
+std::optional<Error> with_threads(int count, Work work) {
+  threads_left = count;
+  std::optional<Error> thrown;
+  try {
+    work();
+  } catch (const Error& error) {
+    thrown = error;
+  }
+  threads_left = -1;
+  return thrown;
+}
+
+TEST_F(BadSurroundings, S3_TooFewThreadsAreAnErrorWhicheverIsTheFirstToBeMissing) {
+  Store::open(url("store")).set("k", "v");
+  const auto before = contents();
+  std::set<std::string> refusals;
+  for (int count = 0;; ++count) {
+    ASSERT_LT(count, 16);
+    const std::optional<Error> error = with_threads(count, [&] { Store::open(url("store")); });
+    if (!error) break;
+    EXPECT_EQ(to_string(error->code()), "Io") << error->what();
+    EXPECT_EQ(error->outcome(), Outcome::not_applied) << error->what();
+    EXPECT_THAT(error->what(), HasSubstr("cannot start the thread that"));
+    EXPECT_EQ(contents(), before) << error->what();
+    refusals.insert(error->what());
+  }
+  EXPECT_EQ(refusals.size(), 3u) << "the log's, the one that takes snapshots and the sweeper";
+  EXPECT_EQ(Store::open(url("store")).get("k"), "v");
+
+  EXPECT_TRUE(with_threads(0, [] { Store::open("memory:"); }));
+  const Store store = Store::open("memory:", {.ttl_mode = TtlMode::manual});
+  EXPECT_TRUE(with_threads(0, [&] { store.start_sweeper(); }));
+  EXPECT_FALSE(with_threads(1, [&] { store.start_sweeper(); })) << "it can be tried again";
 }
 
 // ---- fork
