@@ -297,9 +297,22 @@ Result<PartInfo> PartWriter::finish() {
   return PartInfo{.size_bytes = offset_ + bytes.size(), .checksum = checksum, .entries = entries_};
 }
 
+namespace {
+
+/// A part that a manifest names: it is damage when there is none.
+Result<std::unique_ptr<os::File>> open_part(os::FileSystem& file_system, const std::string& path) {
+  Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
+  if (file.ok()) return file;
+  Result<os::FileKind> kind = file_system.kind(path);
+  if (!kind.ok() || kind.value() != os::FileKind::missing) return file;
+  return Status(Code::Corruption, path + " is missing: the manifest knows of it");
+}
+
+}  // namespace
+
 Status verify_part_ends(os::FileSystem& file_system, const std::string& path, const PartHeader& header,
                         const PartInfo& info) {
-  Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
+  Result<std::unique_ptr<os::File>> file = open_part(file_system, path);
   if (!file.ok()) return std::move(file).status();
   TUSKV_RETURN_IF_ERROR(check_size(*file.value(), info));
   const std::string expected = encode_header(header);
@@ -321,7 +334,7 @@ Status verify_part_ends(os::FileSystem& file_system, const std::string& path, co
 
 Status read_part_file(os::FileSystem& file_system, const std::string& path, const PartHeader& header,
                       const PartInfo& info, EntrySink& sink) {
-  Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
+  Result<std::unique_ptr<os::File>> file = open_part(file_system, path);
   if (!file.ok()) return std::move(file).status();
   TUSKV_RETURN_IF_ERROR(check_size(*file.value(), info));
   PartScan scan(*file.value(), info.size_bytes, header, sink);

@@ -69,8 +69,8 @@ class EntrySink {
   virtual void entry(const Change& put, std::uint64_t sequence) = 0;
 };
 
-/// Reads a part and verifies all of it against what the manifest says. Corruption names file and offset. The sink may
-/// have been given entries when this fails.
+/// Reads a part and verifies all of it against what the manifest says. Corruption names file and offset, or that
+/// there is no such file. The sink may have been given entries when this fails.
 Status read_part_file(os::FileSystem& file_system, const std::string& path, const PartHeader& header,
                       const PartInfo& info, EntrySink& sink);
 

@@ -209,6 +209,11 @@ Status Recovery::survey_delta() {
   delta_.last_sequence = snapshot.start_sequence;
   if (snapshot.ordinal == 0) return {};
   const std::string folder = snapshot_location(options_.directory, manifest());
+  Result<os::FileKind> kind = file_system_.kind(folder);
+  if (!kind.ok()) return std::move(kind).status();
+  if (kind.value() == os::FileKind::missing) {
+    return {Code::Corruption, folder + " is missing: the manifest knows of it"};
+  }
   if (snapshot.delta_count != 0) {
     Result<LogSurvey> surveyed =
         survey_log(file_system_, {.directory = folder,
