@@ -104,7 +104,7 @@ class Engine : public Executor {
   virtual Result<SnapshotInfo> snapshot() = 0;
   virtual Result<std::vector<SnapshotInfo>> snapshots() = 0;
   virtual Result<std::size_t> prune_snapshots(std::size_t keep) = 0;
-  /// Idempotent; every later call of anything else fails with Closed.
+  /// Idempotent: another call returns what the first one did. Every later call of anything else fails with Closed.
   virtual Status close() = 0;
 };
 

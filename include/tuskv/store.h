@@ -348,7 +348,7 @@ class TUSKV_API Store final : public KeyValue {
   ReencryptReport reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const;
 
   /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls
-  /// throw Closed. Idempotent.
+  /// throw Closed. Idempotent: when it fails, so does every later call.
   void close() const;
 
  private:

@@ -140,7 +140,7 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
 
 Status EmbeddedEngine::close() {
   os::MutexLock closing(close_mutex_);
-  if (closed()) return {};
+  if (closed()) return close_result_.clone();
   closed_.store(true, std::memory_order_release);
   sweeper_.stop();
   // Writes that saw the store open finish; later ones look at closed_ under their writer mutex.
@@ -150,7 +150,8 @@ Status EmbeddedEngine::close() {
   if (checkpointer_ != nullptr) status = checkpointer_->stop();
   Status log_status = log_->close();
   directory_lock_.reset();
-  return status.ok() ? std::move(log_status) : std::move(status);
+  close_result_ = status.ok() ? std::move(log_status) : std::move(status);
+  return close_result_.clone();
 }
 
 Result<bool> EmbeddedEngine::create_index(std::string_view, std::int64_t) {

@@ -129,6 +129,7 @@ class EmbeddedEngine final : public Engine {
   /// From close on, and while it is opened: an opening that fails leaves the directory as it is.
   std::atomic<bool> closed_ = true;
   os::Mutex close_mutex_;
+  Status close_result_ TUSKV_GUARDED_BY(close_mutex_);
 
   std::uint64_t recovered_records_ = 0;
   std::uint64_t recovered_torn_bytes_ = 0;

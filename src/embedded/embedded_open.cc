@@ -74,6 +74,7 @@ EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileS
       }) {}
 
 EmbeddedEngine::~EmbeddedEngine() {
+  if (closed()) return;  // whoever closed it knows how that went
   Status status = close();
   if (!status.ok()) report(Event::Kind::sync_failed, status.failure().message);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <future>
 #include <memory>
@@ -95,6 +96,47 @@ TEST_P(EngineClosing, S1_NothingChangesInTheDirectoryOnceItIsReleased) {
 
   engine = EmbeddedEngine::open(options, disk, clock).value();
   EXPECT_GE(engine->stats(1000).value().entries, 3U);
+}
+
+/// A first close that fails: because the data cannot be kept, or because the log cannot be synced.
+struct FailedClose {
+  Durability durability;
+  test::Fault fault;
+  Code code;
+};
+
+const FailedClose kFailedCloses[] = {
+    {Durability::unlogged, {.operation = Operation::rename, .for_ever = true, .error = ENOSPC}, Code::NoSpace},
+    {Durability::relaxed, {.operation = Operation::sync, .path_contains = ".tlog", .for_ever = true}, Code::Io},
+};
+
+TEST(EngineSecondClose, S4_SaysWhatTheFirstOneSaid) {
+  for (const FailedClose& failing : kFailedCloses) {
+    test::SimulatedFileSystem disk({.seed = 1});
+    const test::ManualClock clock;
+    std::atomic<int> events = 0;
+    const auto count = [](void* context, const Event&) { ++*static_cast<std::atomic<int>*>(context); };
+    const Options options{.durability = failing.durability,
+                          .sync_interval = std::chrono::hours(1),
+                          .on_event = count,
+                          .event_context = &events};
+    std::unique_ptr<Engine> engine =
+        EmbeddedEngine::open({.directory = "data", .options = options}, disk, clock).value();
+    put_bytes(*engine, "k", "v");
+    disk.inject(failing.fault);
+    const Status first = engine->close();
+    ASSERT_FALSE(first.ok());
+    EXPECT_EQ(first.failure().code, failing.code);
+    disk.clear_faults();
+    const int told = events;
+    const Status second = engine->close();
+    ASSERT_FALSE(second.ok()) << "what was lost is still lost";
+    EXPECT_EQ(second.failure().code, failing.code);
+    EXPECT_EQ(second.failure().outcome, first.failure().outcome);
+    EXPECT_EQ(second.failure().message, first.failure().message);
+    engine.reset();
+    EXPECT_EQ(events, told) << "the caller knows";
+  }
 }
 
 }  // namespace
