@@ -171,7 +171,7 @@ void Batch::discard() {
   for (const NetChange& net : net_) Shard::discard(net.prepared);
 }
 
-void Batch::install(std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+void Batch::install(std::uint64_t sequence) noexcept TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   ShardSet shards;
   for (const NetChange& net : net_) shards.add(net.shard);
   const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);

@@ -92,8 +92,8 @@ class Batch final {
   /// Allocates what installing needs, so that nothing can fail once the record is written.
   void prepare();
   void discard();
-  /// Puts all changes in at one instant for every reader.
-  void install(std::uint64_t sequence);
+  /// Puts all changes in at one instant for every reader. They have been logged: see Shard::install.
+  void install(std::uint64_t sequence) noexcept;
 
  private:
   Status plan_command(Command& command, std::int64_t now_us, std::int64_t liveness_us);

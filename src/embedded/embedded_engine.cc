@@ -147,7 +147,7 @@ void EmbeddedEngine::remove_met_dead(const Unit& unit) TUSKV_NO_THREAD_SAFETY_AN
 
 // ---- writes
 
-Result<std::uint64_t> EmbeddedEngine::log_record(RecordBuffer& record) {
+Result<std::uint64_t> EmbeddedEngine::log_record(RecordBuffer& record) noexcept {
   Result<std::uint64_t> sequence = log_->append(record);
   if (sequence.ok() && checkpointer_ != nullptr) checkpointer_->consider();
   return sequence;

@@ -98,7 +98,8 @@ class EmbeddedEngine final : public Engine {
 
   /// Logs and installs what the batch holds; every writer mutex concerned is held.
   Result<std::uint64_t> commit_batch(Batch& batch);
-  Result<std::uint64_t> log_record(RecordBuffer& record);
+  /// Ends the process rather than throw: nobody could tell whether the record is in the log.
+  Result<std::uint64_t> log_record(RecordBuffer& record) noexcept;
   bool reads_hold(const OptimisticTransaction& transaction);
   static Status remember(OptimisticTransaction& transaction, const Unit& unit);
   /// Checks at one instant that the reads hold.

@@ -75,7 +75,7 @@ void Shard::discard(const PreparedChange& prepared) {
   if (prepared.fresh != nullptr) StoredEntry::destroy(prepared.fresh);
 }
 
-void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) {
+void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) noexcept {
   bump_change_count();
   if (prepared.change.op == ChangeOp::erase) {
     if (prepared.existing != nullptr) remove(prepared.hash, prepared.existing);
@@ -116,7 +116,7 @@ void Shard::remove(std::uint64_t hash, StoredEntry* entry) {
   StoredEntry::destroy(entry);
 }
 
-bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) {
+bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) noexcept {
   bump_change_count();
   last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
   std::vector<StoredEntry*> doomed;
@@ -128,7 +128,7 @@ bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t l
   return doomed.size() == limit;
 }
 
-std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) {
+std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) noexcept {
   const ExpiryIndex& expiry = expiry_as_writer();
   if (expiry.empty() || expiry.begin()->first > now_us) return 0;
   os::WriterLock lock(map);
@@ -150,7 +150,7 @@ void Shard::list_expired(std::int64_t now_us, std::size_t limit, std::vector<std
   }
 }
 
-bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) {
+bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) noexcept {
   StoredEntry* entry = table_as_writer().find(hash, key);
   if (entry == nullptr || entry->expires_us() == 0 || entry->expires_us() > now_us) return false;
   os::WriterLock lock(map);

@@ -44,7 +44,8 @@ class KeyHash final {
   std::uint64_t seed_;
 };
 
-/// A change that has been given its place: what is left needs no allocation and no failure can stop it.
+/// A change that has been given its place: what is left no failure can stop. A node of an index is all that may still
+/// be allocated; if there is no memory for it the process ends, and the log has the change.
 struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
@@ -95,18 +96,20 @@ class Shard final {
   PreparedChange prepare(std::uint64_t hash, const Change& change) TUSKV_REQUIRES(writer);
   /// Gives back what prepare allocated: the change will not happen.
   static void discard(const PreparedChange& prepared);
-  void install(const PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
+  // What has been logged is applied whole or not at all: these end the process rather than throw half-way.
+  void install(const PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
   /// Erases up to `limit` entries with keys in [from, to); false when none is left.
-  bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence)
+  bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) noexcept
       TUSKV_REQUIRES(writer, map);
   /// For encoding the records of changes to this shard.
   RecordBuffer& record_buffer() TUSKV_REQUIRES(writer) { return record_buffer_; }
 
   /// Removes up to `limit` entries that are dead at `now_us`, earliest first; returns how many. Not logged: replay
   /// finds them dead as well.
-  std::size_t remove_expired(std::int64_t now_us, std::size_t limit) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
+  std::size_t remove_expired(std::int64_t now_us, std::size_t limit) noexcept TUSKV_REQUIRES(writer)
+      TUSKV_EXCLUDES(map);
   /// Removes the entry if it is still dead at `now_us`.
-  bool remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) TUSKV_REQUIRES(writer)
+  bool remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) noexcept TUSKV_REQUIRES(writer)
       TUSKV_EXCLUDES(map);
   std::size_t count_expired(std::int64_t now_us) const TUSKV_REQUIRES_SHARED(map);
   /// Appends the times of up to `limit` entries that are dead at `now_us`, earliest first.

@@ -1,0 +1,134 @@
+// Memory that runs out in the middle of a write. Before the record is in the log nothing has happened and the program
+// gets std::bad_alloc; behind it the process ends, as ARCHITECTURE promises, and the log has the write. Never is an
+// entry in one index of a shard and not in the others.
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "embedded/embedded_engine.h"
+#include "support/manual_clock.h"
+#include "support/temporary_directory.h"
+
+namespace {
+
+constexpr long kNever = -1;
+/// How many allocations of this thread still succeed.
+thread_local long allocations_left = kNever;
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  if (allocations_left == 0) {
+    allocations_left = kNever;
+    throw std::bad_alloc();
+  }
+  if (allocations_left > 0) --allocations_left;
+  void* memory = std::malloc(size != 0 ? size : 1);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace tuskv::embedded {
+namespace {
+
+constexpr int kKeys = 1000;
+/// Written before the first failure, so that buffers and the log's segment are there.
+constexpr int kWarmKeys = 200;
+constexpr long kAllocationsMax = 4;
+constexpr int kConsistent = 0;
+constexpr int kInconsistent = 3;
+
+/// On real files, which outlive the process that writes them.
+struct FileStore {
+  explicit FileStore(const std::string& directory)
+      : engine(EmbeddedEngine::open({.directory = directory, .options = {.durability = Durability::relaxed}},
+                                    *file_system, clock)
+                   .value()) {}
+
+  /// The allocation behind the next `allocations` ones fails.
+  void run(std::vector<Command>& commands, long allocations) const {
+    Unit unit{.commands = commands};
+    allocations_left = allocations;
+    engine->execute(std::span(&unit, 1));
+    allocations_left = kNever;
+  }
+  bool found(const std::string& key) const {
+    std::vector<Command> commands{Read{.key = key, .want = Want::meta}};
+    run(commands, kNever);
+    return std::get<Read>(commands[0]).seen.found;
+  }
+  bool listed(const std::string& key) const {
+    std::vector<Command> commands{Count{.range = {.from = key, .to = key + '\0'}}};
+    run(commands, kNever);
+    return std::get<Count>(commands[0]).count == 1;
+  }
+
+  std::unique_ptr<os::FileSystem> file_system = os::make_posix_file_system();
+  test::ManualClock clock;
+  std::unique_ptr<Engine> engine;
+};
+
+std::string key_of(int number) { return "key" + std::to_string(number); }
+
+/// The child: writes until the allocation fails. With a TTL the write has one index more to go into.
+int write_until_it_fails(const std::string& directory, long allocations, bool expires, volatile int& writing) {
+  const rlimit no_core = {};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const FileStore store(directory);
+  for (int i = 0; i < kKeys; ++i) {
+    const std::string key = key_of(i);
+    std::vector<Command> commands{Put{.key = key, .value = "v"}};
+    if (expires) std::get<Put>(commands[0]).expiry = {.kind = Expiry::Kind::after, .value = 60'000};
+    writing = i;
+    try {
+      store.run(commands, i < kWarmKeys ? kNever : allocations);
+    } catch (const std::bad_alloc&) {
+      return !store.found(key) && !store.listed(key) ? kConsistent : kInconsistent;
+    }
+  }
+  return kConsistent;
+}
+
+TEST(AllocationFailure, S10_BehindTheLogItEndsTheProcessAndBeforeItNothingHasHappened) {
+  auto* writing =
+      static_cast<int*>(::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(writing, MAP_FAILED);
+  int ended = 0;
+  for (const bool expires : {false, true}) {
+    for (long allocations = 0; allocations < kAllocationsMax; ++allocations) {
+      SCOPED_TRACE(std::to_string(allocations) + " allocations succeed, expires: " + std::to_string(expires));
+      const test::TemporaryDirectory directory;
+      const pid_t child = ::fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) ::_exit(write_until_it_fails(directory.path("d"), allocations, expires, *writing));
+      int status = 0;
+      ASSERT_EQ(::waitpid(child, &status, 0), child);
+      if (WIFEXITED(status)) {
+        EXPECT_EQ(WEXITSTATUS(status), kConsistent);
+        continue;
+      }
+      EXPECT_EQ(WTERMSIG(status), SIGABRT);
+      ++ended;
+      const FileStore store(directory.path("d"));
+      EXPECT_TRUE(store.found(key_of(*writing)));
+      EXPECT_TRUE(store.listed(key_of(*writing)));
+    }
+  }
+  EXPECT_GT(ended, 0) << "no allocation behind the log failed: the test has lost its subject";
+  ::munmap(writing, sizeof(int));
+}
+
+}  // namespace
+}  // namespace tuskv::embedded
