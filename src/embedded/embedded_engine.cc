@@ -45,6 +45,36 @@ bool changes_something(const Unit& unit) {
   });
 }
 
+/// Entries of a range looked at, or erased, under one hold of the map locks.
+constexpr std::size_t kRangeHoldEntries = 256;
+/// A replayed erase_range looks at every entry of the store, so what fits into a record of this size is erased key by
+/// key: replay then looks at the store once for so many bytes of log at most. Small beside what is kept on a full disk.
+constexpr std::size_t kErasedByKeyBytesMax = std::size_t{64} << 10;
+
+/// Counts the range and makes `record` the one that erases it, dead entries included. Returns what the count reveals.
+std::uint64_t record_erase(const Keyspace& keyspace, Count& live, std::int64_t now_us, RecordBuffer& record) {
+  std::string cursor;
+  std::uint64_t revealed = 0;
+  WalkEnd end;
+  record.start(RecordKind::changes);
+  do {
+    std::string last_key;
+    end = walk(keyspace, {.range = live.range, .after = cursor}, kRangeHoldEntries, [&](const EntryView& entry) {
+      last_key.assign(entry.key);
+      if (is_live(entry.expires_us, now_us)) ++live.count;
+      if (record.size_bytes() <= kErasedByKeyBytesMax) record.add({.op = ChangeOp::erase, .key = entry.key});
+      return true;
+    });
+    revealed = std::max(revealed, end.revealed);
+    cursor = std::move(last_key);
+  } while (!end.exhausted);
+  if (record.size_bytes() > kErasedByKeyBytesMax) {
+    record.start(RecordKind::changes);
+    record.add({.op = ChangeOp::erase_range, .key = live.range.from, .value = live.range.to});
+  }
+  return revealed;
+}
+
 }  // namespace
 
 // ---- executing units
@@ -255,7 +285,6 @@ Result<std::uint64_t> EmbeddedEngine::commit_batch(Batch& batch) TUSKV_NO_THREAD
 /// All or nothing for writers, transactions and recovery. Other readers may see a part of it while it goes on: it gives
 /// way to them.
 std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  constexpr std::size_t kErasedUnderLockMax = 256;
   ShardSet all;
   all.add_all(keyspace_.shard_count());
   const WriterSetLock lock(keyspace_, all, unit.timeout_ms);
@@ -264,13 +293,11 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
     return 0;
   }
   Count live{.range = command.range};
-  const std::uint64_t revealed = count(keyspace_, live, liveness_us());
+  RecordBuffer& record = keyspace_.shard(0).record_buffer();
+  const std::uint64_t revealed = record_erase(keyspace_, live, liveness_us(), record);
   if (live.count == 0) return revealed;
   std::uint64_t sequence = 0;
   if (log_->recording()) {
-    RecordBuffer& record = keyspace_.shard(0).record_buffer();
-    record.start(RecordKind::changes);
-    record.add({.op = ChangeOp::erase_range, .key = command.range.from, .value = command.range.to});
     Result<std::uint64_t> logged = log_record(record);
     if (!logged.ok()) {
       fail(unit, std::move(logged).status());
@@ -286,7 +313,7 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
     bool more = true;
     while (more) {
       os::WriterLock map(shard.map);
-      more = shard.erase_some(command.range.from, command.range.to, kErasedUnderLockMax, sequence);
+      more = shard.erase_some(command.range.from, command.range.to, kRangeHoldEntries, sequence);
     }
   }
   command.erased = live.count;
