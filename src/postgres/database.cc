@@ -1,7 +1,9 @@
 #include "postgres/database.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "backoff.h"
@@ -23,6 +25,9 @@ bool may_run_again(const Failure& failure) {
 bool is_locked_table(Database::Effect effect, const Failure& failure) {
   return effect == Database::Effect::reads && is_lock_timeout(failure);
 }
+
+/// No request for the table is begun that might not be answered before the deadline.
+constexpr std::chrono::milliseconds kTableRequest(2 * kLockTimeoutMs);
 
 std::string random_canary() {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -132,6 +137,44 @@ Status Database::run_in_turns(os::Deadline deadline,
     });
   }
   return status;
+}
+
+Status Database::run_with_table(os::Deadline deadline, FunctionRef<Status(Connection&, TableRequest)> attempt) {
+  const os::Deadline last_request = deadline - kTableRequest;
+  GrowingPause pause;
+  for (TableRequest request = TableRequest::at_once;;) {
+    {
+      TableTurns::Turn turn(table_turns_, last_request);
+      if (!turn.taken()) return table_is_held();
+      Status status =
+          run(Effect::writes, deadline, [&](Connection& connection) { return attempt(connection, request); });
+      if (!is_lock_timeout(status)) return status;
+      turn.note_refusal();
+    }
+    if (os::time_left(last_request).count() == 0) return table_is_held();
+    if (request == TableRequest::at_once) {
+      request = TableRequest::patiently;
+    } else {
+      request = TableRequest::briefly;
+      std::this_thread::sleep_until(std::min(os::deadline_in(pause.next_ms()), last_request));
+    }
+  }
+}
+
+void Database::add_table_lock(Connection& connection, TableRequest request, os::Deadline deadline,
+                              const Statement& lock) const {
+  if (request != TableRequest::at_once) {
+    const std::int64_t left_ms = os::time_left(deadline - kTableRequest).count() / 1000;
+    const std::int64_t longest_ms = request == TableRequest::patiently ? left_ms : std::min(left_ms, kLockTimeoutMs);
+    connection.add_text("select pg_catalog.set_config('lock_timeout', least(" +
+                        std::to_string(std::max<std::int64_t>(longest_ms, 1)) +
+                        "::int8, (pg_catalog.date_part('epoch', pg_catalog.current_setting('deadlock_timeout')"
+                        "::interval) * 1000::float8)::int8 + " +
+                        std::to_string(kVacuumGraceMs) + "::int8)::text, true)");
+    connection.add_text("lock table " + name_.quoted() + " in share update exclusive mode");
+    connection.add_text("set local lock_timeout = " + std::to_string(kLockTimeoutMs));
+  }
+  connection.add(lock);
 }
 
 /// What the server says of a value that is no JSON does not tell that it should have been.

@@ -27,6 +27,7 @@
 #include "postgres/schema.h"
 #include "postgres/server_clock.h"
 #include "postgres/statements.h"
+#include "postgres/table_turns.h"
 #include "postgres/target.h"
 #include "status.h"
 #include "tuskv/function_ref.h"
@@ -68,6 +69,11 @@ class Database final {
   /// in turns. `attempt` is told how long to wait for a row.
   Status run_in_turns(os::Deadline deadline, FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt);
   RowTurns& row_turns() { return row_turns_; }
+  /// The same for what wants the table for itself. `attempt` begins a transaction, in which add_table_lock comes before
+  /// anything that locks a row.
+  Status run_with_table(os::Deadline deadline, FunctionRef<Status(Connection&, TableRequest)> attempt);
+  /// Adds the request for a lock on the table: Statements::lock_table, or one of another mode.
+  void add_table_lock(Connection& connection, TableRequest request, os::Deadline deadline, const Statement& lock) const;
 
   struct Settings {
     os::Deadline deadline;
@@ -134,6 +140,7 @@ class Database final {
   os::Mutex canary_mutex_;
   std::string canary_ TUSKV_GUARDED_BY(canary_mutex_);
   RowTurns row_turns_;
+  TableTurns table_turns_;
   Pool pool_;
 };
 

@@ -19,6 +19,12 @@ inline constexpr std::size_t kValueBytesMax = (std::size_t{1} << 30) - (std::siz
 inline constexpr std::int64_t kLockTimeoutMs = 20;
 inline constexpr std::int64_t kHalfLockTimeoutMs = 2;
 inline constexpr std::int64_t kLockTurnMs = 200;
+/// The longest pause after the first request for the lock on the table that was in vain, doubled by each further one.
+/// The shortest is half of it.
+inline constexpr std::int64_t kTablePauseMsFirst = 50;
+inline constexpr std::int64_t kTablePauseMsMax = 400;
+/// How much longer than deadlock_timeout a call waits for an automatic VACUUM, which then is told to give way.
+inline constexpr std::int64_t kVacuumGraceMs = 250;
 /// One turn at a time for so many connections of the pool, at least one; asynchronous listings have as many.
 inline constexpr std::size_t kPoolPerRowTurn = 4;
 /// How much longer than its deadline a call waits for the answer that the server has ended it.

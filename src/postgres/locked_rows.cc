@@ -39,14 +39,14 @@ Status expired_meanwhile() {
 }  // namespace
 
 Status LockedRows::lock(Connection& connection, const Options& options) {
-  return lock_rows(connection, options, false);
+  return lock_rows(connection, options, std::nullopt);
 }
 
-Status LockedRows::lock_with_table(Connection& connection, const Options& options) {
-  return lock_rows(connection, options, true);
+Status LockedRows::lock_with_table(Connection& connection, const Options& options, TableRequest request) {
+  return lock_rows(connection, options, request);
 }
 
-Status LockedRows::lock_rows(Connection& connection, const Options& options, bool table) {
+Status LockedRows::lock_rows(Connection& connection, const Options& options, std::optional<TableRequest> table) {
   with_canary_ = database_.needs_canary(connection);
   places_.clear();
   results_.clear();
@@ -56,7 +56,7 @@ Status LockedRows::lock_rows(Connection& connection, const Options& options, boo
   respelling_.add(statements, connection, options.given);
   // Every lock on the table is taken before any on its rows. The statement that locks present rows alone would take the
   // one for writing only when it comes to write, and wait for a transaction that has the table and wants the rows.
-  if (table) connection.add(statements.lock_table);
+  if (table) database_.add_table_lock(connection, *table, options.deadline, statements.lock_table);
   if (!table && !options.creates) connection.add(statements.announce_writes);
   const std::span<const Key> all = keys_;
   for (std::size_t first = 0; first < all.size(); first += kStatementKeysMax) {

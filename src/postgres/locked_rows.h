@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,7 +49,7 @@ class LockedRows final {
   /// has ended.
   Status lock(Connection& connection, const Options& options);
   /// For transactions: with the whole table locked against writers first.
-  Status lock_with_table(Connection& connection, const Options& options);
+  Status lock_with_table(Connection& connection, const Options& options, TableRequest request);
 
   std::size_t index_of(std::string_view key) const;
   Row& row(std::size_t index) { return rows_[index]; }
@@ -71,7 +72,7 @@ class LockedRows final {
   Status commit(Connection& connection, os::Deadline deadline);
 
  private:
-  Status lock_rows(Connection& connection, const Options& options, bool table);
+  Status lock_rows(Connection& connection, const Options& options, std::optional<TableRequest> table);
   void add_lock(Connection& connection, const Options& options, std::span<const Key> part);
   Status read_rows(Connection& connection, const Options& options);
   void add_puts(Connection& connection, std::span<const std::size_t> rows);

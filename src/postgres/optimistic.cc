@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -264,12 +265,11 @@ bool clock_holds(const OptimisticTransaction& transaction, std::int64_t now_us, 
 }
 
 Status commit_writes(Database& database, Connection& connection, const OptimisticTransaction& transaction,
-                     os::Deadline deadline, std::int64_t lock_timeout_ms) {
+                     const LockedRows::Options& options, std::optional<TableRequest> table) {
+  const os::Deadline deadline = options.deadline;
   LockedRows rows(database, keys_of(transaction));
-  const bool lists = !transaction.ranges.empty();
-  const LockedRows::Options options{.deadline = deadline, .lock_timeout_ms = lock_timeout_ms};
   const std::int64_t before_us = os::steady_us();
-  TUSKV_RETURN_IF_ERROR(lists ? rows.lock_with_table(connection, options) : rows.lock(connection, options));
+  TUSKV_RETURN_IF_ERROR(table ? rows.lock_with_table(connection, options, *table) : rows.lock(connection, options));
   if (!database.has_own_clock() && !clock_holds(transaction, rows.now_us(), before_us, os::steady_us())) {
     database.roll_back(connection, deadline);
     return Status(Code::Conflict, "the server's clock is not what the transaction took it for");
@@ -278,7 +278,7 @@ Status commit_writes(Database& database, Connection& connection, const Optimisti
     const EntryState& state = rows.row(rows.index_of(read.key)).state;
     return (state.found ? state.version : 0) == read.version;
   });
-  if (hold && lists) {
+  if (hold && table) {
     const std::vector<std::size_t> places = add_fingerprints(database, connection, transaction);
     connection.end_transaction();
     Status status = connection.exchange(deadline).with_outcome(Outcome::not_applied);
@@ -311,9 +311,15 @@ Status read_in_transaction(Database& database, OptimisticTransaction& transactio
 
 Status commit_transaction(Database& database, OptimisticTransaction& transaction, std::int64_t timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
+  if (!transaction.writes.empty() && !transaction.ranges.empty()) {
+    return database.run_with_table(deadline, [&](Connection& connection, TableRequest request) {
+      return commit_writes(database, connection, transaction, {.deadline = deadline}, request);
+    });
+  }
   if (!transaction.writes.empty()) {
     return database.run_in_turns(deadline, [&](Connection& connection, std::int64_t lock_timeout_ms) {
-      return commit_writes(database, connection, transaction, deadline, lock_timeout_ms);
+      return commit_writes(database, connection, transaction,
+                           {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms}, std::nullopt);
     });
   }
   return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
