@@ -19,10 +19,10 @@ struct Present {
   std::string value = {};
 };
 
-Present read_present(const View& view, std::string_view key) {
+Present read_present(const View& view, os::Deadline deadline, std::string_view key) {
   Present present;
   Command command(Read{.key = key, .into = &present.value});
-  execute(view, std::span(&command, 1));
+  execute_step(view, deadline, std::span(&command, 1));
   const Seen& seen = std::get<Read>(command).seen;
   present.found = seen.found;
   present.version = seen.version;
@@ -37,9 +37,9 @@ Condition unchanged(const Present& present) {
 
 /// Runs the command; when its condition does not hold, `present` becomes the entry that it met instead.
 template <class C>
-bool apply(const View& view, C&& conditional, Present& present) {
+bool apply(const View& view, os::Deadline deadline, C&& conditional, Present& present) {
   Command command(std::forward<C>(conditional));
-  execute(view, std::span(&command, 1));
+  execute_step(view, deadline, std::span(&command, 1));
   C& done = std::get<C>(command);
   if (done.applied) return true;
   present = {.found = done.seen.found, .version = done.seen.version, .value = std::move(done.seen.value)};
@@ -54,35 +54,38 @@ Expiry update_expiry(const View& view, const Change& change, const Present& pres
   return expiry.kind == Expiry::Kind::keep && !present.found ? default_expiry(view) : expiry;
 }
 
-bool has_passed(const View& view, const Expiry& expiry) {
-  return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us(view.timeout_ms);
+bool has_passed(const View& view, os::Deadline deadline, const Expiry& expiry) {
+  return expiry.kind == Expiry::Kind::at && expiry.value <= view.engine->now_us(os::time_left_ms(deadline));
 }
 
 /// Gives the entry its new expiry; false when another write came in between.
-bool try_touch(const View& view, std::string_view key, const Change& change, Present& present,
+bool try_touch(const View& view, os::Deadline deadline, std::string_view key, const Change& change, Present& present,
                std::optional<std::string>& result) {
   const Expiry expiry = update_expiry(view, change, present);
   if (!present.found) return true;
   if (expiry.kind != Expiry::Kind::keep) {
     Touch touch{.key = key, .condition = unchanged(present), .expiry = expiry};
-    if (!apply(view, std::move(touch), present)) return false;
+    if (!apply(view, deadline, std::move(touch), present)) return false;
   }
-  if (!has_passed(view, expiry)) result = std::move(present.value);
+  if (!has_passed(view, deadline, expiry)) result = std::move(present.value);
   return true;
 }
 
 /// One attempt; false when another write came in between, and `present` is what that has left. `result` is the final
-/// value.
-bool try_update(const View& view, std::string_view key, FunctionRef<Change(std::optional<std::string_view>)> function,
-                Present& present, std::optional<std::string>& result) {
+/// value. The time that the function takes is its own: `deadline` is moved by it.
+bool try_update(const View& view, os::Deadline& deadline, std::string_view key,
+                FunctionRef<Change(std::optional<std::string_view>)> function, Present& present,
+                std::optional<std::string>& result) {
+  const os::Deadline began = os::deadline_in(0);
   const Change change = function(present.found ? std::optional<std::string_view>(present.value) : std::nullopt);
+  deadline += os::deadline_in(0) - began;
   switch (change.kind()) {
     case Change::Kind::keep:
       if (present.found) result = std::move(present.value);
       return true;
     case Change::Kind::erase:
-      return !present.found || apply(view, Erase{.key = key, .condition = unchanged(present)}, present);
-    case Change::Kind::touch: return try_touch(view, key, change, present, result);
+      return !present.found || apply(view, deadline, Erase{.key = key, .condition = unchanged(present)}, present);
+    case Change::Kind::touch: return try_touch(view, deadline, key, change, present, result);
     case Change::Kind::set:
     case Change::Kind::replace: break;
   }
@@ -90,8 +93,8 @@ bool try_update(const View& view, std::string_view key, FunctionRef<Change(std::
   const Expiry expiry = update_expiry(view, change, present);
   Put put{.key = key, .value = change.value(), .condition = unchanged(present), .expiry = expiry};
   put.want_previous = !present.found;  // a version that does not hold shows what is there anyway
-  if (!apply(view, std::move(put), present)) return false;
-  if (!has_passed(view, expiry)) result = change.value();
+  if (!apply(view, deadline, std::move(put), present)) return false;
+  if (!has_passed(view, deadline, expiry)) result = change.value();
   return true;
 }
 
@@ -109,18 +112,19 @@ bool KeyValue::get_into(Bytes key, std::string& value) const {
 std::optional<std::string> KeyValue::update_erased(Bytes key,
                                                    FunctionRef<Change(std::optional<std::string_view>)> change) const {
   const StoredKey stored(*view(), key);
-  const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
+  const os::Deadline last_attempt = os::deadline_in(view()->timeout_ms);
+  os::Deadline deadline = last_attempt;
   Backoff backoff;
   std::optional<std::string> result;
-  Present present = read_present(*view(), stored.view());
+  Present present = read_present(*view(), deadline, stored.view());
   for (int attempt = 0; attempt < kConflictAttempts; ++attempt) {
-    if (try_update(*view(), stored.view(), change, present, result)) return result;
+    if (try_update(*view(), deadline, stored.view(), change, present, result)) return result;
     view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     // What the failed attempt has met is the newest there is: with a server in between, reading it again would only
     // give others time to change it.
-    if (attempt % 2 == 0) continue;
-    const bool in_time = backoff.pause(deadline);
-    if (in_time) present = read_present(*view(), stored.view());
+    if (attempt % 2 == 0 && os::time_left(last_attempt).count() > 0) continue;
+    const bool in_time = backoff.pause(last_attempt);
+    if (in_time) present = read_present(*view(), deadline, stored.view());
     if (!in_time) {
       throw_refused(Code::Timeout, "the deadline passed while other writes kept changing the key of an update");
     }

@@ -10,6 +10,14 @@ bool is_admitted(const View& view) {
   return !view.fork_guard->in_child() && (view.session != nullptr || !ActiveTransaction::runs_on(*view.engine));
 }
 
+void execute_within(const View& view, std::int64_t timeout_ms, std::span<Command> commands, bool require_all) {
+  if (!is_admitted(view)) throw_if_refused(view);
+  if (commands.empty()) return;
+  Unit unit{.commands = commands, .require_all = require_all, .timeout_ms = timeout_ms};
+  view.executor->execute(std::span(&unit, 1));
+  if (unit.failure != nullptr) throw_failure(*unit.failure);
+}
+
 }  // namespace
 
 std::unique_ptr<Failure> refusal(const View& view) {
@@ -29,11 +37,14 @@ void throw_if_refused(const View& view) {
 }
 
 void execute(const View& view, std::span<Command> commands, bool require_all) {
-  if (!is_admitted(view)) throw_if_refused(view);
-  if (commands.empty()) return;
-  Unit unit{.commands = commands, .require_all = require_all, .timeout_ms = view.timeout_ms};
-  view.executor->execute(std::span(&unit, 1));
-  if (unit.failure != nullptr) throw_failure(*unit.failure);
+  execute_within(view, view.timeout_ms, commands, require_all);
+}
+
+void execute_step(const View& view, os::Deadline deadline, std::span<Command> commands, bool require_all) {
+  const std::int64_t left_ms = os::time_left_ms(deadline);
+  // Begun without any time left, a write could end without anybody knowing how.
+  if (left_ms == 0) throw_refused(Code::Timeout, "the deadline passed between the steps of a call");
+  execute_within(view, left_ms, commands, require_all);
 }
 
 void place_values(std::span<Command> commands, std::vector<std::string>& values) {

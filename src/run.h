@@ -12,6 +12,7 @@
 
 #include "commands.h"
 #include "operation.h"
+#include "os/deadline.h"
 #include "tuskv/operations.h"
 #include "view.h"
 
@@ -25,6 +26,8 @@ void throw_if_refused(const View& view);
 
 /// Runs a unit with the deadline of the view; throws its failure.
 void execute(const View& view, std::span<Command> commands, bool require_all = false);
+/// The same for a call of several steps, with what is left of its deadline; Timeout when that is nothing.
+void execute_step(const View& view, os::Deadline deadline, std::span<Command> commands, bool require_all = false);
 /// Points every Read that wants a value to its place; `values` is sized for it.
 void place_values(std::span<Command> commands, std::vector<std::string>& values);
 

@@ -65,7 +65,8 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the
   /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
   /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after 256 attempts, Timeout
-  /// when the deadline passes first.
+  /// when the deadline passes first. What is sent has one deadline together, which the time of `change` does not count
+  /// for; but it does not run again once the timeout has passed since the beginning.
   template <class F>
     requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
   std::optional<std::string> update(Bytes key, F&& change) const {

@@ -50,14 +50,15 @@ std::string owner_in(std::string_view record, std::string_view key) {
 }
 
 /// Nothing when the claim changed in between.
-std::optional<ClaimResult> claim_once(const View& view, const Claimant& claimant, const Expiry& expiry) {
+std::optional<ClaimResult> claim_once(const View& view, os::Deadline deadline, const Claimant& claimant,
+                                      const Expiry& expiry) {
   std::array<Command, 2> commands = {Put{.key = claimant.key,
                                          .value = claimant.record,
                                          .condition = {.kind = Condition::Kind::absent},
                                          .expiry = expiry,
                                          .want_previous = true},
                                      Put{.key = claimant.owned_key, .value = kOwnedRecord, .expiry = expiry}};
-  execute(view, commands, true);
+  execute_step(view, deadline, commands, true);
   const Put& taken = std::get<Put>(commands[0]);
   if (taken.applied) return ClaimResult{.granted = true, .owner = std::string(claimant.owner)};
   std::string owner = owner_in(taken.seen.value, claimant.key);
@@ -66,16 +67,16 @@ std::optional<ClaimResult> claim_once(const View& view, const Claimant& claimant
   if (unchanged) return ClaimResult{.granted = true, .owner = std::move(owner)};
   commands = {Touch{.key = claimant.key, .condition = claimant.has_it(), .expiry = expiry},
               Put{.key = claimant.owned_key, .value = kOwnedRecord, .expiry = expiry}};
-  execute(view, commands, true);
+  execute_step(view, deadline, commands, true);
   if (!std::get<Touch>(commands[0]).applied) return std::nullopt;
   return ClaimResult{.granted = true, .owner = std::move(owner)};
 }
 
 /// Nothing when the claim changed in between.
-std::optional<bool> move_once(const View& view, const Claimant& from, const Claimant& to) {
+std::optional<bool> move_once(const View& view, os::Deadline deadline, const Claimant& from, const Claimant& to) {
   std::string record;
   Command read(Read{.key = from.key, .into = &record});
-  execute(view, std::span(&read, 1));
+  execute_step(view, deadline, std::span(&read, 1));
   const Seen& seen = std::get<Read>(read).seen;
   if (!seen.found) return false;
   const std::string owner = owner_in(record, from.key);
@@ -89,7 +90,7 @@ std::optional<bool> move_once(const View& view, const Claimant& from, const Clai
                                          .expiry = expiry},
                                      Put{.key = to.owned_key, .value = kOwnedRecord, .expiry = expiry},
                                      Erase{.key = from.owned_key}};
-  execute(view, commands, true);
+  execute_step(view, deadline, commands, true);
   if (!std::get<Put>(commands[0]).applied) return std::nullopt;
   return true;
 }
@@ -100,7 +101,7 @@ auto repeat(const View& view, const std::string& key, Attempt attempt) {
   const os::Deadline deadline = os::deadline_in(view.timeout_ms);
   Backoff backoff;
   for (int attempts = 0; attempts < kConflictAttempts; ++attempts) {
-    if (auto done = attempt()) return *std::move(done);
+    if (auto done = attempt(deadline)) return *std::move(done);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while others kept changing claim " + quoted_key(key));
     }
@@ -118,13 +119,14 @@ ClaimResult KeyValue::claim(Bytes name, Bytes owner, const ClaimOptions& options
   if (options.ttl) {
     expiry = {.kind = Expiry::Kind::after, .value = checked_span_ms(*view(), *options.ttl, "the ttl of a claim")};
   }
-  return repeat(*view(), claimant.key, [&] { return claim_once(*view(), claimant, expiry); });
+  return repeat(*view(), claimant.key,
+                [&](os::Deadline deadline) { return claim_once(*view(), deadline, claimant, expiry); });
 }
 
 bool KeyValue::move_claim(Bytes name, Bytes from, Bytes to) const {
   const Claimant giver(*view(), name, from);
   const Claimant taker(*view(), name, to);
-  return repeat(*view(), giver.key, [&] { return move_once(*view(), giver, taker); });
+  return repeat(*view(), giver.key, [&](os::Deadline deadline) { return move_once(*view(), deadline, giver, taker); });
 }
 
 template <class Mode>

@@ -35,27 +35,28 @@ struct LockState {
   std::string counter = {};
 };
 
-LockState read_state(const View& view, const LockRequest& request) {
+LockState read_state(const View& view, os::Deadline deadline, const LockRequest& request) {
   LockState state;
   std::array<Command, 2> commands = {Read{.key = request.key, .into = &state.record, .stamps = false},
                                      Read{.key = request.counter_key, .into = &state.counter, .stamps = false}};
-  execute(view, commands);
+  execute_step(view, deadline, commands);
   state.is_held = std::get<Read>(commands[0]).seen.found;
   state.is_counted = std::get<Read>(commands[1]).seen.found;
   return state;
 }
 
 /// Prolongs the record as it was read; false when it is gone by now.
-bool prolong(const View& view, const LockRequest& request, std::string_view record) {
+bool prolong(const View& view, os::Deadline deadline, const LockRequest& request, std::string_view record) {
   Command command(Touch{.key = request.key,
                         .condition = {.kind = Condition::Kind::equals, .bytes = record},
                         .expiry = {.kind = Expiry::Kind::after, .value = request.ttl_ms}});
-  execute(view, std::span(&command, 1));
+  execute_step(view, deadline, std::span(&command, 1));
   return std::get<Touch>(command).applied;
 }
 
 /// Writes record and counter if nothing has changed since the state was read.
-bool take(const View& view, const LockRequest& request, const LockState& state, std::uint64_t token) {
+bool take(const View& view, os::Deadline deadline, const LockRequest& request, const LockState& state,
+          std::uint64_t token) {
   const std::string record = encode_lock(token, request.owner);
   const std::string counter = std::to_string(token);
   const Condition unchanged = state.is_counted ? Condition{.kind = Condition::Kind::equals, .bytes = state.counter}
@@ -65,25 +66,25 @@ bool take(const View& view, const LockRequest& request, const LockState& state, 
                                          .condition = {.kind = Condition::Kind::absent},
                                          .expiry = {.kind = Expiry::Kind::after, .value = request.ttl_ms}},
                                      Put{.key = request.counter_key, .value = counter, .condition = unchanged}};
-  execute(view, commands, true);
+  execute_step(view, deadline, commands, true);
   return std::get<Put>(commands[0]).applied && std::get<Put>(commands[1]).applied;
 }
 
 /// Nothing when others came in between.
-std::optional<LockAttempt> attempt_once(const View& view, const LockRequest& request) {
-  const LockState state = read_state(view, request);
+std::optional<LockAttempt> attempt_once(const View& view, os::Deadline deadline, const LockRequest& request) {
+  const LockState state = read_state(view, deadline, request);
   if (state.is_held) {
     const auto holder = decode_lock(state.record);
     if (!holder) throw_unknown_record("lock", request.key);
     if (holder->owner != request.owner) return LockAttempt{.holder = holder->owner};
-    if (!prolong(view, request, state.record)) return std::nullopt;
+    if (!prolong(view, deadline, request, state.record)) return std::nullopt;
     return LockAttempt{
         .lease = Lease{request.name, request.owner, holder->token, std::chrono::milliseconds(request.ttl_ms)}};
   }
   const auto last = state.is_counted ? decode_number(state.counter) : std::optional<std::int64_t>(0);
   if (!last) throw_unknown_record("token of lock", request.key);
   const std::uint64_t token = static_cast<std::uint64_t>(*last) + 1;
-  if (!take(view, request, state, token)) return std::nullopt;
+  if (!take(view, deadline, request, state, token)) return std::nullopt;
   return LockAttempt{.lease = Lease{request.name, request.owner, token, std::chrono::milliseconds(request.ttl_ms)}};
 }
 
@@ -100,7 +101,7 @@ LockAttempt attempt_lock(const View& view, const LockRequest& request) {
   const os::Deadline deadline = os::deadline_in(view.timeout_ms);
   Backoff backoff;
   for (int attempt = 0; attempt < kConflictAttempts; ++attempt) {
-    if (auto attempted = attempt_once(view, request)) return *std::move(attempted);
+    if (auto attempted = attempt_once(view, deadline, request)) return *std::move(attempted);
     if (!backoff.pause(deadline)) {
       throw_refused(Code::Timeout, "the deadline passed while other locks kept changing the tokens");
     }

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <map>
 #include <ranges>
+#include <thread>
+#include <vector>
 
 #include "api/reference_store.h"
 #include "named_limits.h"
@@ -28,6 +30,67 @@ TEST(Update, SetsErasesAndKeeps) {
   EXPECT_FALSE(store->exists("k"));
   EXPECT_EQ(store->update("k", [](OptionalView) { return std::nullopt; }), std::nullopt);
   EXPECT_EQ(store->update("k", [](OptionalView) { return Change::keep(); }), std::nullopt);
+}
+
+/// Calls of several steps, each of which takes its time.
+TEST(Deadline, R57_ACallOfSeveralStepsHasOneDeadlineForAllOfThem) {
+  constexpr std::int64_t kStepMs = 30;
+  ReferenceStore store({.execute_ms = kStepMs}, {.timeout = 5s});
+  const auto expect_steps = [&](const char* call, std::size_t count) {
+    SCOPED_TRACE(call);
+    const std::vector<std::int64_t> timeouts_ms = store.engine->take_execute_timeouts_ms();
+    EXPECT_EQ(timeouts_ms.size(), count);
+    for (std::size_t i = 0; i < timeouts_ms.size(); ++i) {
+      EXPECT_LE(timeouts_ms[i], 5000 - kStepMs * static_cast<std::int64_t>(i));
+    }
+  };
+  store->update("k", [](OptionalView) { return "1"; });
+  expect_steps("update", 2);
+  int runs = 0;
+  store->update("k", [&](OptionalView) {
+    if (++runs == 1) store.engine->put("k", "other");
+    store.engine->take_execute_timeouts_ms();
+    return "2";
+  });
+  EXPECT_LE(store.engine->take_execute_timeouts_ms().at(0), 5000 - 2 * kStepMs);
+  EXPECT_TRUE(store->try_lock("l", {.owner = "me"}));
+  expect_steps("try_lock, free", 2);
+  EXPECT_TRUE(store->try_lock("l", {.owner = "me"}));
+  expect_steps("try_lock, own", 2);
+  store->claim("c", "me", {.ttl = 10s});
+  store.engine->take_execute_timeouts_ms();
+  store->claim("c", "me", {.ttl = 20s});
+  expect_steps("claim, own", 2);
+  EXPECT_TRUE(store->move_claim("c", "me", "you"));
+  expect_steps("move_claim", 2);
+}
+
+TEST(Deadline, R57_ThatNothingIsLeftOfItIsSaidBeforeTheNextStep) {
+  ReferenceStore store({.execute_ms = 30});
+  const Store hurried = store->with_timeout(20ms);
+  EXPECT_EQ(code_of([&] { hurried.update("k", [](OptionalView) { return "1"; }); }), Code::Timeout);
+  EXPECT_EQ(code_of([&] { hurried.try_lock("l"); }), Code::Timeout);
+  EXPECT_EQ(store.engine->take_execute_timeouts_ms().size(), 2u);
+  EXPECT_FALSE(store->exists("k"));
+}
+
+/// The function of an update has no deadline and takes nothing from that of the call; but it is not run for ever.
+TEST(Deadline, R57_AFunctionMayTakeItsTime) {
+  ReferenceStore store;
+  const Store hurried = store->with_timeout(20ms);
+  int runs = 0;
+  const auto slow = [&](OptionalView) {
+    ++runs;
+    std::this_thread::sleep_for(40ms);
+    return "1";
+  };
+  EXPECT_EQ(hurried.update("k", slow), "1");
+  const auto disturbed = [&](OptionalView present) {
+    store.engine->put("k", std::to_string(runs));
+    return slow(present);
+  };
+  EXPECT_EQ(code_of([&] { hurried.update("k", disturbed); }), Code::Timeout);
+  EXPECT_EQ(runs, 2);
 }
 
 TEST(Update, KeepsTheExpiryUnlessToldOtherwise) {

@@ -41,9 +41,11 @@ ReferenceEngine::~ReferenceEngine() {
 // ---- units
 
 void ReferenceEngine::execute(std::span<Unit> units) {
+  if (settings_.execute_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(settings_.execute_ms));
   os::MutexLock lock(mutex_);
   ++executes_;
   for (Unit& unit : units) {
+    execute_timeouts_ms_.push_back(unit.timeout_ms);
     Status status = answer(run(unit));
     if (!status.ok()) unit.failure = std::move(status).take();
   }
@@ -353,6 +355,11 @@ void ReferenceEngine::lose_answer(Code code) {
 Status ReferenceEngine::answer(Status status) {
   if (!status.ok() || !lost_) return status;
   return Status(*std::exchange(lost_, std::nullopt), "the answer was lost", Outcome::unknown);
+}
+
+std::vector<std::int64_t> ReferenceEngine::take_execute_timeouts_ms() {
+  os::MutexLock lock(mutex_);
+  return std::exchange(execute_timeouts_ms_, {});
 }
 
 std::size_t ReferenceEngine::execute_count() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "engine.h"
 #include "os/clock.h"
@@ -24,6 +25,8 @@ class ReferenceEngine final : public Engine {
     bool expiry_disabled = false;
     /// Submitted units are run by a thread of the engine's own, which its destructor joins.
     bool has_worker = false;
+    /// How long each call of execute takes at least.
+    std::int64_t execute_ms = 0;
     /// Set when the engine has been destroyed.
     std::atomic<bool>* destroyed = nullptr;
   };
@@ -61,6 +64,8 @@ class ReferenceEngine final : public Engine {
   /// The time that the last commit was given.
   std::int64_t commit_timeout_ms() const;
   std::size_t execute_count() const;
+  /// The times that all units executed since the last call of this were given.
+  std::vector<std::int64_t> take_execute_timeouts_ms();
   /// What comes next and takes effect fails with this code nevertheless, as when a server has gone before it answered.
   void lose_answer(Code code);
 
@@ -98,6 +103,7 @@ class ReferenceEngine final : public Engine {
   std::size_t commits_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::int64_t commit_timeout_ms_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::size_t executes_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::vector<std::int64_t> execute_timeouts_ms_ TUSKV_GUARDED_BY(mutex_);
   std::optional<Code> lost_ TUSKV_GUARDED_BY(mutex_) = {};
   bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
   bool held_ TUSKV_GUARDED_BY(mutex_) = false;
