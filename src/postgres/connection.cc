@@ -15,7 +15,9 @@ namespace tuskv::postgres {
 // ---- connecting
 
 Connection::Connection(OnlyOpen, PGconn* session, const Options& options)
-    : session_(session), target_(options.route.target()), policy_(options.policy) {}
+    : session_(session), target_(options.route.target()), policy_(options.policy) {
+  PQsetNoticeReceiver(session, take_notice, this);
+}
 
 Connection::~Connection() = default;
 
@@ -206,6 +208,21 @@ Status Connection::failure_of(const PGresult* result) {
                                                   .outcome = meaning.outcome,
                                                   .message = target_.redacted(std::move(message)),
                                                   .sqlstate = sqlstate}));
+}
+
+/// Of all that servers say in passing one thing matters: a commit has stopped waiting for the standbys it was to be
+/// safe on. It is told by a warning alone, whose code others have, too, and whose text is of the server's language; but
+/// it names the place in the server's source.
+void Connection::take_notice(void* connection, const PGresult* notice) {
+  const char* const place = PQresultErrorField(notice, PG_DIAG_SOURCE_FILE);
+  if (place == nullptr || !std::string_view(place).ends_with("syncrep.c")) return;
+  auto& self = *static_cast<Connection*>(connection);
+  if (self.transaction_ >= self.transactions_.size()) return;
+  // It comes with its transaction's own answers: those of later ones are behind them.
+  Status& status = self.transactions_[self.transaction_];
+  if (!status.ok()) return;
+  status =
+      Status(Code::Connection, "PostgreSQL: the commit stopped waiting for the synchronous standbys", Outcome::unknown);
 }
 
 Status Connection::lost(std::string_view what) {

@@ -125,6 +125,8 @@ class Connection final {
   Status wait(short events, os::Deadline deadline);
   Status lost(std::string_view what);
   Status failure_of(const PGresult* result);
+  /// What the server says unasked.
+  static void take_notice(void* connection, const PGresult* notice);
   void start_over();
 
   std::unique_ptr<PGconn, Finish> session_;

@@ -226,5 +226,41 @@ TEST(PostgresRestart, R5_AStoppedBackendDelaysNobodyBeyondTheDeadline) {
   server.signal_backend(backend, SIGCONT);
 }
 
+// R58: the server commits, and says in a warning alone that no standby has confirmed it.
+TEST(PostgresRestart, R58_ACommitThatStoppedWaitingForItsStandbysIsUnknown) {
+  PostgresServer server;
+  const std::string database = create_database(server.address());
+  const Store store = Store::open(server.url(database) + "&ttl_mode=manual&timeout=20s");
+  store.set("k", "v");
+  server.add_setting("synchronous_standby_names = 'nobody'");
+  server.reload();
+  SqlConnection other(server.url(database));
+  ASSERT_TRUE(eventually([&] { return other.value("show synchronous_standby_names") == "nobody"; }));
+  const std::vector<std::function<void()>> writes = {
+      [&] { store.set("k", "one"); },
+      [&] { store.erase("k"); },
+      [&] { store.increment("n"); },
+      [&] { store.get_and_set("k", "two"); },
+      [&] { store.transaction([](Transaction& tx) { tx.set("k", "three"); }); },
+      [&] { store.async().set("k", std::string("four")).wait(); },
+  };
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    SCOPED_TRACE(i);
+    std::atomic<bool> done = false;
+    std::thread canceller([&] {
+      const std::string cancel =
+          "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'";
+      while (!done && other.value(cancel) == "0") std::this_thread::sleep_for(1ms);
+    });
+    const auto failure = failure_of(20'000ms, writes[i]);
+    done = true;
+    canceller.join();
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->outcome(), Outcome::unknown) << failure->what();
+    EXPECT_THAT(failure->what(), testing::HasSubstr("standbys"));
+  }
+  EXPECT_EQ(store.get("k"), "four");
+}
+
 }  // namespace
 }  // namespace tuskv::test
