@@ -118,10 +118,13 @@ Status Connection::exchange(os::Deadline deadline) {
   transaction_ = 0;
   if (broken_) return lost("the connection to the server failed");
   TUSKV_RETURN_IF_ERROR(receive(deadline));
+  const Status* first = nullptr;
   for (const Status& status : transactions_) {
-    if (!status.ok()) return status.clone();
+    if (status.ok()) continue;
+    if (status.failure().outcome == Outcome::unknown) return status.clone();
+    if (first == nullptr) first = &status;
   }
-  return {};
+  return first == nullptr ? Status() : first->clone();
 }
 
 Status Connection::wait(short events, os::Deadline deadline) {
@@ -198,11 +201,12 @@ Status Connection::failure_of(const PGresult* result) {
     broken_ = true;
     return Status(Code::Connection, "the connection to the server was lost", Outcome::unknown);
   }
-  const ErrorClass meaning = classify(sqlstate);
   if (sqlstate == "26000" || sqlstate == "42P05") policy_.note_refusal();
-  // A session that has met one of these is not what it should be; so is one whose server is about to go.
   const std::string severity = field(PG_DIAG_SEVERITY_NONLOCALIZED);
-  if (meaning.remedy == ErrorClass::Remedy::reconnect || severity == "FATAL" || severity == "PANIC") broken_ = true;
+  const bool is_fatal = severity == "FATAL" || severity == "PANIC";
+  const ErrorClass meaning = is_fatal ? classify_fatal(sqlstate) : classify(sqlstate);
+  // A session that has met one of these is not what it should be; so is one whose server is about to go.
+  if (meaning.remedy == ErrorClass::Remedy::reconnect || is_fatal) broken_ = true;
   std::string message = "PostgreSQL: " + field(PG_DIAG_MESSAGE_PRIMARY);
   return Status(std::make_unique<Failure>(Failure{.code = meaning.code,
                                                   .outcome = meaning.outcome,

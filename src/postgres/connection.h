@@ -86,8 +86,8 @@ class Connection final {
   /// A text without parameters, never prepared.
   std::size_t add_text(const std::string& text);
   void end_transaction();
-  /// Sends what was added and waits for every answer. The first failure of any statement; with outcome `unknown` when
-  /// the connection was lost after something had been sent.
+  /// Sends what was added and waits for every answer. The first failure of any statement, or one with outcome `unknown`
+  /// where there is one: when the connection was lost after something had been sent, or the server itself cannot say.
   Status exchange(os::Deadline deadline);
   /// Of the last exchange; empty where a statement failed.
   const Rows& rows(std::size_t place) const { return rows_[place]; }

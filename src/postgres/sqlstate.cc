@@ -23,6 +23,7 @@ constexpr std::array kRows = {
     Row{"57P02", {.code = Code::Connection, .outcome = Outcome::unknown}},
     Row{"57P05", {.code = Code::Connection, .outcome = Outcome::unknown}},
     Row{"25P03", {.code = Code::Timeout, .remedy = Remedy::reconnect}},
+    Row{"25P04", {.code = Code::Timeout, .remedy = Remedy::reconnect}},
     // Others are in the way.
     Row{"40001", {.code = Code::Conflict, .remedy = Remedy::retry}},
     Row{"40P01", {.code = Code::Conflict, .remedy = Remedy::retry}},
@@ -69,6 +70,15 @@ ErrorClass classify(std::string_view sqlstate) {
   const auto row =
       std::find_if(kRows.begin(), kRows.end(), [&](const Row& known) { return sqlstate.starts_with(known.prefix); });
   return row == kRows.end() ? ErrorClass{} : row->meaning;
+}
+
+ErrorClass classify_fatal(std::string_view sqlstate) {
+  // The session never began, or was ended with its transaction rolled back.
+  constexpr std::array<std::string_view, 5> kCertain = {"53300", "57P03", "28", "25P03", "25P04"};
+  ErrorClass meaning = classify(sqlstate);
+  const auto fits = [&](std::string_view prefix) { return sqlstate.starts_with(prefix); };
+  if (std::none_of(kCertain.begin(), kCertain.end(), fits)) meaning.outcome = Outcome::unknown;
+  return meaning;
 }
 
 }  // namespace tuskv::postgres

@@ -24,6 +24,9 @@ struct ErrorClass {
 
 /// An error response always means that the transaction was rolled back, except where the table says otherwise.
 ErrorClass classify(std::string_view sqlstate);
+/// The same for one that has ended the session, after something had been sent: a pooler that has lost its server says
+/// so, too, and does not know what that had done.
+ErrorClass classify_fatal(std::string_view sqlstate);
 
 /// Somebody else held a row, or the table, for longer than the statement may wait.
 inline bool is_lock_timeout(const Failure& failure) { return failure.sqlstate == "55P03"; }

@@ -14,6 +14,7 @@
 #include "os/wait_word.h"
 #include "postgres/database.h"
 #include "postgres/server_test.h"
+#include "support/fault_proxy.h"
 #include "support/random.h"
 #include "support/random_seed.h"
 
@@ -310,6 +311,50 @@ TEST_F(PostgresBatchRunner, R41_ASetThatAnotherOneReplacesIsRefusedAllTheSame) {
   EXPECT_EQ(reply_of(refused.command(0), refused.unit(0)), "InvalidValue");
   EXPECT_EQ(sqlstate_of(stored.unit(0)), "none");
   EXPECT_EQ(contents(), "k=1");
+}
+
+/// One exchange of two transactions that fail in different ways: what may have happened is not run again.
+TEST_F(PostgresBatchRunner, R59_WhatNobodyKnowsOutweighsWhatDidNotHappen) {
+  const Target target = Target::parse(url()).value();
+  postgres::Route route(target);
+  postgres::PreparePolicy policy(PrepareMode::automatic);
+  auto connection = postgres::Connection::open(
+      {.route = route, .settings = {.synchronous_commit = true, .statement_timeout_ms = 5000}, .policy = policy},
+      os::deadline_in(Caller::kTimeoutMs));
+  ASSERT_TRUE(connection.ok());
+  const auto exchange = [&](const std::vector<std::string>& sqlstates) {
+    for (const std::string& sqlstate : sqlstates) {
+      connection.value()->add_text("do $$ begin raise exception 'as asked' using errcode = '" + sqlstate + "'; end $$");
+      connection.value()->end_transaction();
+    }
+    return connection.value()->exchange(os::deadline_in(Caller::kTimeoutMs));
+  };
+  EXPECT_EQ(exchange({"40001", "22000"}).failure().sqlstate, "40001");
+  EXPECT_EQ(exchange({"40001", "40003"}).failure().sqlstate, "40003");
+  EXPECT_EQ(exchange({"40003", "40001"}).failure().outcome, Outcome::unknown);
+}
+
+/// A pooler that loses its server can say so in the server's words, and cannot know what that had done.
+TEST_F(PostgresBatchRunner, R59_AnErrorThatEndsTheSessionIsCertainOnlyWhereNothingCanHaveHappened) {
+  FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) + "&sslmode=disable&ttl_mode=manual&retries=0");
+  sql().run("create table raises (sqlstate text); insert into raises values ('');");
+  raise_on("insert",
+           "if (select sqlstate from raises) <> '' then raise exception 'as asked' using errcode = (select sqlstate "
+           "from raises); end if");
+  const auto failure_with = [&](const char* sqlstate, bool fatal) {
+    sql().run("update raises set sqlstate = '" + std::string(sqlstate) + "'");
+    proxy.set_behaviour({.makes_errors_fatal = fatal});
+    return error_of([&] { store.set("k", "v"); });
+  };
+  for (const char* sqlstate : {"08006", "08003", "58000", "XX000", "53200", "57P04"}) {
+    EXPECT_EQ(failure_with(sqlstate, false).outcome(), Outcome::not_applied) << sqlstate;
+    EXPECT_EQ(failure_with(sqlstate, true).outcome(), Outcome::unknown) << sqlstate;
+  }
+  for (const char* sqlstate : {"53300", "57P03", "28000", "25P03", "25P04"}) {
+    EXPECT_EQ(failure_with(sqlstate, true).outcome(), Outcome::not_applied) << sqlstate;
+  }
+  EXPECT_EQ(failure_with("25P04", true).code(), Code::Timeout);
 }
 
 }  // namespace

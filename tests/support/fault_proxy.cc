@@ -239,6 +239,15 @@ void FaultProxy::accept_one() {
   connections_.push_back({.client = std::move(client), .server = std::move(server)});
 }
 
+/// Of answers that have come in one piece, as small ones do.
+void FaultProxy::make_errors_fatal(std::string& bytes) {
+  constexpr std::string_view kError("SERROR\0VERROR\0", 14);
+  constexpr std::string_view kFatal("SFATAL\0VFATAL\0", 14);
+  for (std::size_t at = bytes.find(kError); at != std::string::npos; at = bytes.find(kError, at)) {
+    bytes.replace(at, kError.size(), kFatal);
+  }
+}
+
 bool FaultProxy::counts_down(ProxyDirection direction) const { return fault_ && fault_->direction == direction; }
 
 void FaultProxy::read_some(Connection& connection, Flow& flow) {
@@ -251,6 +260,7 @@ void FaultProxy::read_some(Connection& connection, Flow& flow) {
     return;
   }
   flow.waiting.assign(buffer.data(), static_cast<std::size_t>(size));
+  if (behaviour_.makes_errors_fatal) make_errors_fatal(flow.waiting);
   flow.not_before = behaviour_.delay_ms > 0 ? now_ns() + behaviour_.delay_ms * kNsInMs : 0;
   if (counts_down(flow.direction) && fault_->after_bytes == 0) meet_fault(connection);
 }

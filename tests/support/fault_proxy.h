@@ -39,10 +39,11 @@ struct ProxyFault {
 };
 
 struct ProxyBehaviour {
-  bool refuses = false;           ///< new connections are closed at once
-  bool holds = false;             ///< nothing is passed on, of new connections neither
-  std::size_t segment_bytes = 0;  ///< passes on so many bytes at a time; 0: as they come
-  int delay_ms = 0;               ///< before each passing on
+  bool refuses = false;             ///< new connections are closed at once
+  bool holds = false;               ///< nothing is passed on, of new connections neither
+  std::size_t segment_bytes = 0;    ///< passes on so many bytes at a time; 0: as they come
+  int delay_ms = 0;                 ///< before each passing on
+  bool makes_errors_fatal = false;  ///< as a pooler's that has lost its server, and lives on itself
 };
 
 /// Thread-safe.
@@ -93,6 +94,7 @@ class FaultProxy final {
   void handle(const std::vector<pollfd>& events) TUSKV_REQUIRES(mutex_);
   void accept_one() TUSKV_REQUIRES(mutex_);
   bool is_still(const Connection& connection) const TUSKV_REQUIRES(mutex_);
+  static void make_errors_fatal(std::string& bytes);
   void read_some(Connection& connection, Flow& flow) TUSKV_REQUIRES(mutex_);
   void pass_on(Connection& connection, Flow& flow) TUSKV_REQUIRES(mutex_);
   /// Whether a fault is armed for this direction.
