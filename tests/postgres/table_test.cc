@@ -63,7 +63,7 @@ double pace_of(const std::function<void(int)>& call, const std::function<void()>
 
 /// The table cannot be had as long as a foreign transaction has written to it. Until then who wants it fails, and
 /// nobody else.
-TEST_F(PostgresTable, R51_WhoWantsTheTableHoldsUpNoOtherWriter) {
+TEST_F(PostgresTable, R53_WhoWantsTheTableHoldsUpNoOtherWriter) {
   const Store store = open("&ttl_mode=manual&durability=relaxed");
   store.set_many({{"a", "1"}, {"held", "1"}});
   SqlConnection holder = other_session();
@@ -96,7 +96,7 @@ TEST_F(PostgresTable, R51_WhoWantsTheTableHoldsUpNoOtherWriter) {
 }
 
 /// An automatic VACUUM, which has the table for hours where it is large, gives way; nobody else waits for that.
-TEST(PostgresVacuum, R51_AVacuumOfTheServersOwnGivesWay) {
+TEST(PostgresVacuum, R53_AVacuumOfTheServersOwnGivesWay) {
   PostgresServer server({.lines = {"autovacuum_naptime = 1s", "autovacuum_vacuum_cost_delay = 100ms",
                                    "autovacuum_vacuum_cost_limit = 1", "autovacuum_vacuum_threshold = 1000"}});
   const std::string database = create_database(server.address());
