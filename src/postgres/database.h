@@ -115,7 +115,10 @@ class Database final {
       TUSKV_EXCLUDES(canary_mutex_);
 
   void report(Event::Kind kind, const std::string& message) const;
-  void close() { pool_.close(); }
+  void close() {
+    route_.close();
+    pool_.close();
+  }
 
  private:
   Result<std::unique_ptr<Connection>> connect(os::Deadline deadline);

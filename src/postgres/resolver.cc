@@ -57,6 +57,7 @@ struct Resolver::Shared {
   const ResolverOptions options;
   os::Mutex mutex;
   os::CondVar changed;  ///< an answer has come, or there is room for another lookup
+  bool closed TUSKV_GUARDED_BY(mutex) = false;
   std::size_t lookups TUSKV_GUARDED_BY(mutex) = 0;
   std::map<std::string, std::shared_ptr<Question>> unanswered TUSKV_GUARDED_BY(mutex);
 };
@@ -88,12 +89,19 @@ void Resolver::Shared::run(const std::string& name, Question& question) {
 
 Resolver::Resolver(ResolverOptions options) : shared_(std::make_shared<Shared>(std::move(options))) {}
 
+void Resolver::close() {
+  os::MutexLock lock(shared_->mutex);
+  shared_->closed = true;
+  shared_->changed.notify_all();
+}
+
 Result<Addresses> Resolver::addresses_of(const std::string& name, os::Deadline deadline) {
   os::MutexLock lock(shared_->mutex);
   std::shared_ptr<Question>& asked = shared_->unanswered[name];
   if (!asked) asked = std::make_shared<Question>();
   const std::shared_ptr<Question> question = asked;
   while (!question->answer) {
+    if (shared_->closed) return closed_status();
     if (os::time_left(deadline).count() == 0) return late_lookup(name);
     if (shared_->may_look_up(*question)) TUSKV_RETURN_IF_ERROR(Shared::begin(shared_, name, question));
     const bool is_silent = os::time_left(question->next_lookup).count() == 0;

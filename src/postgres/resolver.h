@@ -40,6 +40,8 @@ class Resolver final {
   /// At least one address; otherwise a Connection failure that says why, or Timeout at the deadline. Both name the
   /// name.
   Result<std::vector<std::string>> addresses_of(const std::string& name, os::Deadline deadline);
+  /// Ends the waiting of all, and of whoever comes later, with Closed.
+  void close();
 
  private:
   struct Question;

@@ -125,6 +125,7 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
     return timeout_s > 0 ? std::min(end, os::deadline_in(timeout_s * 1000)) : end;
   };
   const Result<std::vector<std::string>> found = addresses_in_order(host, end_of_attempt(1));
+  if (!found.ok() && found.failure().code == Code::Closed) return found.status();
   if (!found.ok()) return Status(found.failure().code, cannot_connect(target_.redacted(found.failure().message)));
   const std::vector<std::string>& addresses = found.value();
   std::optional<Failure> failures;

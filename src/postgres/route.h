@@ -49,6 +49,9 @@ class Route final {
   Result<PGconn*> connect(const SessionSettings& settings, std::int64_t timeout_ms, os::Deadline deadline)
       TUSKV_EXCLUDES(mutex_);
 
+  /// Nobody waits for a lookup any more.
+  void close() { resolver_.close(); }
+
  private:
   struct Good {
     std::size_t host = 0;

@@ -120,6 +120,19 @@ TEST(ResolverDeathTest, R49_ALookupKeepsNoProcessFromEnding) {
   EXPECT_EXIT(leave_with_a_lookup_on_its_way(), testing::ExitedWithCode(0), "");
 }
 
+TEST_F(ResolverTest, R49_WhoWaitsForALookupLeavesWhenTheStoreCloses) {
+  lookup_.hold();
+  resolver();
+  std::thread caller([&] {
+    const Answer answer = ask("db.example", kAmpleMs);
+    ASSERT_FALSE(answer.ok());
+    EXPECT_EQ(answer.failure().code, Code::Closed);
+  });
+  lookup_.wait_until_begun("db.example");
+  resolver().close();
+  caller.join();
+}
+
 TEST_F(ResolverTest, R49_ALookupOutlivesItsResolver) {
   lookup_.hold();
   expect_late(ask("db.example", kHungMs), "db.example");
