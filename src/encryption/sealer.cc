@@ -86,10 +86,7 @@ Status Sealer::open_entries(Scan& scan) const {
   const std::size_t prefix_bytes = key.size();
   for (Entry& entry : scan.entries) {
     key.replace(prefix_bytes, std::string::npos, entry.key);
-    Status status = open(key, entry.value);
-    if (status.ok()) continue;
-    scan.entries.clear();
-    return status;
+    TUSKV_RETURN_IF_ERROR(open(key, entry.value));
   }
   return {};
 }

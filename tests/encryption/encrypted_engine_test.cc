@@ -28,8 +28,6 @@ using testing::HasSubstr;
 using testing::Optional;
 using testing::StartsWith;
 
-std::shared_ptr<Encryptor> aes() { return aes_256_gcm(ring_of(1, 'k')); }
-
 struct NamedCall {
   const char* name;
   std::function<void(const Store&)> call;
@@ -194,6 +192,15 @@ TEST(EncryptedEngine, NoCiphertextComesOutOfAFailedCall) {
   store.raw->lose_answer(Code::Timeout);
   EXPECT_THROW(store->get_into("k", into), Error);
   EXPECT_EQ(into, "");
+  // Nor out of another command of its unit.
+  std::string other = "before";
+  store.raw->put("bad", "plain text");
+  Command reads[] = {Read{.key = std::string_view("\0bad", 4), .into = &into},
+                     Read{.key = std::string_view("\0k", 2), .into = &other}};
+  Unit both{.commands = reads};
+  store.engine->execute(std::span(&both, 1));
+  EXPECT_NE(both.failure, nullptr);
+  EXPECT_EQ(into + other, "");
   Command touch(Touch{.key = std::string_view("\0k", 2),
                       .condition = {.kind = Condition::Kind::absent},
                       .expiry = {.kind = Expiry::Kind::keep},
@@ -282,6 +289,41 @@ TEST(EncryptedEngine, WhatIsTooLargeForAnEncryptorIsSaidToBe) {
             "TooLarge: the value of key \"k\" cannot be encrypted: more than the vault takes");
 }
 
+// ---- several units in one call
+
+TEST(EncryptedEngine, UnitsOfOneCallTakeEffectInTheirOrder) {
+  EncryptedStore store(aes());
+  std::string shown;
+  Command commands[] = {
+      Put{.key = std::string_view("\0n", 2), .value = "40"}, Add{.key = std::string_view("\0n", 2), .magnitude = 1},
+      Read{.key = std::string_view("\0n", 2), .into = &shown}, Add{.key = std::string_view("\0n", 2), .magnitude = 1},
+      Put{.key = std::string_view("\0z", 2), .value = "last"}};
+  std::vector<Unit> units;
+  for (Command& command : commands) units.push_back({.commands = std::span(&command, 1)});
+  store.engine->execute(units);
+  for (const Unit& unit : units) EXPECT_EQ(unit.failure, nullptr);
+  EXPECT_EQ(shown, "41");
+  EXPECT_THAT(store->get_many({"n", "z"}), ElementsAre(Optional(std::string("42")), Optional(std::string("last"))));
+  EXPECT_EQ(std::get<Put>(commands[0]).value, "40") << "the caller's command was not given back as it was";
+}
+
+TEST(EncryptedEngine, AUnitThatCannotBeEncryptedIsNotRunAndTheOthersAre) {
+  int calls = 0;
+  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
+    if (call == "encrypt" && ++calls == 2) throw std::runtime_error("the vault is shut");
+  }));
+  Command commands[] = {Put{.key = std::string_view("\0a", 2), .value = "v"},
+                        Put{.key = std::string_view("\0b", 2), .value = "v"},
+                        Put{.key = std::string_view("\0c", 2), .value = "v"}};
+  std::vector<Unit> units;
+  for (Command& command : commands) units.push_back({.commands = std::span(&command, 1)});
+  store.engine->execute(units);
+  ASSERT_NE(units[1].failure, nullptr);
+  EXPECT_EQ(units[1].failure->code, Code::Encryption);
+  EXPECT_THAT(store->keys().keys, ElementsAre("a", "c"));
+  EXPECT_THAT(store->get("c"), Optional(std::string("v")));
+}
+
 // ---- units that go round again
 
 TEST(EncryptedEngine, ConflictsEndAtTheDeadline) {
@@ -321,6 +363,10 @@ TEST(EncryptedEngine, AUnitHasOneDeadlineForAllItsSteps) {
   store.engine->execute(units);
   EXPECT_EQ(units[1].failure, nullptr);
   EXPECT_LE(store.raw->commit_timeout_ms(), 5000 - 100);
+  // Nothing is written once it has passed.
+  const std::string before = store.stored("n").value;
+  EXPECT_THAT(refusal_of([&] { return store->with_timeout(20ms).increment("n"); }), StartsWith("Timeout: "));
+  EXPECT_EQ(store.stored("n").value, before);
 }
 
 // The engine's version is known to its transaction alone; that of the session was never one of the store's.
@@ -408,88 +454,6 @@ TEST(EncryptedEngine, AUnitThatReadsWhatCannotBeDecryptedChangesNothing) {
   ASSERT_NE(unit.failure, nullptr);
   EXPECT_EQ(unit.failure->code, Code::Encryption);
   EXPECT_FALSE(store->exists("a"));
-}
-
-// ---- asynchronous calls that need plaintext
-
-/// Holds up whoever decrypts, until it is let go.
-class Gate final {
- public:
-  void pass() {
-    if (!is_shut_) return;
-    reached_.set_value();
-    open_.get_future().wait();
-    is_shut_ = false;
-  }
-  void shut() { is_shut_ = true; }
-  void wait_until_reached() { reached_.get_future().wait(); }
-  void open() { open_.set_value(); }
-
- private:
-  std::atomic<bool> is_shut_ = false;
-  std::promise<void> reached_ = {};
-  std::promise<void> open_ = {};
-};
-
-TEST(EncryptedEngine, CallsThatWaitForTheThreadEndAtTheirDeadlineOrWithTheStore) {
-  Gate gate;
-  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
-    if (call == "decrypt") gate.pass();
-  }));
-  store->set("n", "1");
-  gate.shut();
-  std::promise<std::int64_t> first;
-  store->async().increment("n").then(
-      [&](std::exception_ptr failed, std::int64_t sum) { first.set_value(failed == nullptr ? sum : 0); });
-  gate.wait_until_reached();
-  const auto ended = [](std::promise<std::string>& end) {
-    return [&end](std::exception_ptr failed, std::int64_t) {
-      end.set_value(refusal_of([&] {
-        if (failed) std::rethrow_exception(failed);
-      }));
-    };
-  };
-  std::promise<std::string> late;
-  store->with_timeout(1ms).async().increment("n").then(ended(late));
-  std::promise<std::string> next;
-  EXPECT_EQ(late.get_future().get(), "Timeout: the deadline passed while the call waited for its turn");
-  gate.open();
-  EXPECT_EQ(first.get_future().get(), 2);
-  store->close();
-  store->async().increment("n").then(ended(next));
-  EXPECT_EQ(next.get_future().get(), "Closed: the store is closed");
-}
-
-TEST(EncryptedEngine, ClosingEndsWhatWaits) {
-  Gate gate;
-  EncryptedStore store(std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
-    if (call == "decrypt") gate.pass();
-  }));
-  store->set("n", "1");
-  gate.shut();
-  std::promise<void> first;
-  store->async().increment("n").then([&](std::exception_ptr, std::int64_t) { first.set_value(); });
-  gate.wait_until_reached();
-  std::promise<bool> closed;
-  store->async().increment("n").then(
-      [&](std::exception_ptr failed, std::int64_t) { closed.set_value(failed != nullptr); });
-  store->close();
-  EXPECT_TRUE(closed.get_future().get());
-  gate.open();
-  first.get_future().wait();  // it keeps the engine, not the clock
-}
-
-TEST(EncryptedEngine, TheLastHandleMayDieOnTheThread) {
-  ManualClock clock;
-  std::atomic<bool> destroyed = false;
-  {
-    auto inner = std::make_unique<ReferenceEngine>(clock, ReferenceEngine::Settings{.destroyed = &destroyed});
-    auto encrypted =
-        encryption::EncryptedEngine::open({.engine = std::move(inner), .encryptor = aes(), .is_kept = false});
-    Store store = store_on(std::move(encrypted).value(), {});
-    store.async().increment("n").then([](std::exception_ptr, std::int64_t) {});
-  }
-  while (!destroyed) std::this_thread::yield();
 }
 
 }  // namespace

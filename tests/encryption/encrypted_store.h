@@ -22,6 +22,8 @@ namespace tuskv::test {
 
 inline KeyRing ring_of(std::uint32_t id, char byte) { return KeyRing().add(id, std::string(32, byte)); }
 
+inline std::shared_ptr<Encryptor> aes() { return aes_256_gcm(ring_of(1, 'k')); }
+
 /// The result of a call that goes through Engine::submit, which wait() does not.
 template <class T>
 T submitted(Async<T> call) {
