@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "checks.h"
+#include "operation.h"
 #include "reencryption.h"
 #include "run.h"
 #include "search_filter.h"
@@ -144,7 +145,15 @@ ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progr
   return report;
 }
 
-void Store::close() const { throw_if_failed(engine_for_call(*view()).close()); }
+void Store::close() const {
+  Engine& engine = engine_for_call(*view());
+  if (in_completion()) {
+    throw_refused(Code::InvalidArgument,
+                  "close() in the completion of an asynchronous call would wait for itself: close the store elsewhere, "
+                  "or let its last handle go");
+  }
+  throw_if_failed(engine.close());
+}
 
 AsyncStore::AsyncStore(std::shared_ptr<const View> view) : Operations(std::move(view)) {}
 

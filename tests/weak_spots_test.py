@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 # The ids that must be there: letter, how many at least.
-IDS = {"P": 20, "G": 16, "Y": 18, "B": 5, "K": 20, "U": 15, "R": 52, "S": 4}
+IDS = {"P": 20, "G": 16, "Y": 18, "B": 5, "K": 20, "U": 15, "R": 52, "S": 5}
 # Rows of the table of requirements on files, numbered F1 to F13, and of capabilities, which have names.
 FILE_REQUIREMENTS = 13
 CAPABILITIES_MIN = 40

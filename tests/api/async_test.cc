@@ -282,6 +282,25 @@ TEST(AsyncDurable, ACallerThatGoesAwayGivesUpTheReplyAlone) {
   EXPECT_EQ(ended.get_future().wait_for(0s), std::future_status::timeout) << "nobody was told";
 }
 
+// It would be waited for by the very thread that it runs on.
+TEST(AsyncDurable, S5_CloseInACompletionIsRefusedAndChangesNothing) {
+  SimulatedFileSystem disk;
+  const Store store = open_store("file:/store", {}, {.file_system = &disk});
+  store.set("k", "before");
+  std::promise<void> released;
+  std::atomic<bool> first = true;
+  disk.set_hook([&](Operation operation, const std::string&) {
+    if (operation == Operation::sync && first.exchange(false)) released.get_future().wait();
+  });
+  std::promise<std::optional<Code>> refused;
+  store.async().set("k", "1").then([&](std::exception_ptr) { refused.set_value(code_of([&] { store.close(); })); });
+  released.set_value();
+  EXPECT_EQ(refused.get_future().get(), Code::InvalidArgument);
+  store.set("l", "2");
+  store.close();
+  EXPECT_EQ(open_store("file:/store", {}, {.file_system = &disk}).count(), 2u);
+}
+
 Task write_and_read(AsyncStore kv, int count) {
   for (int i = 0; i < count; ++i) {
     co_await kv.set("k" + std::to_string(i), std::to_string(i));
