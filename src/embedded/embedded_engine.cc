@@ -75,6 +75,13 @@ std::uint64_t record_erase(const Keyspace& keyspace, Count& live, std::int64_t n
   return revealed;
 }
 
+/// What the reply reveals could not be synced, so it must not be given: not the failure of a unit either, which may
+/// tell of a value.
+void fail_unsynced(Unit& unit, Status status) {
+  const bool may_have_changed = unit.failure == nullptr && changes_something(unit);
+  fail(unit, std::move(status).with_outcome(may_have_changed ? Outcome::unknown : Outcome::not_applied));
+}
+
 }  // namespace
 
 // ---- executing units
@@ -95,7 +102,7 @@ void EmbeddedEngine::submit(Submission& submission) {
   if (must_wait(revealed)) {
     const auto synced = [](void* context, const Status& status) {
       auto& waiting = *static_cast<Submission*>(context);
-      if (!status.ok() && waiting.unit.failure == nullptr) fail(waiting.unit, status.clone());
+      if (!status.ok()) fail_unsynced(waiting.unit, status.clone());
       waiting.done(waiting);
     };
     if (!log_->notify_synced(revealed, synced, &submission)) return;
@@ -106,8 +113,7 @@ void EmbeddedEngine::submit(Submission& submission) {
 void EmbeddedEngine::settle(Unit& unit, std::uint64_t revealed) {
   if (!must_wait(revealed)) return;
   Status status = log_->wait_synced(revealed, unit.timeout_ms);
-  if (status.ok() || unit.failure != nullptr) return;
-  fail(unit, std::move(status).with_outcome(changes_something(unit) ? Outcome::unknown : Outcome::not_applied));
+  if (!status.ok()) fail_unsynced(unit, std::move(status));
 }
 
 std::uint64_t EmbeddedEngine::run(Unit& unit) {

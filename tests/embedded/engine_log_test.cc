@@ -1,6 +1,7 @@
 // What the embedded engine logs, and what its answers owe to the log.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -67,6 +68,47 @@ TEST(EngineLogTest, S11_FewKeysOfARangeAreLoggedOneByOne) {
   ASSERT_TRUE(engine->close().ok());
   engine = EmbeddedEngine::open({.directory = "data"}, disk, clock).value();
   EXPECT_EQ(engine->stats(1000).value().entries, 1U);
+}
+
+/// A failure that tells of a value is an answer like any other: it waits for the sync of what it tells of.
+TEST(EngineLogTest, S12_AFailureTellsNothingOfAValueThatCouldNotBeSynced) {
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  const std::unique_ptr<Engine> engine = EmbeddedEngine::open({.directory = "data"}, disk, clock).value();
+  const auto run = [&](Command command) {
+    std::vector<Command> commands;
+    commands.push_back(std::move(command));
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+    return std::move(unit.failure);
+  };
+  const auto submit = [&](Command command) {
+    std::vector<Command> commands;
+    commands.push_back(std::move(command));
+    struct Awaited : Submission {
+      std::promise<void> ended = {};
+    } submission;
+    submission.unit.commands = commands;
+    submission.done = [](Submission& ended) noexcept { static_cast<Awaited&>(ended).ended.set_value(); };
+    std::future<void> ended = submission.ended.get_future();
+    engine->submit(submission);
+    ended.wait();
+    return std::move(submission.unit.failure);
+  };
+  ASSERT_EQ(run(Put{.key = "n", .value = "1"}), nullptr);
+  disk.inject({.operation = test::Operation::sync, .path_contains = ".tlog", .for_ever = true});
+  const auto lost = run(Put{.key = "n", .value = "text"});
+  ASSERT_NE(lost, nullptr);
+  EXPECT_EQ(lost->outcome, Outcome::unknown);
+  std::string value;
+  for (const Command& command : {Command(Add{.key = "n", .magnitude = 1}), Command(Read{.key = "n", .into = &value})}) {
+    for (const auto& failure : {run(command), submit(command)}) {
+      ASSERT_NE(failure, nullptr);
+      EXPECT_EQ(failure->code, lost->code) << failure->message;
+      EXPECT_EQ(failure->outcome, Outcome::not_applied);
+    }
+  }
+  EXPECT_FALSE(engine->close().ok());
 }
 
 }  // namespace
