@@ -199,6 +199,7 @@ Status Checkpointer::publish(const Run& run) {
   Manifest next = run.made;
   next.is_snapshot_folder = false;
   next.logged = logged_;
+  next.clock_high_us = std::max(next.clock_high_us, manifest_.clock_high_us);
   // Once the log has a segment, rolling makes the next one; before that, on_first_segment will tell of it.
   if (has_own_segment_) next.last_log_ordinal = next.first_log_ordinal;
   TUSKV_RETURN_IF_ERROR(replace_manifest(next));
@@ -271,6 +272,16 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
   has_segments_ = true;
   has_own_segment_ = true;
   return {};
+}
+
+void Checkpointer::remember_time(std::int64_t age_us) {
+  if (is_kept_snapshot_) return;
+  os::MutexLock lock(manifest_mutex_);
+  if (time_is_final_) return;
+  Manifest next = manifest_;
+  next.clock_high_us = now_us();
+  if (next.clock_high_us - manifest_.clock_high_us < age_us) return;
+  static_cast<void>(replace_manifest(next).ok());
 }
 
 Manifest Checkpointer::manifest() const {

@@ -75,6 +75,10 @@ class Checkpointer final {
   /// Makes the manifest name the log's first segment of this opening: see LogOptions::on_first_segment.
   Status on_first_segment(std::uint64_t ordinal) TUSKV_EXCLUDES(manifest_mutex_);
 
+  /// Writes the store's time into the manifest when what is there is older by at least `age_us`, so that it does not go
+  /// back at the next opening. Best effort: what a disk that refuses loses is no data. Does nothing once stopped.
+  void remember_time(std::int64_t age_us) TUSKV_EXCLUDES(manifest_mutex_);
+
   std::uint64_t failure_count() const { return failures_.load(); }
 
  private:
@@ -123,13 +127,15 @@ class Checkpointer final {
   /// One snapshot, or removal of snapshots, at a time. Before the log's mutex and manifest_mutex_.
   os::Mutex run_mutex_;
   std::uint64_t last_ordinal_ TUSKV_GUARDED_BY(run_mutex_) = 0;  ///< of any folder this directory has seen
-  bool is_kept_snapshot_ TUSKV_GUARDED_BY(run_mutex_) = false;   ///< the folder belongs to the store around it
+  /// The folder belongs to the store around it. Set by start.
+  std::atomic<bool> is_kept_snapshot_ = false;
 
   /// Behind the log's mutex: the log calls on_first_segment.
   mutable os::Mutex manifest_mutex_;
   Manifest manifest_ TUSKV_GUARDED_BY(manifest_mutex_);
   bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);             ///< that the manifest names
   bool has_own_segment_ TUSKV_GUARDED_BY(manifest_mutex_) = false;  ///< made since this opening
+  bool time_is_final_ TUSKV_GUARDED_BY(manifest_mutex_) = false;    ///< the directory may be another's
   /// A replacement failed half-way: the file is this manifest or the one that was to replace it.
   bool manifest_uncertain_ TUSKV_GUARDED_BY(manifest_mutex_) = false;
 

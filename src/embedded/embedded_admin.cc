@@ -16,6 +16,9 @@ Status no_indexes() {
 
 Status no_directory() { return Status(Code::Unsupported, "a memory: store has no directory, so it has no snapshots"); }
 
+/// After a sweep the manifest's time is not older than this.
+constexpr std::int64_t kTimeAgeMaxUs = 60'000'000;
+
 }  // namespace
 
 /// The instant up to which the `limit` earliest of all dead entries have expired.
@@ -49,6 +52,9 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::i
               remove_expired_until(last, limit, deadline, removed);
   }
   swept_.fetch_add(removed, std::memory_order_relaxed);
+  // Not logged, so a process that dies now takes them back; without the time they would live again at the next opening
+  // if the clock is set back.
+  if (removed != 0 && checkpointer_ != nullptr) checkpointer_->remember_time(kTimeAgeMaxUs);
   if (!in_time && removed == 0) return Status(Code::Timeout, "the deadline passed while writes held the keys' shard");
   return removed;
 }
@@ -138,6 +144,19 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   return stats;
 }
 
+/// Whether anybody can have seen more of the time than what is on the disk says: an entry that has expired, or a clock
+/// that was set back.
+bool EmbeddedEngine::time_has_told() {
+  if (swept_.load(std::memory_order_relaxed) != 0 || clock_.stands_still()) return true;
+  std::vector<std::int64_t> dead;
+  for (std::size_t i = 0; i < keyspace_.shard_count() && dead.empty(); ++i) {
+    const Shard& shard = keyspace_.shard(i);
+    os::ReaderLock lock(shard.map);
+    shard.list_expired(liveness_us(), 1, dead);
+  }
+  return !dead.empty();
+}
+
 Status EmbeddedEngine::close() {
   os::MutexLock closing(close_mutex_);
   if (closed()) return close_result_.clone();
@@ -147,7 +166,10 @@ Status EmbeddedEngine::close() {
   keyspace_.lock_all_writers();
   keyspace_.unlock_all_writers();
   Status status;
-  if (checkpointer_ != nullptr) status = checkpointer_->stop();
+  if (checkpointer_ != nullptr) {
+    if (time_has_told()) checkpointer_->remember_time(1);
+    status = checkpointer_->stop();
+  }
   Status log_status = log_->close();
   directory_lock_.reset();
   close_result_ = status.ok() ? std::move(log_status) : std::move(status);

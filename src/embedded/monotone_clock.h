@@ -21,6 +21,8 @@ class MonotoneClock final {
     }
     return high;
   }
+  /// True when the wall clock has been set back, and has not caught up yet.
+  bool stands_still() const { return clock_.now_us() < high_us_.load(std::memory_order_relaxed); }
   /// Time never starts before this: what a store has seen before it was closed.
   void raise(std::int64_t us) {
     std::int64_t high = high_us_.load(std::memory_order_relaxed);

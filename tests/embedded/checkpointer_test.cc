@@ -482,5 +482,24 @@ TEST(Checkpointer, ACrashAtEveryOperationLeavesTheRightState) {
   }
 }
 
+/// A sweep may still be at it when the store is closed.
+TEST(Checkpointer, S13_TheTimeIsWrittenWhenItIsOldAndNeverOnceStopped) {
+  auto disk = std::make_unique<test::SimulatedFileSystem>();
+  test::ManualClock clock;
+  auto store = TestStore::open(*disk, {}, clock).value();
+  const auto writes = [&](std::int64_t age_us) {
+    const std::uint64_t before = disk->count(test::Operation::rename);
+    store->checkpointer().remember_time(age_us);
+    return disk->count(test::Operation::rename) - before;
+  };
+  EXPECT_EQ(writes(1), 1U);
+  clock.advance_ms(1);
+  EXPECT_EQ(writes(1'001), 0U);
+  EXPECT_EQ(writes(1'000), 1U);
+  clock.advance_ms(1);
+  ASSERT_TRUE(store->close().ok());
+  EXPECT_EQ(writes(1), 0U);
+}
+
 }  // namespace
 }  // namespace tuskv::embedded

@@ -125,10 +125,10 @@ ModelRun::Verdict ModelRun::make_upkeep(Random& random) {
 ModelRun::Verdict ModelRun::move_clock(Random& random) {
   std::int64_t units = 1 + static_cast<std::int64_t>(random.below(random.chance(5) ? 200 : 4));
   if (backend_.capabilities().clock_goes_back && random.chance(8)) {
-    // Only time that the store has seen cannot come again.
+    // Only time that the store has seen cannot come again. What changes nothing is not written anywhere.
     const Reference reference = reference_;
-    store_->set("the time", "seen");
-    reference.set("the time", "seen");
+    store_->erase("the time");
+    reference.erase("the time");
     units = -units;
   }
   note(" the clock moves by " + std::to_string(units));
@@ -144,7 +144,14 @@ ModelRun::Verdict ModelRun::move_clock(Random& random) {
 
 ModelRun::Verdict ModelRun::reopen(Random& random) {
   if (!backend_.capabilities().reopens) return std::nullopt;
-  const bool is_lost = random.chance(40) && backend_.lose_process();
+  const bool may_be_lost = random.chance(40);
+  if (may_be_lost && backend_.capabilities().clock_goes_back) {
+    // Of the time that a lost process saw only what was written cannot come again; a store that is closed remembers it.
+    const Reference reference = reference_;
+    store_->set("the time", "seen");
+    reference.set("the time", "seen");
+  }
+  const bool is_lost = may_be_lost && backend_.lose_process();
   note(is_lost ? " the process is lost, and the store opened" : " closed and opened");
   store_->close();
   store_.reset();
