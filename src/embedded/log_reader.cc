@@ -50,38 +50,59 @@ Result<std::string_view> SegmentReader::bytes_at(std::uint64_t offset, std::uint
   return std::string_view(buffer_).substr(offset - buffer_offset_);
 }
 
-Result<bool> SegmentReader::read_record(std::uint64_t offset, std::uint64_t synced, RecordHeader& header,
-                                        std::string_view& record) {
-  if (offset > segment_.file_bytes || segment_.file_bytes - offset < kRecordHeaderBytes) return false;
+/// `bytes`: they look like a record of `sequence_min` or a later one, and its checksum does not match.
+Result<SegmentReader::Finding> SegmentReader::look(std::uint64_t offset, std::uint64_t sequence_min,
+                                                   RecordHeader& header, std::string_view& record) {
+  if (offset > segment_.file_bytes || segment_.file_bytes - offset < kRecordHeaderBytes) return Finding::nothing;
   Result<std::string_view> bytes = bytes_at(offset, kRecordHeaderBytes);
   if (!bytes.ok()) return std::move(bytes).status();
-  if (!peek_record_header(bytes.value(), header) || header.synced < synced) return false;
-  if (header.length > segment_.file_bytes - offset) return false;
+  if (!peek_record_header(bytes.value(), header)) return Finding::nothing;
+  if (header.sequence < sequence_min || header.synced > header.sequence) return Finding::nothing;
+  if (header.length > segment_.file_bytes - offset) return Finding::nothing;
   bytes = bytes_at(offset, header.length);
   if (!bytes.ok()) return std::move(bytes).status();
-  if (!decode_record_header(bytes.value(), segment_.header.segment_id, offset, header)) return false;
   record = bytes.value().substr(0, header.length);
-  return true;
+  const bool valid = decode_record_header(record, segment_.header.segment_id, offset, header);
+  return valid ? Finding::record : Finding::bytes;
 }
 
 Result<bool> SegmentReader::next(RecordHeader& header, std::string_view& record) {
-  Result<bool> found = read_record(offset_, 0, header, record);
-  if (found.ok() && found.value()) offset_ += header.length;
-  return found;
+  Result<Finding> found = look(offset_, 0, header, record);
+  if (!found.ok()) return std::move(found).status();
+  if (found.value() != Finding::record) return false;
+  offset_ += header.length;
+  return true;
 }
 
-Result<bool> SegmentReader::find(std::uint64_t synced, RecordHeader& header, std::string_view& record) {
+/// From one record to the next as long as it is certain where that begins; otherwise to every place where one could.
+Result<bool> SegmentReader::find(std::uint64_t synced, std::uint64_t here, RecordHeader& header,
+                                 std::string_view& record) {
+  std::uint64_t futile_bytes = 0;
   while (offset_ < segment_.file_bytes && segment_.file_bytes - offset_ >= kRecordHeaderBytes) {
     Result<std::string_view> bytes = bytes_at(offset_, kRecordHeaderBytes);
     if (!bytes.ok()) return std::move(bytes).status();
     if (const std::uint64_t zeros = leading_hole(bytes.value()); zeros != 0) {
       offset_ += zeros;
+      here = 0;
       continue;
     }
-    Result<bool> found = read_record(offset_, synced, header, record);
-    if (!found.ok()) return found;
-    offset_ += found.value() ? header.length : kRecordAlignment;
-    if (found.value()) return true;
+    Result<Finding> found = look(offset_, synced, header, record);
+    if (!found.ok()) return std::move(found).status();
+    const std::uint64_t after = header.sequence + 1;  // of the record behind it
+    const bool is_expected = here != 0 && here == (header.kind == RecordKind::changes ? header.sequence : after);
+    if (found.value() == Finding::record ||
+        (found.value() == Finding::bytes && is_expected && record_end_is_certain(record, header))) {
+      offset_ += header.length;
+      here = after;
+      if (found.value() == Finding::record && header.synced >= synced) return true;
+      continue;
+    }
+    if (found.value() == Finding::bytes) futile_bytes += header.length;
+    if (futile_bytes > kFutileHashingMax * segment_.file_bytes) {
+      return log_damage(path(), offset_, "too much of what is here only looks like records to tell what is missing");
+    }
+    offset_ += kRecordAlignment;
+    here = 0;
   }
   return false;
 }

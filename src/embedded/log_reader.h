@@ -34,14 +34,18 @@ class SegmentReader final {
   /// Reads the record at offset() and moves behind it; false, without moving, when there is no valid one. `record` is
   /// valid until the next call.
   Result<bool> next(RecordHeader& header, std::string_view& record);
-  /// Moves from offset() on, in steps of kRecordAlignment, to the next valid record that knew of `synced` or a later
-  /// sequence being synced, and behind it; false at the end of the file.
-  Result<bool> find(std::uint64_t synced, RecordHeader& header, std::string_view& record);
+  /// Moves from offset() on to the next valid record that knew of `synced` or a later sequence being synced, and behind
+  /// it; false at the end of the file. `here` is the sequence of the record at offset() if it is known, or 0.
+  /// Corruption when the file has too much that only looks like a record.
+  Result<bool> find(std::uint64_t synced, std::uint64_t here, RecordHeader& header, std::string_view& record);
   /// Where the last byte from `from` on that is not zero ends; `from` when there is none.
   Result<std::uint64_t> used_end(std::uint64_t from);
 
  private:
-  Result<bool> read_record(std::uint64_t offset, std::uint64_t synced, RecordHeader& header, std::string_view& record);
+  /// What a place in the file holds.
+  enum class Finding { nothing, bytes, record };
+  Result<Finding> look(std::uint64_t offset, std::uint64_t sequence_min, RecordHeader& header,
+                       std::string_view& record);
   Result<std::string_view> bytes_at(std::uint64_t offset, std::uint64_t size);
 
   OpenedSegment segment_;

@@ -10,6 +10,13 @@
 // happened. If not, s was never acknowledged as safe, neither was anything behind it, and all of it is a torn tail,
 // even if valid records follow: those reached the disk before one in front of them did.
 //
+// Looking for records behind s, what a user stored must not be taken for the start of one too often: a value may be
+// full of what looks like headers, and each costs a hash. So the search goes from record to record while it is certain
+// where the next one begins. That is where the one before ends: by its checksum, or, if that fails, when it has the
+// sequence that belongs there and its length is that of the changes in it (no two fields are damaged so that they
+// agree, and what was taken back has no header, see log.cc). Elsewhere every multiple of 8 is tried, as long as what
+// has been hashed for nothing stays below a multiple of the file; beyond, the log counts as damaged, for it may be.
+//
 // A damaged record that nobody attests, the last group before an unclean stop, is cut as a torn tail: that it had been
 // synced is written nowhere.
 //
@@ -187,9 +194,10 @@ Status Survey::judge_end(SegmentReader& reader) {
 /// Looks from the reader's offset on for anything that attests what is missing at `torn_at`.
 Status Survey::judge_rest(SegmentReader& reader, const SegmentReader& torn, std::uint64_t torn_at) {
   const std::uint64_t from = reader.offset();
+  const std::uint64_t here = &reader == &torn ? expected() : 0;
   RecordHeader header;
   std::string_view record;
-  Result<bool> attested = reader.find(expected(), header, record);
+  Result<bool> attested = reader.find(expected(), here, header, record);
   if (!attested.ok()) return std::move(attested).status();
   if (attested.value()) {
     return log_damage(torn.path(), torn_at,

@@ -116,6 +116,15 @@ bool decode_record_header(std::string_view bytes, std::uint64_t segment_id, std:
   return checksum_of(bytes.substr(0, header.length), segment_id, offset) == load_integer<std::uint64_t>(bytes, 0);
 }
 
+bool record_end_is_certain(std::string_view bytes, const RecordHeader& header) {
+  if (header.length > bytes.size()) return false;
+  if (header.kind != RecordKind::changes) return header.length == kRecordHeaderBytes;
+  ChangeReader changes(bytes.substr(0, header.length), header.change_count);
+  for (Change change; changes.next(change);) {
+  }
+  return header.change_count != 0 && !changes.malformed();
+}
+
 ChangeReader::ChangeReader(std::string_view record, std::uint32_t change_count)
     : rest_(record.substr(kRecordHeaderBytes)), left_(change_count) {}
 

@@ -74,6 +74,14 @@ bool peek_record_header(std::string_view bytes, RecordHeader& header);
 /// this segment and offset. Trusts nothing in `bytes`.
 bool decode_record_header(std::string_view bytes, std::uint64_t segment_id, std::uint64_t offset, RecordHeader& header);
 
+/// Whether header and changes agree on where the record that starts `bytes` ends, its checksum aside. `bytes` starts at
+/// a place where the log has a record, so no user wrote the header: only that makes the answer worth something.
+bool record_end_is_certain(std::string_view bytes, const RecordHeader& header);
+
+/// A search for records hashes what only looks like one as well. What users stored decides how often that is, so a
+/// search of a file gives up when it has hashed so many times the file's size for nothing.
+inline constexpr std::uint64_t kFutileHashingMax = 16;
+
 /// Walks the changes of a verified record.
 class ChangeReader {
  public:

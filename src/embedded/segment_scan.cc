@@ -1,5 +1,5 @@
 // A record verifies only at its place in its segment, so behind damage the next valid one is found by trying every
-// multiple of 8: nothing else can pass for a record.
+// multiple of 8: nothing else can pass for a record. How that stays linear is told in log_survey.cc.
 #include "embedded/segment_scan.h"
 
 #include <algorithm>
@@ -63,21 +63,38 @@ Result<SegmentScan> scan_segment(os::FileSystem& file_system, const std::string&
   scan.end_bytes = kSegmentHeaderBytes;
 
   const std::size_t used = used_bytes(bytes);
+  std::uint64_t futile_bytes = 0;
+  std::uint64_t here = 0;  // the sequence of the record at `offset`, when it is known that one begins there
   for (std::uint64_t offset = kSegmentHeaderBytes; offset < used;) {
     RecordHeader header;
-    if (!decode_record_header(bytes.substr(offset), segment.value().segment_id, offset, header)) {
-      offset += kRecordAlignment;
+    const std::string_view rest = bytes.substr(offset);
+    const bool looks_so = peek_record_header(rest, header) && header.length <= rest.size();
+    if (looks_so && decode_record_header(rest, segment.value().segment_id, offset, header)) {
+      if (offset != scan.end_bytes) {
+        scan.damage.push_back(
+            {.offset = scan.end_bytes,
+             .what = std::to_string(offset - scan.end_bytes) + " bytes are no record, and records follow"});
+      }
+      add_record(scan, header, offset);
+      if (header.kind == RecordKind::changes && sink != nullptr)
+        sink->record(header, bytes.substr(offset, header.length));
+      offset += header.length;
+      here = header.sequence + 1;
       continue;
     }
-    if (offset != scan.end_bytes) {
-      scan.damage.push_back(
-          {.offset = scan.end_bytes,
-           .what = std::to_string(offset - scan.end_bytes) + " bytes are no record, and records follow"});
+    const bool is_expected = looks_so && header.kind == RecordKind::changes && header.sequence == here;
+    if (is_expected && record_end_is_certain(rest, header)) {
+      offset += header.length;
+      ++here;
+      continue;
     }
-    add_record(scan, header, offset);
-    if (header.kind == RecordKind::changes && sink != nullptr)
-      sink->record(header, bytes.substr(offset, header.length));
-    offset += header.length;
+    if (looks_so) futile_bytes += header.length;
+    if (futile_bytes > kFutileHashingMax * bytes.size()) {
+      scan.damage.push_back({.offset = offset, .what = "too much only looks like records: not searched any further"});
+      break;
+    }
+    offset += kRecordAlignment;
+    here = 0;
   }
   scan.tail_bytes = used > scan.end_bytes ? used - scan.end_bytes : 0;
   return scan;
