@@ -25,7 +25,6 @@ std::uint64_t KeyHash::operator()(std::string_view key) const {
 
 Shard::~Shard() {
   table_.for_each([](StoredEntry* entry) { StoredEntry::destroy(entry); });
-  for (StoredEntry* entry : unloaded_) StoredEntry::destroy(entry);
 }
 
 void Shard::count_in(const StoredEntry& entry) {

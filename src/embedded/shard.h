@@ -150,6 +150,8 @@ class Shard final {
   void count_out(const StoredEntry& entry);
   void replay_put(std::uint64_t hash, const Change& put, std::uint64_t sequence);
   void replay_erase(std::uint64_t hash, StoredEntry* entry);
+  void add_loaded(StoredEntry* entry);
+  void supersede(StoredEntry* entry);
   void bump_change_count() {
     change_count_.store(change_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
@@ -168,9 +170,10 @@ class Shard final {
   std::atomic<std::uint64_t> value_bytes_max_ = 0;
   std::atomic<std::uint64_t> entry_memory_bytes_ = 0;
 
-  /// Entries in the order they came from disk, until finish_loading; erased ones are in `unloaded_` and freed there.
+  /// Entries in the order they came from disk, until finish_loading or the first one that is superseded: that one is
+  /// freed at once, so that opening needs no more memory than what is live.
   std::vector<StoredEntry*> loaded_;
-  std::vector<StoredEntry*> unloaded_;
+  bool is_loaded_complete_ = true;
 };
 
 }  // namespace tuskv::embedded

@@ -1,7 +1,7 @@
 // Filling a shard from disk, before anyone shares it. Only the hash table is kept up while entries and changes stream
 // in; the ordered and the expiry index are built once at the end, by appending when the entries came in order (a
-// snapshot) and after a sort otherwise. Measured for a million entries of a log: 0.6 s so, 2.7 s with the ordered index
-// kept up throughout.
+// snapshot) and after a sort otherwise. What a log supersedes is freed at once. Measured for a million entries of a
+// log: 0.6 s so, 2.7 s with the ordered index kept up throughout.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -37,7 +37,7 @@ void Shard::load(std::uint64_t hash, const Change& put, std::uint64_t sequence) 
   if (table_.needs_growth()) table_ = table_.grown(table_.size() + 1, hash_);
   StoredEntry* entry = StoredEntry::make(put, sequence);
   table_.insert(hash, entry);
-  loaded_.push_back(entry);
+  add_loaded(entry);
   count_in(*entry);
 }
 
@@ -83,34 +83,44 @@ void Shard::replay_put(std::uint64_t hash, const Change& put, std::uint64_t sequ
   }
   StoredEntry* entry = StoredEntry::make(put, sequence);
   table_.replace(hash, existing, entry);
-  unloaded_.push_back(existing);
-  loaded_.push_back(entry);
+  supersede(existing);
   count_in(*entry);
 }
 
 void Shard::replay_erase(std::uint64_t hash, StoredEntry* entry) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   count_out(*entry);
   table_.erase(hash, entry);
-  unloaded_.push_back(entry);
+  supersede(entry);
+}
+
+void Shard::add_loaded(StoredEntry* entry) {
+  if (is_loaded_complete_) loaded_.push_back(entry);
+}
+
+void Shard::supersede(StoredEntry* entry) {
+  is_loaded_complete_ = false;
+  loaded_ = {};
+  StoredEntry::destroy(entry);
 }
 
 void Shard::finish_loading() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  std::sort(unloaded_.begin(), unloaded_.end());
   std::vector<SortItem> items;
   items.reserve(table_.size());
   std::vector<std::pair<std::int64_t, StoredEntry*>> expiring;
-  for (StoredEntry* entry : loaded_) {
-    if (std::binary_search(unloaded_.begin(), unloaded_.end(), entry)) continue;
+  const auto take = [&](StoredEntry* entry) {
     items.emplace_back(entry);
     if (entry->expires_us() != 0) expiring.emplace_back(entry->expires_us(), entry);
+  };
+  if (is_loaded_complete_) {
+    std::for_each(loaded_.begin(), loaded_.end(), take);
+  } else {
+    table_.for_each(take);
   }
   if (!std::is_sorted(items.begin(), items.end())) std::sort(items.begin(), items.end());
   std::sort(expiring.begin(), expiring.end());
   for (const SortItem& item : items) ordered_.insert(ordered_.end(), item.entry);
   for (const auto& item : expiring) expiry_.insert(expiry_.end(), item);
-  for (StoredEntry* entry : unloaded_) StoredEntry::destroy(entry);
   loaded_ = {};
-  unloaded_ = {};
 }
 
 }  // namespace tuskv::embedded

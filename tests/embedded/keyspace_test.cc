@@ -2,6 +2,7 @@
 #include "embedded/keyspace.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <chrono>
@@ -197,6 +198,32 @@ TEST(KeyspaceTest, ReplayGivesTheSameStateWhereverItStarts) {
     for (std::size_t shard = 0; shard < keyspace.shard_count(); ++shard) keyspace.finish_loading(shard);
     expect_equal(keyspace, model);
   }
+}
+
+/// Opening needs memory for what is live, however long the log.
+TEST(KeyspaceTest, S15_ReplayFreesWhatIsSupersededAtOnce) {
+  constexpr std::size_t kValueBytes = 64 << 10;
+  Keyspace keyspace(1, 1);
+  const std::string value(kValueBytes, 'v');
+  const auto replay = [&](const Change& change, std::uint64_t sequence) {
+    keyspace.replay(0, keyspace.hash(change.key), change, sequence);
+  };
+  replay(put("k", value), 1);
+  replay(put("kept", value), 2);
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (std::uint64_t sequence = 3; sequence < 200; ++sequence) {
+    replay(put("k", value), sequence);
+    replay(put("erased", value), sequence);
+    replay({.op = ChangeOp::erase, .key = "erased"}, sequence + 1);
+  }
+  EXPECT_LT(::mallinfo2().uordblks, before + 4 * kValueBytes);
+  keyspace.finish_loading(0);
+  std::string keys;
+  walk(keyspace, {}, SIZE_MAX, [&](const EntryView& entry) {
+    keys.append(entry.key).append(" ");
+    return true;
+  });
+  EXPECT_EQ(keys, "k kept ");
 }
 
 TEST(KeyspaceTest, ReplayedRangeSparesNewerEntries) {
