@@ -86,6 +86,7 @@ Status Batch::plan_unit(Unit& unit, std::int64_t now_us, std::int64_t liveness_u
   }
   if (!status.ok() || (unit.require_all && !all_applied)) {
     net_.clear();
+    index_.clear();
     for (Command& command : unit.commands) clear_applied(command);
   }
   return status;
@@ -103,6 +104,7 @@ Status Batch::plan_command(Command& command, std::int64_t now_us,
   } else {
     const StoredEntry* stored = shard.find_as_writer(hash, key);
     state = state_of(stored, liveness_us);
+    rest_on(state);
     revealed_ = std::max(revealed_, stored != nullptr ? stored->sequence() : shard.last_erase_sequence_as_writer());
   }
   PlannedChange planned;
@@ -140,6 +142,7 @@ void Batch::plan_writes(const OptimisticTransaction& transaction, std::int64_t n
     const std::uint64_t hash = keyspace_.hash(write.key);
     const std::size_t shard_index = keyspace_.shard_index(hash);
     const EntryState state = state_of(keyspace_.shard(shard_index).find_as_writer(hash, write.key), liveness_us);
+    rest_on(state);
     NetChange net{.hash = hash, .shard = shard_index};
     net.change.key = write.key;
     if (write.kind == Kind::erase) {
@@ -171,11 +174,33 @@ void Batch::discard() {
   for (const NetChange& net : net_) Shard::discard(net.prepared);
 }
 
-void Batch::install(std::uint64_t sequence) noexcept TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+void Batch::put_back(const Batch& logged, std::int64_t liveness_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  for (const NetChange& changed : logged.net_) {
+    if (index_.contains(changed.change.key)) continue;
+    NetChange net{.hash = changed.hash, .shard = changed.shard};
+    const Shard& shard = keyspace_.shard(net.shard);
+    const EntryState state = state_of(shard.find_as_writer(net.hash, changed.change.key), liveness_us);
+    net.change = {.op = ChangeOp::erase, .key = changed.change.key};
+    if (state.found) {
+      net.change.op = ChangeOp::put;
+      net.change.value = put_back_.emplace_back(state.value);  // the entry may be overwritten in place
+      net.change.expires_us = state.expires_us;
+      net.change.created_us = state.created_us;
+      net.change.updated_us = state.updated_us;
+    }
+    net_.push_back(net);
+  }
+}
+
+bool Batch::install(std::uint64_t sequence,
+                    FunctionRef<std::int64_t()> liveness_us) noexcept TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   ShardSet shards;
   for (const NetChange& net : net_) shards.add(net.shard);
   const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);
+  // Readers look at the time under these locks or before, so none of them has seen a later one.
+  if (ends_us_ != INT64_MAX && !is_live(ends_us_, liveness_us())) return false;
   for (const NetChange& net : net_) keyspace_.shard(net.shard).install(net.prepared, sequence);
+  return true;
 }
 
 }  // namespace tuskv::embedded

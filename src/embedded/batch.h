@@ -2,8 +2,11 @@
 // commands see what earlier ones have planned; what is left at the end is one net change a key, in one log record.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -13,6 +16,7 @@
 #include "engine.h"
 #include "plan.h"
 #include "status.h"
+#include "tuskv/function_ref.h"
 
 namespace tuskv::embedded {
 
@@ -92,17 +96,32 @@ class Batch final {
   /// Allocates what installing needs, so that nothing can fail once the record is written.
   void prepare();
   void discard();
-  /// Puts all changes in at one instant for every reader. They have been logged: see Shard::install.
-  void install(std::uint64_t sequence) noexcept;
+  /// Puts all changes in at one instant for every reader. They have been logged: see Shard::install. False, with
+  /// nothing done, when an entry that they were planned on has ended by now: a reader may have seen it gone.
+  bool install(std::uint64_t sequence, FunctionRef<std::int64_t()> liveness_us) noexcept;
+  /// What was planned rests on an entry that ends then.
+  void rests_until(std::int64_t ends_us) { ends_us_ = std::min(ends_us_, ends_us); }
+
+  // ---- when `logged` must not count after all
+
+  /// Takes in a change that was logged, for put_back.
+  void add_logged(const NetChange& logged) { net_.push_back(logged); }
+  /// Adds, for every other key that `logged` changes, what the entry is now.
+  void put_back(const Batch& logged, std::int64_t liveness_us);
 
  private:
   Status plan_command(Command& command, std::int64_t now_us, std::int64_t liveness_us);
+  void rest_on(const EntryState& state) {
+    if (state.found && state.expires_us != 0) rests_until(state.expires_us);
+  }
   void add_change(std::uint64_t hash, std::size_t shard, const EntryState& before, const Change& change);
 
   Keyspace& keyspace_;
   std::vector<NetChange> net_;
   std::unordered_map<std::string_view, std::size_t> index_;
   std::uint64_t revealed_ = 0;
+  std::int64_t ends_us_ = INT64_MAX;       ///< the earliest end of an entry that a plan rests on
+  std::deque<std::string> put_back_ = {};  ///< values
 };
 
 }  // namespace tuskv::embedded

@@ -45,6 +45,13 @@ bool changes_something(const Unit& unit) {
   });
 }
 
+/// What the reply reveals could not be synced, so it must not be given: not the failure of a unit either, which may
+/// tell of a value.
+void fail_unsynced(Unit& unit, Status status) {
+  const bool may_have_changed = unit.failure == nullptr && changes_something(unit);
+  fail(unit, std::move(status).with_outcome(may_have_changed ? Outcome::unknown : Outcome::not_applied));
+}
+
 /// Entries of a range looked at, or erased, under one hold of the map locks.
 constexpr std::size_t kRangeHoldEntries = 256;
 /// A replayed erase_range looks at every entry of the store, so what fits into a record of this size is erased key by
@@ -73,13 +80,6 @@ std::uint64_t record_erase(const Keyspace& keyspace, Count& live, std::int64_t n
     record.add({.op = ChangeOp::erase_range, .key = live.range.from, .value = live.range.to});
   }
   return revealed;
-}
-
-/// What the reply reveals could not be synced, so it must not be given: not the failure of a unit either, which may
-/// tell of a value.
-void fail_unsynced(Unit& unit, Status status) {
-  const bool may_have_changed = unit.failure == nullptr && changes_something(unit);
-  fail(unit, std::move(status).with_outcome(may_have_changed ? Outcome::unknown : Outcome::not_applied));
 }
 
 }  // namespace
@@ -205,9 +205,10 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
   const StoredEntry* stored = shard.find_as_writer(hash, key);
   const std::uint64_t revealed = stored != nullptr ? stored->sequence() : shard.last_erase_sequence_as_writer();
   const std::int64_t now = clock_.now_us();
+  const Moment planned_at{.now_us = now, .liveness_us = options_.ttl_mode == TtlMode::disabled ? INT64_MIN : now};
+  const EntryState state = state_of(stored, planned_at.liveness_us);
   PlannedChange planned;
-  Status status =
-      plan(state_of(stored, options_.ttl_mode == TtlMode::disabled ? INT64_MIN : now), command, now, planned);
+  Status status = plan(state, command, now, planned);
   if (!status.ok() || (unit.require_all && !is_applied(command))) {
     clear_applied(command);
     if (!status.ok()) fail(unit, std::move(status));
@@ -234,9 +235,17 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
   } else {
     sequence = log_->next_sequence();
   }
+  bool has_ended = false;
   {
     os::WriterLock map(shard.map);
-    shard.install(prepared, sequence);
+    // Readers look at the time under this lock or before, so none of them has seen a later one.
+    has_ended = state.expires_us != 0 && !is_live(state.expires_us, liveness_us());
+    if (!has_ended) shard.install(prepared, sequence);
+  }
+  if (has_ended) {
+    Batch logged(keyspace_);
+    logged.add_logged({.hash = hash, .shard = keyspace_.shard_index(hash), .change = change, .prepared = prepared});
+    return run_again(unit, logged, sequence, planned_at);
   }
   set_version(command, sequence);
   return sequence;
@@ -253,23 +262,25 @@ std::uint64_t EmbeddedEngine::run_batch(Unit& unit) {
     return 0;
   }
   Batch batch(keyspace_);
-  Status status = batch.plan_unit(unit, clock_.now_us(), liveness_us());
+  const Moment planned_at = moment();
+  Status status = batch.plan_unit(unit, planned_at.now_us, planned_at.liveness_us);
   if (!status.ok()) {
     fail(unit, std::move(status));
     return batch.revealed();
   }
   if (batch.empty()) return batch.revealed();
-  Result<std::uint64_t> sequence = commit_batch(batch);
+  Result<std::uint64_t> sequence = log_batch(batch);
   if (!sequence.ok()) {
     for (Command& command : unit.commands) clear_applied(command);
     fail(unit, std::move(sequence).status());
     return 0;
   }
+  if (!install(batch, sequence.value())) return run_again(unit, batch, sequence.value(), planned_at);
   for (Command& command : unit.commands) set_version(command, sequence.value());
   return sequence.value();
 }
 
-Result<std::uint64_t> EmbeddedEngine::commit_batch(Batch& batch) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+Result<std::uint64_t> EmbeddedEngine::log_batch(Batch& batch) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   batch.prepare();
   Result<std::uint64_t> sequence(std::uint64_t{0});
   if (log_->recording()) {
@@ -280,12 +291,51 @@ Result<std::uint64_t> EmbeddedEngine::commit_batch(Batch& batch) TUSKV_NO_THREAD
   } else {
     sequence = log_->next_sequence();
   }
-  if (sequence.ok()) {
-    batch.install(sequence.value());
-  } else {
-    batch.discard();
-  }
+  if (!sequence.ok()) batch.discard();
   return sequence;
+}
+
+/// An entry that the unit was planned on has ended before anybody could see the change, and may have been seen gone, so
+/// what was logged must not count. Plans again and logs that behind it, with the rest put back as it is. Left out: a
+/// crash between the two records.
+std::uint64_t EmbeddedEngine::run_again(Unit& unit, Batch& logged, std::uint64_t sequence,
+                                        const Moment& planned_at) noexcept {
+  Batch batch(keyspace_);
+  const Moment again = moment();
+  Status status = batch.plan_unit(unit, again.now_us, again.liveness_us);
+  batch.put_back(logged, again.liveness_us);
+  Result<std::uint64_t> replaced = log_batch(batch);
+  if (!replaced.ok()) {
+    // The log has the first record alone: that is what happened.
+    static_cast<void>(Batch(keyspace_).plan_unit(unit, planned_at.now_us, planned_at.liveness_us).ok());
+    logged.install(sequence, [] { return INT64_MIN; });
+    for (Command& command : unit.commands) set_version(command, sequence);
+    return sequence;
+  }
+  const bool installed = install(batch, replaced.value());
+  logged.discard();
+  if (!installed) return run_again(unit, batch, replaced.value(), again);
+  if (!status.ok()) {
+    fail(unit, std::move(status));
+  } else {
+    for (Command& command : unit.commands) set_version(command, replaced.value());
+  }
+  return replaced.value();
+}
+
+/// The same for a transaction, which then is a conflict; false when what was logged counts after all.
+bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence) noexcept {
+  const auto always = [] { return INT64_MIN; };
+  Batch batch(keyspace_);
+  batch.put_back(logged, liveness_us());
+  const Result<std::uint64_t> replaced = log_batch(batch);
+  if (!replaced.ok()) {
+    logged.install(sequence, always);
+    return false;
+  }
+  batch.install(replaced.value(), always);
+  logged.discard();
+  return true;
 }
 
 /// All or nothing for writers, transactions and recovery. Other readers may see a part of it while it goes on: it gives
@@ -349,15 +399,17 @@ ShardSet EmbeddedEngine::shards_of(const OptimisticTransaction& transaction, boo
 }
 
 /// Whether everything read still is what it was. The locks of the shards concerned are held.
-bool EmbeddedEngine::reads_hold(const OptimisticTransaction& transaction) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  const std::int64_t now = liveness_us();
+bool EmbeddedEngine::reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us,
+                                std::int64_t& ends_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (const auto& read : transaction.reads) {
     const std::uint64_t hash = keyspace_.hash(read.key);
     const Shard& shard = keyspace_.shard(keyspace_.shard_index(hash));
-    if (state_of(shard.find(hash, read.key), now).version != read.version) return false;
+    const EntryState state = state_of(shard.find(hash, read.key), now_us);
+    if (state.version != read.version) return false;
+    if (state.expires_us != 0) ends_us = std::min(ends_us, state.expires_us);
   }
   for (const auto& range : transaction.ranges) {
-    const Fingerprint present = fingerprint(keyspace_, {.from = range.from, .to = range.to}, now);
+    const Fingerprint present = fingerprint(keyspace_, {.from = range.from, .to = range.to}, now_us, ends_us);
     if (present != Fingerprint{.examined = range.examined, .fingerprint = range.fingerprint}) return false;
   }
   return true;
@@ -398,7 +450,8 @@ Status EmbeddedEngine::remember(OptimisticTransaction& transaction, const Unit& 
 
 Status EmbeddedEngine::validate(const OptimisticTransaction& transaction) {
   const MapSetLock lock(keyspace_, shards_of(transaction, false), MapSetLock::Mode::shared);
-  return reads_hold(transaction) ? Status() : conflict();
+  std::int64_t ends_us = INT64_MAX;
+  return reads_hold(transaction, liveness_us(), ends_us) ? Status() : conflict();
 }
 
 Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
@@ -412,13 +465,17 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
   {
     const WriterSetLock lock(keyspace_, shards_of(transaction, true), timeout_ms);
     if (!lock.held() || closed()) return closed() ? closed_status() : busy_shard_status();
-    if (!reads_hold(transaction)) return conflict();
+    const Moment now = moment();
+    std::int64_t ends_us = INT64_MAX;
+    if (!reads_hold(transaction, now.liveness_us, ends_us)) return conflict();
     Batch batch(keyspace_);
-    batch.plan_writes(transaction, clock_.now_us(), liveness_us());
+    batch.rests_until(ends_us);
+    batch.plan_writes(transaction, now.now_us, now.liveness_us);
     if (batch.empty()) return {};
-    Result<std::uint64_t> committed = commit_batch(batch);
-    if (!committed.ok()) return std::move(committed).status();
-    sequence = committed.value();
+    Result<std::uint64_t> logged = log_batch(batch);
+    if (!logged.ok()) return std::move(logged).status();
+    sequence = logged.value();
+    if (!install(batch, sequence) && take_back(batch, sequence)) return conflict();
   }
   if (!must_wait(sequence)) return {};
   return log_->wait_synced(sequence, timeout_ms).with_outcome(Outcome::unknown);

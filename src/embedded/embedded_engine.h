@@ -96,11 +96,23 @@ class EmbeddedEngine final : public Engine {
     return options_.durability == Durability::durable && revealed > log_->synced_sequence();
   }
 
-  /// Logs and installs what the batch holds; every writer mutex concerned is held.
-  Result<std::uint64_t> commit_batch(Batch& batch);
+  /// By which a unit is planned.
+  struct Moment {
+    std::int64_t now_us = 0;
+    std::int64_t liveness_us = 0;
+  };
+  Moment moment() { return {.now_us = clock_.now_us(), .liveness_us = liveness_us()}; }
+  /// Prepares and logs what the batch holds; discards it when that fails. Every writer mutex concerned is held.
+  Result<std::uint64_t> log_batch(Batch& batch);
+  bool install(Batch& batch, std::uint64_t sequence) {
+    return batch.install(sequence, [this] { return liveness_us(); });
+  }
+  std::uint64_t run_again(Unit& unit, Batch& logged, std::uint64_t sequence, const Moment& planned_at) noexcept;
+  bool take_back(Batch& logged, std::uint64_t sequence) noexcept;
   /// Ends the process rather than throw: nobody could tell whether the record is in the log.
   Result<std::uint64_t> log_record(RecordBuffer& record) noexcept;
-  bool reads_hold(const OptimisticTransaction& transaction);
+  /// Lowers `ends_us` to the earliest end of an entry that was read.
+  bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t& ends_us);
   static Status remember(OptimisticTransaction& transaction, const Unit& unit);
   /// Checks at one instant that the reads hold.
   Status validate(const OptimisticTransaction& transaction) TUSKV_REQUIRES_SHARED(range_erase_);

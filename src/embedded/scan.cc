@@ -296,10 +296,11 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
   return revealed;
 }
 
-Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us, std::int64_t& ends_us) {
   Fingerprint result;
   walk_held(keyspace, {.range = range}, SIZE_MAX, [&](const EntryView& view) {
     if (!is_live(view.expires_us, now_us)) return true;
+    if (view.expires_us != 0) ends_us = std::min(ends_us, view.expires_us);
     ++result.examined;
     result.fingerprint += entry_fingerprint(keyspace, view);
     return true;

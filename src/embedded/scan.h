@@ -42,7 +42,8 @@ struct Fingerprint {
   std::uint64_t fingerprint = 0;
   friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
 };
-/// The caller holds, for every shard, the map lock or the writer mutex.
-Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
+/// Lowers `ends_us` to the earliest end of these entries. The caller holds, for every shard, the map lock or the writer
+/// mutex.
+Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us, std::int64_t& ends_us);
 
 }  // namespace tuskv::embedded

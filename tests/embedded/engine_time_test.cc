@@ -56,6 +56,20 @@ class EngineTimeTest : public testing::Test {
     EXPECT_TRUE(run(commands));
     return std::get<Read>(commands[0]).seen.found ? value : "-";
   }
+  /// The next write to the log takes so long that `k`, which lives for a second, ends meanwhile, and is seen to.
+  void expire_k_during_the_next_write() {
+    set("k", "v", 1'000);
+    clock_.advance_ms(999);
+    disk_->set_hook([this](test::Operation operation, const std::string&) {
+      if (operation != test::Operation::write) return;
+      disk_->set_hook(nullptr);
+      EXPECT_EQ(get("k"), "v");
+      clock_.advance_ms(2);
+      EXPECT_EQ(get("k"), "-");
+    });
+  }
+
+  static constexpr Expiry kMinute{.kind = Expiry::Kind::after, .value = 60'000};
   std::unique_ptr<test::SimulatedFileSystem> disk_ =
       std::make_unique<test::SimulatedFileSystem>(test::SimulatedFileSystemOptions{.seed = 1});
   test::ManualClock clock_;
@@ -108,6 +122,77 @@ TEST_F(EngineTimeTest, S13_SweepingWritesTheTimeOnceAMinute) {
   clock_.advance_ms(-60'500);
   lose_process();
   EXPECT_EQ(get("a"), "-");
+}
+
+// ---- an entry that ends while what was planned on it is being written
+
+TEST_F(EngineTimeTest, S16_WhatEndsWhileItIsProlongedDoesNotComeBack) {
+  expire_k_during_the_next_write();
+  std::vector<Command> commands{Touch{.key = "k", .expiry = kMinute}};
+  ASSERT_TRUE(run(commands));
+  EXPECT_FALSE(std::get<Touch>(commands[0]).applied);
+  EXPECT_EQ(get("k"), "-");
+  lose_process();
+  EXPECT_EQ(get("k"), "-");
+}
+
+TEST_F(EngineTimeTest, S16_WhatEndsWhileItIsReplacedIsNotWhatWasReplaced) {
+  expire_k_during_the_next_write();
+  const std::int64_t first_us = clock_.now_us();
+  std::vector<Command> commands{Put{.key = "k", .value = "w", .want_previous = true}};
+  ASSERT_TRUE(run(commands));
+  EXPECT_FALSE(std::get<Put>(commands[0]).seen.found);
+  std::vector<Command> read{Read{.key = "k", .want = Want::meta}};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(run(read));
+    EXPECT_EQ(std::get<Read>(read[0]).seen.version, std::get<Put>(commands[0]).version);
+    EXPECT_GT(std::get<Read>(read[0]).seen.created_us, first_us);
+    lose_process();
+  }
+  EXPECT_EQ(get("k"), "w");
+}
+
+TEST_F(EngineTimeTest, S16_AUnitThatNeededWhatEndedChangesNothing) {
+  set("other", "old", 60'000);
+  expire_k_during_the_next_write();
+  std::vector<Command> commands{Put{.key = "other", .value = "new"}, Put{.key = "third", .value = "new"},
+                                Touch{.key = "k", .expiry = kMinute}};
+  ASSERT_TRUE(run(commands, true));
+  EXPECT_FALSE(std::get<Put>(commands[0]).applied);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(get("k"), "-");
+    EXPECT_EQ(get("other"), "old");
+    EXPECT_EQ(get("third"), "-");
+    lose_process();
+  }
+  clock_.advance_ms(60'000);
+  EXPECT_EQ(get("other"), "-") << "its expiry is what it was";
+}
+
+TEST_F(EngineTimeTest, S16_ATransactionThatReadWhatEndedConflicts) {
+  set("other", "old");
+  expire_k_during_the_next_write();
+  for (const bool by_range : {false, true}) {
+    if (by_range) expire_k_during_the_next_write();
+    OptimisticTransaction transaction;
+    std::string value;
+    std::vector<Command> reads;
+    if (by_range) {
+      reads.emplace_back(Scan{.range = {.from = "k", .to = "l"}});
+    } else {
+      reads.emplace_back(Read{.key = "k", .into = &value});
+    }
+    Unit unit{.commands = reads};
+    ASSERT_TRUE(engine_->read(transaction, unit).ok());
+    transaction.writes.push_back({.key = "other", .value = "new"});
+    const Status status = engine_->commit(transaction, 1000);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.failure().code, Code::Conflict);
+    EXPECT_EQ(get("other"), "old");
+    lose_process();
+    EXPECT_EQ(get("other"), "old");
+    EXPECT_EQ(get("k"), "-");
+  }
 }
 
 }  // namespace
