@@ -150,7 +150,7 @@ class TUSKV_API Operations {
   Reply<std::uint64_t> erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
   /// Removes every key of this namespace and of no other; returns how many were live. As erase_prefix, it happens
   /// wholly or not at all, and at one moment for writers and transactions; a single read beside it may see it half
-  /// done.
+  /// done. On PostgreSQL all writers of the table wait meanwhile: where that is too long, list and erase_many.
   Reply<std::uint64_t> clear() const;
 
   // ---- atomic

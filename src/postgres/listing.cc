@@ -71,25 +71,36 @@ Status run_count(Database& database, Count& count, os::Deadline deadline) {
   });
 }
 
+/// With the table locked against writers before the statement looks at it: of what a transaction has set meanwhile it
+/// would see what was there before, and pass over what was not.
+Status erase_range(Database& database, Connection& connection, const Bounds& bounds, os::Deadline deadline,
+                   TableRequest request, std::uint64_t& erased) {
+  const Statements& statements = database.statements();
+  connection.add(statements.begin);
+  database.add_settings(connection, {.deadline = deadline});
+  database.add_table_lock(connection, request, deadline, statements.lock_table);
+  const std::optional<std::size_t> canary = database.add_canary(connection);
+  Parameters parameters;
+  parameters.add_bytes(bounds.from);
+  parameters.add_bytes(bounds.to);
+  const std::size_t place = connection.add(statements.erase_range, parameters);
+  if (!canary) connection.add(statements.commit);
+  connection.end_transaction();
+  Status status = connection.exchange(deadline);
+  if (!status.ok()) {
+    database.roll_back(connection, deadline);
+    return status;
+  }
+  const auto count = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
+  TUSKV_RETURN_IF_ERROR(database.end_write(connection, canary, deadline));
+  erased = count;
+  return {};
+}
+
 Status run_erase_range(Database& database, EraseRange& erase, os::Deadline deadline) {
   const Bounds bounds = bounds_of(erase.range);
-  return database.run_in_turns(deadline, [&](Connection& connection, std::int64_t lock_timeout_ms) -> Status {
-    Parameters parameters;
-    parameters.add_bytes(bounds.from);
-    parameters.add_bytes(bounds.to);
-    const std::optional<std::size_t> canary =
-        database.begin_write(connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms});
-    const std::size_t place = connection.add(database.statements().erase_range, parameters);
-    connection.end_transaction();
-    Status status = connection.exchange(deadline);
-    if (!status.ok()) {
-      database.roll_back(connection, deadline);
-      return status;
-    }
-    const auto erased = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
-    TUSKV_RETURN_IF_ERROR(database.end_write(connection, canary, deadline));
-    erase.erased = erased;
-    return {};
+  return database.run_with_table(deadline, [&](Connection& connection, TableRequest request) {
+    return erase_range(database, connection, bounds, deadline, request, erase.erased);
   });
 }
 

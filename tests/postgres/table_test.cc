@@ -61,6 +61,73 @@ double pace_of(const std::function<void(int)>& call, const std::function<void()>
   return pace.stop();
 }
 
+/// The keys of a transaction that has committed while erase_prefix waited for a row go with the others, be they new or
+/// not; so does what one client has set one by one.
+TEST_F(PostgresTable, R54_WhatIsSetWhileErasePrefixWaitsGoesOrStaysTogether) {
+  const std::vector<std::string> keys = {"p:0", "p:1", "p:2"};
+  for (const char* parameters : {"", "&table=parted&partitions=8"}) {
+    SCOPED_TRACE(parameters);
+    const Store store = open("&ttl_mode=manual" + std::string(parameters));
+    const std::vector<std::function<void()>> writers = {
+        [&] { store.transaction([](Transaction& tx) { tx.set("p:1", "new"), tx.set("p:2", "new"); }); },
+        [&] {
+          store.set_many({{"p:1", "new"}, {"p:2", "new"}});
+        },
+        [&] { store.set("p:1", "new"), store.set("p:2", "new"); },
+    };
+    for (const auto& write : writers) {
+      store.set_many({{"p:0", "old"}, {"p:2", "old"}});
+      SqlConnection holder = other_session();
+      holder.run("begin; select 1 from " + std::string(*parameters == 0 ? "tuskv" : "parted") +
+                 " where key = " + stored_key("p:0") + " for update");
+      std::uint64_t erased = 0;
+      std::thread erasing([&] { erased = store.erase_prefix("p:"); });
+      std::this_thread::sleep_for(60ms);  // it has met the row
+      write();
+      holder.run("commit");
+      erasing.join();
+      EXPECT_EQ(erased, 3u);
+      EXPECT_EQ(store.exists_many(keys), 0u);
+    }
+  }
+}
+
+/// Who may delete may erase by prefix: the lock needs no right of its own. Readers do not wait for it.
+TEST_F(PostgresTable, R54_ErasePrefixNeedsTheRightToDeleteAlone) {
+  const Store store = open("&ttl_mode=manual");
+  store.set_many({{"p:1", "v"}, {"q", "v"}});
+  const std::string role = database() + "_guest";
+  sql().run("create role " + role + " login; grant select, delete on tuskv to " + role);
+  {
+    const Store theirs = Store::open(url("&ttl_mode=manual", role));
+    EXPECT_EQ(theirs.erase_prefix("p:"), 1u);
+    EXPECT_EQ(theirs.clear(), 1u);
+    sql().run("revoke delete on tuskv from " + role);
+    EXPECT_EQ(error_of([&] { return theirs.clear(); }).code(), Code::Config);
+    sql().run("grant delete on tuskv to " + role + "; alter role " + role + " set default_transaction_read_only = on");
+  }
+  {
+    const Store theirs = Store::open(url("&ttl_mode=manual&timeout=1s", role));
+    store.set("q", "v");
+    const Error error = error_of([&] { return theirs.clear(); });
+    EXPECT_EQ(error.sqlstate(), "25006") << error.what();
+    EXPECT_EQ(error.outcome(), Outcome::not_applied);
+    EXPECT_TRUE(theirs.get("q"));
+  }
+  sql().run("drop owned by " + role + "; drop role " + role);
+}
+
+TEST_F(PostgresTable, R54_ReadersDoNotWaitForErasePrefix) {
+  const Store store = open("&ttl_mode=manual");
+  store.set_many({{"p:1", "v"}, {"q", "v"}});
+  SqlConnection holder = other_session();
+  holder.run("begin; lock table tuskv in share row exclusive mode");  // as a long erase_prefix has it
+  const Store hurried = store.with_timeout(1s);
+  const double pace = pace_of([&](int) { hurried.get("q"); }, [] { std::this_thread::sleep_for(200ms); });
+  EXPECT_GT(pace, 20);
+  EXPECT_EQ(hurried.transaction([](Transaction& tx) { return tx.count(); }), 2u);
+}
+
 /// The table cannot be had as long as a foreign transaction has written to it. Until then who wants it fails, and
 /// nobody else.
 TEST_F(PostgresTable, R53_WhoWantsTheTableHoldsUpNoOtherWriter) {
@@ -74,6 +141,7 @@ TEST_F(PostgresTable, R53_WhoWantsTheTableHoldsUpNoOtherWriter) {
   const std::vector<std::pair<const char*, std::function<void()>>> calls = {
       {"transaction that lists",
        [&] { hurried.transaction([](Transaction& tx) { tx.set("sum", std::to_string(tx.count({.prefix = "a"}))); }); }},
+      {"erase_prefix", [&] { hurried.erase_prefix("none"); }},
   };
   for (const auto& [name, call] : calls) {
     SCOPED_TRACE(name);

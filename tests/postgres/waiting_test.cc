@@ -235,12 +235,12 @@ TEST_F(PostgresWaiting, R29_AConnectionThatIsLostMakesRoomForWhoeverWaits) {
   SqlConnection holder = other_session();
   holder.run("begin; lock table tuskv in exclusive mode");
   std::thread first([&] {
-    const auto failure = failure_of(10s, [&] { store.erase_prefix("held"); });
+    const auto failure = failure_of(10s, [&] { store.cleanup_expired(); });
     EXPECT_TRUE(failure) << "its connection was cut";
   });
   std::this_thread::sleep_for(60ms);  // it has the connection, and waits for the table
   proxy.set_behaviour({.holds = true});
-  std::this_thread::sleep_for(300ms);  // whatever turn it is at has been sent
+  std::this_thread::sleep_for(300ms);  // what it sends is not answered
   std::atomic<bool> got = false;
   std::vector<std::thread> waiting;
   for (int i = 0; i < 3; ++i) {
