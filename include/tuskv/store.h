@@ -321,8 +321,8 @@ class TUSKV_API Store final : public KeyValue {
   /// (`with_timeout`): make it before the table is large. Every write of a document pays for it. Only the owner of the
   /// table can make and drop indexes; it is Config for others.
   bool create_index(Bytes field) const;
-  /// True when it was there. Waits for what is under way on the table, and whoever comes later, readers too, waits
-  /// behind it.
+  /// True when it was there. Waits for all that is under way on the table, readers too, and keeps others from it for
+  /// moments only.
   bool drop_index(Bytes field) const;
   /// The fields that have an index, in order.
   std::vector<std::string> indexes() const;

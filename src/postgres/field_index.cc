@@ -28,10 +28,11 @@ std::uint32_t take_character(std::string_view text, std::size_t& at) {
   return code;
 }
 
-/// In a transaction of its own, behind whoever makes or drops an index of the table.
+/// In a transaction of its own, behind whoever makes or drops an index of the table. Locks are waited for in turns, so
+/// that those who would have to queue behind it do not.
 Status in_transaction(Database& database, Connection& connection, os::Deadline deadline, FunctionRef<Status()> change) {
   connection.add(database.statements().begin);
-  database.add_settings(connection, {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
+  database.add_settings(connection, {.deadline = deadline});
   connection.add_text("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(" +
                       quoted_literal("tuskv indexes of " + database.table().quoted()) + ", 0))");
   connection.end_transaction();
@@ -71,7 +72,6 @@ Result<Found> find_index(Database& database, Connection& connection, std::string
 }
 
 Status drop(Connection& connection, const Found& found, os::Deadline deadline) {
-  if (found.indexes.empty()) return {};
   for (const std::string& index : found.indexes) connection.add_text("drop index " + index);
   connection.end_transaction();
   return connection.exchange(deadline).with_outcome(Outcome::not_applied);
@@ -107,12 +107,12 @@ Status explained(Status status) {
 
 /// Runs `change` on what is there for the field, in a transaction that keeps others from changing it.
 Status change_indexes(Database& database, std::string_view field, os::Deadline deadline,
-                      FunctionRef<Status(Connection& connection, const Found& found)> change) {
-  return explained(database.run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
+                      FunctionRef<Status(Connection& connection, TableRequest request, const Found& found)> change) {
+  return explained(database.run_with_table(deadline, [&](Connection& connection, TableRequest request) -> Status {
     return in_transaction(database, connection, deadline, [&]() -> Status {
       const Result<Found> found = find_index(database, connection, field, deadline);
       if (!found.ok()) return found.status();
-      return change(connection, found.value());
+      return change(connection, request, found.value());
     });
   }));
 }
@@ -140,23 +140,30 @@ std::string index_comment(std::string_view field) {
 
 Result<bool> create_index(Database& database, std::string_view field, os::Deadline deadline) {
   bool made = false;
-  Status status = change_indexes(database, field, deadline, [&](Connection& connection, const Found& found) -> Status {
+  const Statements& statements = database.statements();
+  const auto change = [&](Connection& connection, TableRequest request, const Found& found) -> Status {
     made = !found.is_valid;
     if (!made) return {};
     // One that is not whole is of no use to anybody.
+    const bool drops = !found.indexes.empty();
+    database.add_table_lock(connection, request, deadline, drops ? statements.lock_table_alone : statements.lock_table);
     TUSKV_RETURN_IF_ERROR(drop(connection, found, deadline));
     return make(database, connection, field, deadline);
-  });
+  };
+  Status status = change_indexes(database, field, deadline, change);
   if (!status.ok()) return status;
   return made;
 }
 
 Result<bool> drop_index(Database& database, std::string_view field, os::Deadline deadline) {
   bool dropped = false;
-  Status status = change_indexes(database, field, deadline, [&](Connection& connection, const Found& found) {
+  const auto change = [&](Connection& connection, TableRequest request, const Found& found) -> Status {
     dropped = !found.indexes.empty();
+    if (!dropped) return {};
+    database.add_table_lock(connection, request, deadline, database.statements().lock_table_alone);
     return drop(connection, found, deadline);
-  });
+  };
+  Status status = change_indexes(database, field, deadline, change);
   if (!status.ok()) return status;
   return dropped;
 }

@@ -180,6 +180,7 @@ void make_planned(Writer& make, Statements& out) {
       {kByteaArray, kTimestamptzArray, kInt4Array, kTimestamptzArray, kInt8Array});
   out.erase = make.make("delete from {T} t where t.key = any($1)", {kByteaArray});
   out.lock_table = make.make("lock table {T} in share row exclusive mode");
+  out.lock_table_alone = make.make("lock table {T} in access exclusive mode");
   out.announce_writes = make.make("lock table {T} in row exclusive mode");
 }
 

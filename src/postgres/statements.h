@@ -78,16 +78,17 @@ struct Statements {
   Statement erase_dead;  ///< keys → count
   Statement respell;     ///< values → each as jsonb gives it back; for jsonb alone
   // Lock, look, plan, write.
-  Statement lock;             ///< keys: locks rows; absent ones get a guard row that nobody sees
-  Statement state;            ///< keys, wants value → ordinal, found, state
-  Statement lock_state;       ///< keys, wants value → the same for rows it has locked itself
-  Statement clocks;           ///< → clock, version clock
-  Statement still_before;     ///< a time: fails the transaction, to be run again (sqlstate.cc), once it has come
-  Statement put;              ///< keys, values, expires, buckets, created, updated, versions
-  Statement touch;            ///< keys, expires, buckets, updated, versions
-  Statement erase;            ///< keys
-  Statement lock_table;       ///< keeps all other writers out
-  Statement announce_writes;  ///< waits for one who does
+  Statement lock;              ///< keys: locks rows; absent ones get a guard row that nobody sees
+  Statement state;             ///< keys, wants value → ordinal, found, state
+  Statement lock_state;        ///< keys, wants value → the same for rows it has locked itself
+  Statement clocks;            ///< → clock, version clock
+  Statement still_before;      ///< a time: fails the transaction, to be run again (sqlstate.cc), once it has come
+  Statement put;               ///< keys, values, expires, buckets, created, updated, versions
+  Statement touch;             ///< keys, expires, buckets, updated, versions
+  Statement erase;             ///< keys
+  Statement lock_table;        ///< keeps all other writers out
+  Statement lock_table_alone;  ///< keeps all others out
+  Statement announce_writes;   ///< waits for one who does
   // Listing: from (inclusive), to (exclusive).
   /// Pages: from, to, rows to be looked at and one more, include expired, wants value, bytes, entries wanted, and what
   /// the filter takes → PageColumns, in key order.

@@ -163,6 +163,42 @@ TEST_F(PostgresTable, R53_WhoWantsTheTableHoldsUpNoOtherWriter) {
   for (const auto& [name, call] : calls) call();
 }
 
+/// Readers go on beside a drop_index that has to wait for one of them.
+TEST_F(PostgresTable, R53_DropIndexHoldsUpNoReader) {
+  const Store store = open("&value_type=jsonb&ttl_mode=manual&durability=relaxed");
+  store.set("a", R"({"f": 1})");
+  store.create_index("f");
+  SqlConnection dump = other_session();
+  dump.run("begin; select count(*) from tuskv");
+  const auto read = [&](int) { store.get("a"); };
+  const double alone = pace_of(read, [] { std::this_thread::sleep_for(300ms); });
+  const double beside = pace_of(read, [&] {
+    const Error error = error_of([&] { return store.with_timeout(1s).drop_index("f"); });
+    EXPECT_EQ(error.code(), Code::Timeout) << error.what();
+    EXPECT_EQ(error.outcome(), Outcome::not_applied);
+  });
+  EXPECT_GT(beside, alone / 5) << "of " << alone;
+  EXPECT_EQ(store.indexes(), std::vector<std::string>{"f"});
+  dump.run("commit");
+  EXPECT_TRUE(store.drop_index("f"));
+}
+
+/// Nor do writers wait for a create_index that waits for one of them.
+TEST_F(PostgresTable, R53_CreateIndexHoldsUpNoWriterWhileItWaits) {
+  const Store store = open("&value_type=jsonb&ttl_mode=manual&durability=relaxed");
+  store.set("held", "{}");
+  SqlConnection holder = other_session();
+  holder.run("begin; update tuskv set value = value where key = " + stored_key("held"));
+  const auto write = [&](int thread) { store.set("w" + std::to_string(thread), "{}"); };
+  const double alone = pace_of(write, [] { std::this_thread::sleep_for(300ms); });
+  const double beside = pace_of(write, [&] {
+    EXPECT_EQ(error_of([&] { return store.with_timeout(1s).create_index("f"); }).code(), Code::Timeout);
+  });
+  EXPECT_GT(beside, alone / 5) << "of " << alone;
+  holder.run("rollback");
+  EXPECT_TRUE(store.create_index("f"));
+}
+
 /// An automatic VACUUM, which has the table for hours where it is large, gives way; nobody else waits for that.
 TEST(PostgresVacuum, R53_AVacuumOfTheServersOwnGivesWay) {
   PostgresServer server({.lines = {"autovacuum_naptime = 1s", "autovacuum_vacuum_cost_delay = 100ms",
