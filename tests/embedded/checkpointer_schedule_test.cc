@@ -224,6 +224,19 @@ TEST(CheckpointerSchedule, S1_WhatWaitedForItsTurnIsRefusedAfterClosing) {
   }
 }
 
+/// Whoever put it there.
+TEST(CheckpointerSchedule, S2_AFolderThatHasTheNameAlreadyIsLeftAlone) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  auto store = open(disk, options_of(Durability::durable), clock);
+  ASSERT_TRUE(store->put({{"a", "1"}}).ok());
+  disk.put("d/snapshot-1/part-0", "of another store");
+  EXPECT_FALSE(store->checkpointer().snapshot().ok());
+  EXPECT_EQ(disk.content("d/snapshot-1/part-0"), "of another store");
+  EXPECT_FALSE(disk.content("d/snapshot-1.tmp/part-0"));
+  EXPECT_TRUE(store->checkpointer().snapshot().ok()) << "it has another name";
+}
+
 // A logged store loses nothing when the snapshot that closing would like to take fails.
 TEST(CheckpointerSchedule, LoggedClosesWithoutTheSnapshotThatIsDue) {
   SimulatedFileSystem disk;

@@ -407,19 +407,6 @@ TEST(Checkpointer, AFailedPublicationLeavesBothManifestsGood) {
   }
 }
 
-/// Whoever put it there.
-TEST(Checkpointer, S2_AFolderThatHasTheNameAlreadyIsLeftAlone) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  auto store = open(disk, options_of(Durability::durable), clock);
-  ASSERT_TRUE(store->put({{"a", "1"}}).ok());
-  disk.put("d/snapshot-1/part-0", "of another store");
-  EXPECT_FALSE(store->checkpointer().snapshot().ok());
-  EXPECT_EQ(disk.content("d/snapshot-1/part-0"), "of another store");
-  EXPECT_FALSE(disk.content("d/snapshot-1.tmp/part-0"));
-  EXPECT_TRUE(store->checkpointer().snapshot().ok()) << "it has another name";
-}
-
 TEST(Checkpointer, AFailedDirectorySyncBehindThePublicationLosesNothing) {
   const ManualClock clock;
   for (std::uint64_t nth = 1; nth <= 12; ++nth) {
