@@ -28,7 +28,7 @@ namespace {
 
 /// What to do about damage is said once, here, and not in each of the texts that name it.
 std::string advised(const Error& error) {
-  const std::string message = error.what();
+  std::string message = error.what();
   if (error.code() != Code::Corruption || !error.sqlstate().empty()) return message;
   return message.find("tuskv ") == std::string::npos ? message + ": run tuskv check" : message;
 }
