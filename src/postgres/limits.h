@@ -36,6 +36,8 @@ inline constexpr std::int64_t kReconnectMsFirst = 10;
 inline constexpr std::int64_t kReconnectMsMax = 1000;
 /// While other connections are lent a caller tries so long to make one; what takes longer is left to the pool's thread.
 inline constexpr std::int64_t kOwnAttemptMsMax = 1000;
+/// How often an attempt to connect looks whether the store is closed.
+inline constexpr std::int64_t kCloseLookMs = 50;
 /// How long the pool's thread tries at once.
 inline constexpr std::int64_t kAttemptBehindMs = 5000;
 /// An idle connection over TCP is probed, unless the connection string says how: forgotten ones are gone after a

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "postgres/limits.h"
 #include "postgres/sqlstate.h"
 
 namespace tuskv::postgres {
@@ -173,6 +174,14 @@ Result<std::vector<std::string>> Route::addresses_in_order(const Host& host, os:
   return addresses;
 }
 
+bool Route::wait(int socket, short events, os::Deadline deadline) const {
+  while (!closed_.load(std::memory_order_relaxed)) {
+    if (wait_for_socket(socket, events, std::min(deadline, os::deadline_in(kCloseLookMs)))) return true;
+    if (os::time_left(deadline).count() == 0) return false;
+  }
+  return false;
+}
+
 Result<PGconn*> Route::attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const {
   const auto given = target_.keywords(host, settings);
   std::vector<const char*> keywords;
@@ -191,7 +200,8 @@ Result<PGconn*> Route::attempt(const Host& host, const SessionSettings* settings
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next != PGRES_POLLING_OK) {
     if (next == PGRES_POLLING_FAILED) return connect_failure(session.get(), target_);
-    if (!wait_for_socket(PQsocket(session.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
+    if (!wait(PQsocket(session.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
+      if (closed_.load(std::memory_order_relaxed)) return closed_status();
       return Status(Code::Connection, cannot_connect("the server" + place_of(host) + " did not answer in time"));
     }
     next = PQconnectPoll(session.get());

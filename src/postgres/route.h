@@ -5,6 +5,7 @@
 // passwords belong to.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -49,8 +50,11 @@ class Route final {
   Result<PGconn*> connect(const SessionSettings& settings, std::int64_t timeout_ms, os::Deadline deadline)
       TUSKV_EXCLUDES(mutex_);
 
-  /// Nobody waits for a lookup any more.
-  void close() { resolver_.close(); }
+  /// Nobody waits for a lookup or a new session any more: attempts under way end with Closed.
+  void close() {
+    closed_.store(true, std::memory_order_relaxed);
+    resolver_.close();
+  }
 
  private:
   struct Good {
@@ -60,6 +64,8 @@ class Route final {
 
   Result<PGconn*> connect_to_host(std::size_t host, const SessionSettings& settings, os::Deadline deadline)
       TUSKV_EXCLUDES(mutex_);
+  /// False when the deadline has passed, or the route is closed.
+  bool wait(int socket, short events, os::Deadline deadline) const;
   Result<PGconn*> attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const;
   /// Indexes of the hosts in the order to try them.
   std::vector<std::size_t> hosts_in_order() TUSKV_EXCLUDES(mutex_);
@@ -67,6 +73,7 @@ class Route final {
 
   const Target& target_;
   const bool shuffles_;
+  std::atomic<bool> closed_ = false;
   Resolver resolver_;
   os::Mutex mutex_;
   Good good_ TUSKV_GUARDED_BY(mutex_);

@@ -147,6 +147,18 @@ TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
   EXPECT_THAT(error.what(), HasSubstr("three"));
 }
 
+/// The pool's thread may try for seconds; nobody who closes waits for it.
+TEST_F(PostgresHosts, R61_AStoreClosesAtOnceWhileAConnectionIsMade) {
+  FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) + "&sslmode=disable&ttl_mode=manual");
+  proxy.set_behaviour({.holds = true});
+  proxy.act_on_all(ProxyAction::reset);
+  EXPECT_TRUE(failure_of(200ms, [&] { store.with_timeout(200ms).get("k"); }));
+  const auto start = std::chrono::steady_clock::now();
+  store.close();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 1s);
+}
+
 /// Seconds until the kernel probes the first idle connection of this machine to the port; -1: there is none.
 double next_probe_s(int port) {
   constexpr double kTicksPerSecond = 100;
