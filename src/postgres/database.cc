@@ -172,9 +172,13 @@ void Database::add_table_lock(Connection& connection, TableRequest request, os::
                         "::interval) * 1000::float8)::int8 + " +
                         std::to_string(kVacuumGraceMs) + "::int8)::text, true)");
     connection.add_text("lock table " + name_.quoted() + " in share update exclusive mode");
-    connection.add_text("set local lock_timeout = " + std::to_string(kLockTimeoutMs));
   }
+  const auto limit_waits = [&connection](std::int64_t timeout_ms) {
+    connection.add_text("select pg_catalog.set_config('lock_timeout', '" + std::to_string(timeout_ms) + "', true)");
+  };
+  limit_waits(kTableLockTimeoutMs);
   connection.add(lock);
+  limit_waits(kLockTimeoutMs);
 }
 
 /// What the server says of a value that is no JSON does not tell that it should have been.

@@ -70,7 +70,8 @@ struct FileStore {
     return std::get<Read>(commands[0]).seen.found;
   }
   bool listed(const std::string& key) const {
-    std::vector<Command> commands{Count{.range = {.from = key, .to = key + '\0'}}};
+    const std::string end = key + '\0';
+    std::vector<Command> commands{Count{.range = {.from = key, .to = end}}};
     run(commands, kNever);
     return std::get<Count>(commands[0]).count == 1;
   }
