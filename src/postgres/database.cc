@@ -141,7 +141,7 @@ Status Database::run_in_turns(os::Deadline deadline,
 
 Status Database::run_with_table(os::Deadline deadline, FunctionRef<Status(Connection&, TableRequest)> attempt) {
   const os::Deadline last_request = deadline - kTableRequest;
-  GrowingPause pause;
+  GrowingPause pause(kTablePauseMsFirst, kTablePauseMsMax);
   for (TableRequest request = TableRequest::at_once;;) {
     {
       TableTurns::Turn turn(table_turns_, last_request);

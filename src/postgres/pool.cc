@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <system_error>
 #include <utility>
 
+#include "os/thread.h"
 #include "postgres/limits.h"
 
 namespace tuskv::postgres {
@@ -39,8 +39,7 @@ Lease::~Lease() {
   if (pool_ != nullptr) pool_->put_back(slot_);
 }
 
-Pool::Pool(std::size_t size, Connect connect)
-    : connect_(std::move(connect)), id_(next_pool_id()), slots_(size), random_(std::random_device{}()) {}
+Pool::Pool(std::size_t size, Connect connect) : connect_(std::move(connect)), id_(next_pool_id()), slots_(size) {}
 
 std::size_t Pool::find_slot(std::size_t preferred) const {
   const auto is_idle = [](const Slot& slot) { return slot.state == Slot::State::idle; };
@@ -61,13 +60,15 @@ Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
     if (closed_) return closed_status();
     const std::size_t found = place.is_first() ? find_slot(last.pool == id_ ? last.slot : kNoSlot) : kNoSlot;
     const bool is_idle = found != kNoSlot && slots_[found].state == Slot::State::idle;
-    // An empty slot is worth nothing while the server could not be reached a moment ago, or the pool's thread tries.
-    const bool must_pause = os::time_left(next_attempt_).count() > 0;
-    const bool is_late = os::time_left(deadline).count() == 0;
-    if (found == kNoSlot || (!is_idle && (must_pause || connects_behind_ || is_late))) {
+    if (!is_idle) {
+      // An empty slot is worth nothing while the server could not be reached a moment ago, or the pool's thread tries.
+      const bool must_pause = os::time_left(next_attempt_).count() > 0;
+      const bool is_late = os::time_left(deadline).count() == 0;
       if (is_late || (found != kNoSlot && is_hopeless(deadline))) return late();
-      place.wait_until(mutex_, must_pause ? std::min(next_attempt_, deadline) : deadline);
-      continue;
+      if (found == kNoSlot || must_pause || connects_behind_) {
+        place.wait_until(mutex_, must_pause ? std::min(next_attempt_, deadline) : deadline);
+        continue;
+      }
     }
     Slot& slot = slots_[found];
     slot.state = Slot::State::lent;
@@ -81,13 +82,14 @@ Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
     if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
     if (is_idle) {
       const bool is_fresh = look == Look::unless_fresh && os::time_left(slot.fresh_until).count() > 0;
-      // One poll, a fortieth of a call.
       Connection& connection = *slot.connection;
       if (is_fresh || !connection.looks_dead()) return Lease(*this, found, connection);
       slot.connection.reset();
     }
+    const bool may_be_cut_short = may_connect_behind_ && lent_ > 1;
     lock.unlock();
-    std::optional<Result<Lease>> connected = connect_in(found, deadline);
+    std::optional<Result<Lease>> connected =
+        connect_in(found, may_be_cut_short ? std::min(deadline, os::deadline_in(kOwnAttemptMsMax)) : deadline);
     if (connected) return *std::move(connected);
     lock.lock();
   }
@@ -95,12 +97,7 @@ Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
 
 bool Pool::is_hopeless(os::Deadline deadline) const { return lent_ == 0 && next_attempt_ >= deadline; }
 
-std::optional<Result<Lease>> Pool::connect_in(std::size_t index, os::Deadline deadline) {
-  os::Deadline attempt_until = deadline;
-  {
-    os::MutexLock lock(mutex_);
-    if (may_connect_behind_ && lent_ > 1) attempt_until = std::min(deadline, os::deadline_in(kOwnAttemptMsMax));
-  }
+std::optional<Result<Lease>> Pool::connect_in(std::size_t index, os::Deadline attempt_until) {
   Result<std::unique_ptr<Connection>> made = connect_(attempt_until);
   os::MutexLock lock(mutex_);
   if (made.ok()) {
@@ -131,14 +128,11 @@ void Pool::connect_on() {
 
 void Pool::connect_behind(std::size_t slot) {
   if (behind_.joinable()) behind_.join();  // it has nothing more to do
-  try {
-    behind_ = std::thread([this, slot] { run_behind(slot); });
-    connects_behind_ = true;
-  } catch (const std::system_error&) {
-    // The system gives no thread: callers try again themselves.
-    end_loan(slot, Slot::State::empty);
-    postpone_attempts();
-  }
+  connects_behind_ = os::start_thread(behind_, "connects", [this, slot] { run_behind(slot); }).ok();
+  if (connects_behind_) return;
+  // The system gives no thread: callers try again themselves.
+  end_loan(slot, Slot::State::empty);
+  postpone_attempts();
 }
 
 void Pool::run_behind(std::size_t slot) {
@@ -154,7 +148,7 @@ void Pool::run_behind(std::size_t slot) {
 }
 
 void Pool::note_connected(std::size_t slot, std::unique_ptr<Connection> connection) {
-  failures_ = 0;
+  pause_.start_over();
   last_failure_.reset();
   next_attempt_ = {};
   slots_[slot].connection = std::move(connection);
@@ -168,13 +162,7 @@ void Pool::note_failed(std::size_t slot, const Failure& failure) {
   end_loan(slot, Slot::State::empty);
 }
 
-void Pool::postpone_attempts() {
-  constexpr int kDoublingsMax = 16;
-  const std::int64_t longest_ms = std::min(kReconnectMsMax, kReconnectMsFirst << std::min(failures_++, kDoublingsMax));
-  // At least half of it: with no pause at all the first ones would come in a burst.
-  std::uniform_int_distribution<std::int64_t> pause_ms(longest_ms / 2, longest_ms);
-  next_attempt_ = std::max(next_attempt_, os::deadline_in(pause_ms(random_)));
-}
+void Pool::postpone_attempts() { next_attempt_ = std::max(next_attempt_, os::deadline_in(pause_.next_ms())); }
 
 /// Why a caller got no connection by its deadline.
 Status Pool::late() const {

@@ -12,13 +12,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <thread>
 #include <vector>
 
 #include "os/deadline.h"
 #include "os/mutex.h"
 #include "postgres/connection.h"
+#include "postgres/growing_pause.h"
+#include "postgres/limits.h"
 #include "postgres/waiting_line.h"
 #include "status.h"
 
@@ -80,7 +81,7 @@ class Pool final {
   /// Whether nothing that is at work or waited for can give this caller a connection in time.
   bool is_hopeless(os::Deadline deadline) const TUSKV_REQUIRES(mutex_);
   /// A caller's own attempt. Nothing when it was cut short and the pool's thread goes on, or may be tried again.
-  std::optional<Result<Lease>> connect_in(std::size_t slot, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+  std::optional<Result<Lease>> connect_in(std::size_t slot, os::Deadline attempt_until) TUSKV_EXCLUDES(mutex_);
   /// The slot is lent; it goes to the pool's thread.
   void connect_behind(std::size_t slot) TUSKV_REQUIRES(mutex_);
   void run_behind(std::size_t slot) TUSKV_EXCLUDES(mutex_);
@@ -100,13 +101,12 @@ class Pool final {
   std::size_t lent_ TUSKV_GUARDED_BY(mutex_) = 0;
   WaitingLine line_ TUSKV_GUARDED_BY(mutex_);
   bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
-  int failures_ TUSKV_GUARDED_BY(mutex_) = 0;                       ///< attempts to connect in a row
-  std::unique_ptr<Failure> last_failure_ TUSKV_GUARDED_BY(mutex_);  ///< of them; null: there is none
+  std::unique_ptr<Failure> last_failure_ TUSKV_GUARDED_BY(mutex_);  ///< of attempts to connect in a row; null: none
+  GrowingPause pause_ TUSKV_GUARDED_BY(mutex_){kReconnectMsFirst, kReconnectMsMax};
   os::Deadline next_attempt_ TUSKV_GUARDED_BY(mutex_) = {};
   bool may_connect_behind_ TUSKV_GUARDED_BY(mutex_) = false;
   bool connects_behind_ TUSKV_GUARDED_BY(mutex_) = false;  ///< the pool's thread is at work
   std::thread behind_ TUSKV_GUARDED_BY(mutex_);
-  std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };
 
 }  // namespace tuskv::postgres

@@ -4,11 +4,11 @@
 #include <exception>
 #include <map>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "os/mutex.h"
+#include "os/thread.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -64,11 +64,11 @@ struct Resolver::Shared {
 
 Status Resolver::Shared::begin(const std::shared_ptr<Shared>& shared, const std::string& name,
                                const std::shared_ptr<Question>& question) {
-  try {
-    std::thread([shared, name, question] { shared->run(name, *question); }).detach();
-  } catch (const std::system_error& failure) {
-    return failed_lookup(name, std::string("no thread can be started: ") + failure.what());
-  }
+  std::thread thread;
+  const Status started =
+      os::start_thread(thread, "looks it up", [shared, name, question] { shared->run(name, *question); });
+  if (!started.ok()) return failed_lookup(name, started.failure().message);
+  thread.detach();
   ++shared->lookups;
   ++question->lookups;
   question->next_lookup = os::deadline_in(shared->options.silence_ms);

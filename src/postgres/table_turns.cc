@@ -13,12 +13,6 @@ Status table_is_held() {
       .sqlstate = "55P03"}));
 }
 
-std::int64_t GrowingPause::next_ms() {
-  std::uniform_int_distribution<std::int64_t> around(longest_ms_ / 2, longest_ms_);
-  longest_ms_ = std::min(2 * longest_ms_, kTablePauseMsMax);
-  return around(random_);
-}
-
 bool TableTurns::take(os::Deadline deadline) {
   os::MutexLock lock(mutex_);
   WaitingLine::Place place(line_);

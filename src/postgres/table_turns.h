@@ -8,10 +8,10 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
 
 #include "os/deadline.h"
 #include "os/mutex.h"
+#include "postgres/growing_pause.h"
 #include "postgres/limits.h"
 #include "postgres/waiting_line.h"
 #include "status.h"
@@ -26,17 +26,6 @@ enum class TableRequest : std::uint8_t {
   at_once,    ///< it has not been refused yet
   patiently,  ///< behind a VACUUM, until one of the server's own has given way
   briefly,    ///< behind a VACUUM for a moment: it will not give way
-};
-
-/// Longer each time, and random.
-class GrowingPause final {
- public:
-  std::int64_t next_ms();
-  void start_over() { longest_ms_ = kTablePauseMsFirst; }
-
- private:
-  std::int64_t longest_ms_ = kTablePauseMsFirst;
-  std::minstd_rand random_{std::random_device{}()};
 };
 
 /// Thread-safe.
@@ -73,7 +62,7 @@ class TableTurns final {
   os::Mutex mutex_;
   bool taken_ TUSKV_GUARDED_BY(mutex_) = false;
   os::Deadline next_request_ TUSKV_GUARDED_BY(mutex_) = {};
-  GrowingPause pause_ TUSKV_GUARDED_BY(mutex_);
+  GrowingPause pause_ TUSKV_GUARDED_BY(mutex_){kTablePauseMsFirst, kTablePauseMsMax};
   WaitingLine line_ TUSKV_GUARDED_BY(mutex_);
 };
 
