@@ -42,6 +42,9 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
 /// std::move(call);`.
 ///
+/// The store lives as long as the call, at most until its result is told: who learns it may drop the last handle, and
+/// open the directory again.
+///
 /// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
 /// call by then, and waits for the disk alone: a write that was started takes effect.
 template <class T>
@@ -57,8 +60,9 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 
   /// Makes the call and returns its result.
   T wait() && {
-    detail::run_and_wait(*operation_);
-    return decode_(*operation_);
+    const detail::OperationHandle operation = std::move(operation_);
+    detail::run_and_wait(*operation);
+    return decode_(*operation);
   }
   T wait() & = delete;  // std::move(call).wait()
 
@@ -81,7 +85,8 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     }
     T await_resume() {
       suspended_ = false;
-      return decode_(*operation_);
+      const detail::OperationHandle operation = std::move(operation_);
+      return decode_(*operation);
     }
 
    private:
@@ -109,7 +114,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
       std::exception_ptr failure;
       if constexpr (std::is_void_v<T>) {
         try {
-          decode(*operation);
+          take();
         } catch (...) {
           failure = std::current_exception();
         }
@@ -117,12 +122,16 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
       } else {
         T result{};
         try {
-          result = decode(*operation);
+          result = take();
         } catch (...) {
           failure = std::current_exception();
         }
         callback(failure, std::move(result));
       }
+    }
+    T take() {
+      const detail::OperationHandle ended = std::move(operation);
+      return decode(*ended);
     }
   };
 

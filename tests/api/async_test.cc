@@ -235,6 +235,20 @@ TEST(AsyncLifetime, TheLastHandleDiesOnTheWorkerItself) {
   while (!destroyed) std::this_thread::yield();
 }
 
+TEST(AsyncLifetime, S17_WhoIsToldMayDropTheLastHandle) {
+  ManualClock clock;
+  std::atomic<bool> destroyed = false;
+  std::optional<Store> store(
+      store_on(std::make_unique<ReferenceEngine>(clock, ReferenceEngine::Settings{.destroyed = &destroyed}), {}));
+  bool was_last = false;
+  auto call = store->async().set("k", "1");
+  std::move(call).then([&](std::exception_ptr) {
+    store.reset();
+    was_last = destroyed;
+  });
+  EXPECT_TRUE(was_last) << "the call still held the store when its end was told";
+}
+
 TEST(AsyncLifetime, TheLastHandleOfADurableStoreDiesOnItsLogThread) {
   const TemporaryDirectory directory;
   const std::string url = "file:" + directory.path() + "/data";

@@ -6,6 +6,7 @@
 #include "api/reference_store.h"
 #include "named_limits.h"
 #include "stored_range.h"
+#include "support/submitted.h"
 
 namespace tuskv::test {
 namespace {
@@ -169,7 +170,7 @@ TEST(Checks, U8EmptyBatches) {
   EXPECT_EQ(store->erase_many(std::span<const Bytes>()), 0u);
   store->set_many(std::span<const Item>());
   EXPECT_TRUE(store->set_many_if_absent(std::span<const Item>()));
-  EXPECT_TRUE(store->async().get_many(std::span<const Bytes>()).wait().empty());
+  EXPECT_TRUE(submitted(store->async().get_many(std::span<const Bytes>())).empty());
   EXPECT_EQ(store.engine->execute_count(), 0u);
 }
 
@@ -233,7 +234,7 @@ TEST(Checks, AChildOfForkIsRefused) {
     const bool refused_all = code_of([&] { store->get("k"); }) == Code::Unsupported &&
                              code_of([&] { store->set("k", "2"); }) == Code::Unsupported &&
                              code_of([&] { store->close(); }) == Code::Unsupported &&
-                             code_of([&] { store->async().get("k").wait(); }) == Code::Unsupported &&
+                             code_of([&] { submitted(store->async().get("k")); }) == Code::Unsupported &&
                              code_of([&] { store->transaction([](Transaction&) {}); }) == Code::Unsupported;
     store.reset();
     _exit(refused_all ? 0 : 1);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
 
 namespace tuskv::test {
 namespace {
@@ -174,10 +175,10 @@ TEST_P(Claims, ArgumentsAreChecked) {
 TEST_P(Claims, AsynchronousCallsDoWhatBlockingOnesDo) {
   const AsyncStore async = store().async();
   EXPECT_TRUE(store().claim("n", "a"));
-  EXPECT_THAT(async.claim_owner("n").wait(), Optional(std::string("a")));
-  EXPECT_THAT(async.claims_of("a").wait().keys, ElementsAre("n"));
-  EXPECT_FALSE(async.release_claim("n", "b").wait());
-  EXPECT_TRUE(async.release_claim("n", "a").wait());
+  EXPECT_THAT(submitted(async.claim_owner("n")), Optional(std::string("a")));
+  EXPECT_THAT(submitted(async.claims_of("a")).keys, ElementsAre("n"));
+  EXPECT_FALSE(submitted(async.release_claim("n", "b")));
+  EXPECT_TRUE(submitted(async.release_claim("n", "a")));
   EXPECT_THAT(store().claims_of("a").keys, IsEmpty());
 }
 

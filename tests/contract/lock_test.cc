@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
 
 namespace tuskv::test {
 namespace {
@@ -280,11 +281,11 @@ TEST_P(Locks, AsynchronousCallsDoWhatBlockingOnesDo) {
   const auto lease = store().try_lock("job", {.ttl = 100ms});
   ASSERT_TRUE(lease);
   auto renew = async.renew(*lease, 200ms);
-  EXPECT_TRUE(std::move(renew).wait());
+  EXPECT_TRUE(submitted(std::move(renew)));
   auto holder = async.lock_holder("job");
-  EXPECT_EQ(std::move(holder).wait()->token, lease->token);
-  EXPECT_TRUE(async.unlock(*lease).wait());
-  EXPECT_FALSE(async.unlock(*lease).wait());
+  EXPECT_EQ(submitted(std::move(holder))->token, lease->token);
+  EXPECT_TRUE(submitted(async.unlock(*lease)));
+  EXPECT_FALSE(submitted(async.unlock(*lease)));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
 
 namespace tuskv::test {
 namespace {
@@ -128,9 +129,9 @@ TEST_P(Namespace, TheDefaultTtlIsForWritesThatSayNothing) {
 TEST_P(Namespace, TheDefaultTtlGoesWithEveryHandleMadeOfTheView) {
   const Store sessions = store().with_namespace("sessions", {.ttl = 100ms});
   sessions.transaction([](Transaction& tx) { tx.set("transaction", "v"); });
-  sessions.async().set("asynchronous", "v").wait();
+  submitted(sessions.async().set("asynchronous", "v"));
   sessions.with_timeout(1s).set("timeout", "v");
-  store().async().with_namespace("sessions", {.ttl = 200ms}).set("made asynchronously", "v").wait();
+  submitted(store().async().with_namespace("sessions", {.ttl = 200ms}).set("made asynchronously", "v"));
   sessions.with_namespace("deeper").set("k", "v");
   EXPECT_EQ(sessions.ttl("transaction").left, 100ms);
   EXPECT_EQ(sessions.ttl("asynchronous").left, 100ms);

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
 
 namespace tuskv::test {
 namespace {
@@ -94,10 +95,10 @@ TEST_P(RateLimits, TheyWorkInTransactionsAndAsynchronously) {
   EXPECT_EQ(store().peek_rate_limit("k").granted, 0);
   store().transaction([&](Transaction& tx) { EXPECT_TRUE(tx.rate_limit("k", limit)); });
   const AsyncStore async = store().async();
-  EXPECT_EQ(async.rate_limit("k", limit).wait().remaining, 0);
-  EXPECT_FALSE(async.rate_limit("k", limit).wait());
-  EXPECT_EQ(async.peek_rate_limit("k").wait().granted, 2);
-  EXPECT_TRUE(async.reset_rate_limit("k").wait());
+  EXPECT_EQ(submitted(async.rate_limit("k", limit)).remaining, 0);
+  EXPECT_FALSE(submitted(async.rate_limit("k", limit)));
+  EXPECT_EQ(submitted(async.peek_rate_limit("k")).granted, 2);
+  EXPECT_TRUE(submitted(async.reset_rate_limit("k")));
 }
 
 TEST_P(RateLimits, ArgumentsAreChecked) {

@@ -6,6 +6,7 @@
 
 #include "embedded/embedded_engine.h"
 #include "open.h"
+#include "support/submitted.h"
 #include "throw.h"
 
 namespace tuskv::test {
@@ -27,7 +28,7 @@ Options options_for(const Mix& mix, Durability durability) {
 void set(const Store& store, const Step& step) {
   SetOptions options;
   if (step.number != 0) options.ttl = std::chrono::milliseconds(step.number);
-  if (step.asynchronous) return store.async().set(step.key, step.value, options).wait();
+  if (step.asynchronous) return submitted(store.async().set(step.key, step.value, options));
   store.set(step.key, step.value, options);
 }
 

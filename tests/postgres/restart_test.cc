@@ -16,6 +16,7 @@
 #include "postgres/server_test.h"
 #include "support/postgres_server.h"
 #include "support/sql_connection.h"
+#include "support/submitted.h"
 #include "support/turned_encryptor.h"
 #include "tuskv/tuskv.h"
 
@@ -83,7 +84,7 @@ TEST(PostgresRestart, R3_AnEmptiedTableOfAnEncryptedStoreIsMarkedAgain) {
   store.set("k", "v");
   const std::vector<std::function<void()>> writes = {
       [&] { store.set("k", "again"); },
-      [&] { store.async().set("k", std::string("again")).wait(); },
+      [&] { submitted(store.async().set("k", std::string("again"))); },
       [&] { store.transaction([](Transaction& tx) { tx.set("k", "again"); }); },
   };
   for (const auto& write : writes) {
@@ -242,7 +243,7 @@ TEST(PostgresRestart, R58_ACommitThatStoppedWaitingForItsStandbysIsUnknown) {
       [&] { store.increment("n"); },
       [&] { store.get_and_set("k", "two"); },
       [&] { store.transaction([](Transaction& tx) { tx.set("k", "three"); }); },
-      [&] { store.async().set("k", std::string("four")).wait(); },
+      [&] { submitted(store.async().set("k", std::string("four"))); },
   };
   for (std::size_t i = 0; i < writes.size(); ++i) {
     SCOPED_TRACE(i);
