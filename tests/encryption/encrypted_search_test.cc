@@ -210,5 +210,19 @@ TEST_F(EncryptedSearch, AsynchronouslyItRunsOnTheThread) {
   EXPECT_EQ(std::get<Scan>(command).entries.size(), 100u);
 }
 
+TEST(EncryptedSearchPages, LookAtNoMoreThanTheyMayAndFailWithNothing) {
+  EncryptedStore store(aes());
+  for (int i = 100; i < 300; ++i) store->set("k" + std::to_string(i), "hay");
+  Scan search = search_for("needle");
+  search.max_examined = 100;
+  ASSERT_TRUE(run(*store.engine, search).ok());
+  EXPECT_EQ(search.next, std::string("\0k199", 5));
+  store->set("k100", "needle");
+  store.raw->put("k101", "plain text");
+  search = search_for("needle");
+  EXPECT_FALSE(run(*store.engine, search).ok());
+  EXPECT_THAT(search.entries, IsEmpty());
+}
+
 }  // namespace
 }  // namespace tuskv::test
