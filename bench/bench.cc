@@ -48,7 +48,8 @@ Scale quick_scale() {
           .sweep_slice = std::chrono::milliseconds(20),
           .settle = std::chrono::milliseconds(0),
           .rounds = 2,
-          .rounds_long = 1};
+          .rounds_long = 1,
+          .rounds_few = 2};
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ struct Scale {
   std::chrono::milliseconds settle{20'000};
   std::size_t rounds = 9;
   std::size_t rounds_long = 5;
+  /// For few callers of a server: a round depends on which processors the system happens to put the two sides on.
+  std::size_t rounds_few = 25;
 };
 
 /// One of those that take turns. A round returns the measured value.

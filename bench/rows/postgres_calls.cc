@@ -62,7 +62,10 @@ void run_calls(Bench& bench, const CallsRow& row) {
                        .threads = callers,
                        .duration = row.sync ? scale.round_durable : scale.round,
                        .calls_per_look = 1};
-    Measurement result = measure(entrants, work, row.sync ? scale.rounds_long : scale.rounds, row.many);
+    const std::size_t rounds = callers <= kFewCallersMax ? scale.rounds_few
+                               : row.sync                ? scale.rounds_long
+                                                         : scale.rounds;
+    Measurement result = measure(entrants, work, rounds, row.many);
     result.row = row.row;
     result.title = std::string(row.what) + ", " + callers_text(callers);
     if (row.sync && callers == 1) result.notes.push_back("the server's files are on " + server->file_system());
