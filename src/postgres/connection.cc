@@ -15,7 +15,7 @@ namespace tuskv::postgres {
 // ---- connecting
 
 Connection::Connection(OnlyOpen, PGconn* session, const Options& options)
-    : session_(session), target_(options.route.target()), policy_(options.policy) {
+    : session_(session), route_(options.route), policy_(options.policy) {
   PQsetNoticeReceiver(session, take_notice, this);
 }
 
@@ -202,6 +202,7 @@ Status Connection::failure_of(const PGresult* result) {
     return Status(Code::Connection, "the connection to the server was lost", Outcome::unknown);
   }
   if (sqlstate == "26000" || sqlstate == "42P05") policy_.note_refusal();
+  if (sqlstate == "25006") route_.pass_by(session_.get());
   const std::string severity = field(PG_DIAG_SEVERITY_NONLOCALIZED);
   const bool is_fatal = severity == "FATAL" || severity == "PANIC";
   const ErrorClass meaning = is_fatal ? classify_fatal(sqlstate) : classify(sqlstate);
@@ -210,7 +211,7 @@ Status Connection::failure_of(const PGresult* result) {
   std::string message = "PostgreSQL: " + field(PG_DIAG_MESSAGE_PRIMARY);
   return Status(std::make_unique<Failure>(Failure{.code = meaning.code,
                                                   .outcome = meaning.outcome,
-                                                  .message = target_.redacted(std::move(message)),
+                                                  .message = route_.target().redacted(std::move(message)),
                                                   .sqlstate = sqlstate}));
 }
 
@@ -237,7 +238,7 @@ Status Connection::lost(std::string_view what) {
   }
   std::string message = "the connection to the server was lost";
   const std::string detail = one_line(std::string(what));
-  if (!detail.empty()) message += ": " + target_.redacted(detail);
+  if (!detail.empty()) message += ": " + route_.target().redacted(detail);
   return Status(Code::Connection, std::move(message), sent_ ? Outcome::unknown : Outcome::not_applied);
 }
 

@@ -130,7 +130,7 @@ class Connection final {
   void start_over();
 
   std::unique_ptr<PGconn, Finish> session_;
-  const Target& target_;
+  Route& route_;
   PreparePolicy& policy_;
   SessionFacts facts_;
   bool prepares_ = false;

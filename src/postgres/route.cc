@@ -129,6 +129,7 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
   if (!found.ok() && found.failure().code == Code::Closed) return found.status();
   if (!found.ok()) return Status(found.failure().code, cannot_connect(target_.redacted(found.failure().message)));
   const std::vector<std::string>& addresses = found.value();
+  host.is_one_of_several = addresses.size() > 1;
   std::optional<Failure> failures;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     host.address = addresses[i];
@@ -139,6 +140,7 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
     if (session.ok()) {
       os::MutexLock lock(mutex_);
       good_ = {.host = index, .address = host.address};
+      if (is_passed_by(host) && passed_by_->address == host.address) passed_by_.reset();
     }
     if (session.ok() || is_final(session.failure())) return session;
     add_failure(failures, session.failure());
@@ -155,7 +157,23 @@ std::vector<std::size_t> Route::hosts_in_order() {
   } else {
     std::rotate(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(good_.host), order.end());
   }
+  for (auto host = order.begin(); host != order.end(); ++host) {
+    if (!is_passed_by(target_.hosts()[*host])) continue;
+    std::rotate(host, host + 1, order.end());
+    break;
+  }
   return order;
+}
+
+void Route::pass_by(const PGconn* session) {
+  os::MutexLock lock(mutex_);
+  passed_by_ = Host{.name = PQhost(session), .address = PQhostaddr(session), .port = PQport(session)};
+}
+
+/// One of its addresses is.
+bool Route::is_passed_by(const Host& host) const {
+  return passed_by_ && passed_by_->port == host.port &&
+         passed_by_->name == (host.name.empty() ? host.address : host.name);
 }
 
 /// At least one; an empty one where there is nothing to look up: a socket, or what libpq takes without a host.
@@ -170,6 +188,10 @@ Result<std::vector<std::string>> Route::addresses_in_order(const Host& host, os:
     std::shuffle(order.begin(), order.end(), random_);
   } else if (const auto good = std::find(order.begin(), order.end(), good_.address); good != order.end()) {
     std::rotate(order.begin(), good, good + 1);
+  }
+  if (is_passed_by(host)) {
+    const auto passed_by = std::find(order.begin(), order.end(), passed_by_->address);
+    if (passed_by != order.end()) std::rotate(passed_by, passed_by + 1, order.end());
   }
   return addresses;
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -50,6 +51,10 @@ class Route final {
   Result<PGconn*> connect(const SessionSettings& settings, std::int64_t timeout_ms, os::Deadline deadline)
       TUSKV_EXCLUDES(mutex_);
 
+  /// The server of this session takes no writes, whatever it said as it began: further sessions are made with others,
+  /// as long as one of them will do.
+  void pass_by(const PGconn* session) TUSKV_EXCLUDES(mutex_);
+
   /// Nobody waits for a lookup or a new session any more: attempts under way end with Closed.
   void close() {
     closed_.store(true, std::memory_order_relaxed);
@@ -67,6 +72,7 @@ class Route final {
   /// False when the deadline has passed, or the route is closed.
   bool wait(int socket, short events, os::Deadline deadline) const;
   Result<PGconn*> attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const;
+  bool is_passed_by(const Host& host) const TUSKV_REQUIRES(mutex_);
   /// Indexes of the hosts in the order to try them.
   std::vector<std::size_t> hosts_in_order() TUSKV_EXCLUDES(mutex_);
   Result<std::vector<std::string>> addresses_in_order(const Host& host, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
@@ -77,6 +83,7 @@ class Route final {
   Resolver resolver_;
   os::Mutex mutex_;
   Good good_ TUSKV_GUARDED_BY(mutex_);
+  std::optional<Host> passed_by_ TUSKV_GUARDED_BY(mutex_);
   std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };
 

@@ -112,6 +112,10 @@ std::string Target::value_of(std::string_view keyword) const {
   return found == resolved_.end() ? std::string() : found->second;
 }
 
+bool Target::is_given(std::string_view keyword) const {
+  return std::any_of(given_.begin(), given_.end(), [&](const auto& option) { return option.first == keyword; });
+}
+
 void Target::list_hosts() {
   const auto split = [](const std::string& text) {
     std::vector<std::string> parts;
@@ -156,9 +160,11 @@ std::vector<std::pair<std::string, std::string>> Target::keywords(const Host& ho
   if (!host.name.empty()) set("host", host.name);
   if (!host.address.empty()) set("hostaddr", host.address);
   if (!host.port.empty()) set("port", host.port);
-  // With several hosts only the one that takes writes will do: a reader must see what a writer of this store wrote.
+  // Of several servers only one that takes writes will do: a reader must see what a writer of this store wrote. The
+  // server says so itself as a session begins, so that this costs nothing.
   const std::string hosts = value_of("host") + value_of("hostaddr");
-  if (hosts.find(',') != std::string::npos) set("target_session_attrs", "read-write");
+  const bool are_several = host.is_one_of_several || hosts.find(',') != std::string::npos;
+  if (are_several && !is_given("target_session_attrs")) set("target_session_attrs", "read-write");
   // What lies between may forget a connection and say nothing: found out while it is idle, and by a call in its time.
   const auto propose = [&](std::string_view keyword, std::string value) {
     if (value_of(keyword).empty()) set(keyword, std::move(value));

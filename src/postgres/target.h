@@ -24,6 +24,7 @@ struct Host {
   std::string name = {};     ///< or the folder of a socket
   std::string address = {};  ///< numeric
   std::string port = {};
+  bool is_one_of_several = false;  ///< servers that the connection string may mean
 };
 
 class Target final {
@@ -49,6 +50,7 @@ class Target final {
   Status resolve();
   void list_hosts();
   std::string value_of(std::string_view keyword) const;
+  bool is_given(std::string_view keyword) const;
 
   Values given_;
   Values resolved_;           ///< what libpq makes of them with the environment, the service file and its defaults

@@ -11,7 +11,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "open.h"
 #include "os/unique_fd.h"
 #include "postgres/route.h"
 #include "postgres/server_test.h"
@@ -87,6 +89,44 @@ TEST_F(PostgresHosts, R30_ASilentAddressOfANameIsPassedBy) {
     ::PQfinish(session.value());
     EXPECT_LT(Clock::now() - begin, at_most);
   }
+}
+
+/// One name can stand for a primary and its standbys, in any order, and at times the primary is away.
+TEST_F(PostgresHosts, R83_ANameLeadsToTheAddressThatTakesWrites) {
+  const PostgresServer primary({.lines = {"max_wal_senders = 4", "wal_level = replica"}});
+  const std::string name = create_database(primary.address());
+  const PostgresServer standby({.standby_of = &primary});
+  const FaultProxy first(standby.address());
+  FaultProxy second(primary.address(), {.host = "127.0.0.2", .port = first.address().port});
+  const auto open_named = [&](const std::string& parameters) {
+    const auto look_up = [](const std::string&) { return std::vector<std::string>{"127.0.0.1", "127.0.0.2"}; };
+    return open_store("postgresql://tuskv@db.example:" + std::to_string(first.address().port) + "/" + name +
+                          "?sslmode=disable&ttl_mode=manual&pool_size=1&timeout=2s" + parameters,
+                      {}, {.look_up_name = look_up});
+  };
+  const Store store = open_named("");
+  store.set("k", "old");
+  ASSERT_TRUE(eventually([&] {
+    try {
+      return SqlConnection(standby.url(name)).value("select count(*) from tuskv") == "1";
+    } catch (const SqlError&) {
+      return false;
+    }
+  }));
+  second.set_behaviour({.refuses = true});
+  second.act_on_all(ProxyAction::reset);
+  const auto failure = failure_of(2s, [&] { store.get("k"); });
+  ASSERT_TRUE(failure) << "the standby's answers may be old";
+  EXPECT_EQ(failure->code(), Code::Connection) << failure->what();
+  second.set_behaviour({});
+  store.set("k", "new");
+  EXPECT_THAT(store.get("k"), Optional(std::string("new")));
+  // Where any will do, one that has refused a write is passed by.
+  const Store anywhere = open_named("&target_session_attrs=any");
+  EXPECT_EQ(first.connections(), 1u);
+  anywhere.set("k", "newer");
+  EXPECT_THAT(anywhere.get("k"), Optional(std::string("newer")));
+  EXPECT_TRUE(eventually([&] { return first.connections() == 0; }));
 }
 
 /// What all of them say is told, when none will do.

@@ -29,19 +29,19 @@ constexpr std::int64_t kNsInMs = 1'000'000;
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-sockaddr_in loopback(int port) {
+sockaddr_in socket_address(const PostgresAddress& place) {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_port = htons(static_cast<std::uint16_t>(place.port));
+  if (::inet_pton(AF_INET, place.host.c_str(), &address.sin_addr) != 1) throw_errno("inet_pton");
   return address;
 }
 
-os::UniqueFd listen_on_loopback() {
+os::UniqueFd listen_at(const PostgresAddress& place) {
   os::UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in any = loopback(0);
+  const sockaddr_in address = socket_address(place);
   constexpr int kWaiting = 128;
-  if (!listener.valid() || ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&any), sizeof(any)) != 0 ||
+  if (!listener.valid() || ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       ::listen(listener.get(), kWaiting) != 0) {
     throw_errno("cannot listen");
   }
@@ -67,7 +67,7 @@ os::UniqueFd connect_to(const PostgresAddress& server) {
     return socket;
   }
   os::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = loopback(server.port);
+  const sockaddr_in address = socket_address(server);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return {};
   return socket;
 }
@@ -80,10 +80,10 @@ void send_at_once(int socket) {
 
 }  // namespace
 
-FaultProxy::FaultProxy(const PostgresAddress& server)
+FaultProxy::FaultProxy(const PostgresAddress& server, const PostgresAddress& listens_at)
     : server_(server),
-      listener_(listen_on_loopback()),
-      address_{.host = "127.0.0.1", .port = port_of(listener_.get())},
+      listener_(listen_at(listens_at)),
+      address_{.host = listens_at.host, .port = port_of(listener_.get())},
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { run(); }) {}
 

@@ -49,12 +49,14 @@ struct ProxyBehaviour {
 /// Thread-safe.
 class FaultProxy final {
  public:
-  explicit FaultProxy(const PostgresAddress& server);
+  /// Listens on 127.0.0.1, or where it is said, for several addresses with one port.
+  explicit FaultProxy(const PostgresAddress& server,
+                      const PostgresAddress& listens_at = {.host = "127.0.0.1", .port = 0});
   ~FaultProxy();
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
 
-  /// Where it listens, on 127.0.0.1.
+  /// Where it listens.
   const PostgresAddress& address() const { return address_; }
 
   /// Replaces a fault that has not been met.
