@@ -66,6 +66,13 @@ os::Deadline share_of(os::Deadline deadline, std::size_t parts) {
 /// A refusal that another host would not take back: the request is wrong.
 bool is_final(const Failure& failure) { return failure.code != Code::Connection && failure.code != Code::Timeout; }
 
+/// A server on a system that tells nothing of lost clients (Windows, before version 15 also macOS) takes no interval,
+/// and one before version 14 knows none, which it is told better once there is a session.
+bool refuses_client_check(const Failure& failure) {
+  return (failure.sqlstate == "22023" || failure.sqlstate == "42704") &&
+         failure.message.find(kClientCheck) != std::string::npos;
+}
+
 /// The failures of all hosts as one.
 void add_failure(std::optional<Failure>& all, const Failure& next) {
   if (!all) {
@@ -134,9 +141,7 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     host.address = addresses[i];
     const os::Deadline end = end_of_attempt(addresses.size() - i);
-    Result<PGconn*> session = attempt(host, &settings, end);
-    // pgbouncer refuses options of the session: "unsupported startup parameter".
-    if (!session.ok() && session.failure().sqlstate == "08P01") session = attempt(host, nullptr, end);
+    Result<PGconn*> session = attempt_with(host, settings, end);
     if (session.ok()) {
       os::MutexLock lock(mutex_);
       good_ = {.host = index, .address = host.address};
@@ -202,6 +207,18 @@ bool Route::wait(int socket, short events, os::Deadline deadline) const {
     if (os::time_left(deadline).count() == 0) return false;
   }
   return false;
+}
+
+/// With as much of the settings as the other end takes.
+Result<PGconn*> Route::attempt_with(const Host& host, const SessionSettings& settings, os::Deadline deadline) const {
+  Result<PGconn*> session = attempt(host, &settings, deadline);
+  if (session.ok()) return session;
+  // pgbouncer refuses options of the session: "unsupported startup parameter".
+  if (session.failure().sqlstate == "08P01") return attempt(host, nullptr, deadline);
+  if (!refuses_client_check(session.failure())) return session;
+  SessionSettings fewer = settings;
+  fewer.checks_client = false;
+  return attempt(host, &fewer, deadline);
 }
 
 Result<PGconn*> Route::attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const {

@@ -71,6 +71,7 @@ class Route final {
       TUSKV_EXCLUDES(mutex_);
   /// False when the deadline has passed, or the route is closed.
   bool wait(int socket, short events, os::Deadline deadline) const;
+  Result<PGconn*> attempt_with(const Host& host, const SessionSettings& settings, os::Deadline deadline) const;
   Result<PGconn*> attempt(const Host& host, const SessionSettings* settings, os::Deadline deadline) const;
   bool is_passed_by(const Host& host) const TUSKV_REQUIRES(mutex_);
   /// Indexes of the hosts in the order to try them.

@@ -14,7 +14,11 @@ namespace tuskv::postgres {
 struct SessionSettings {
   bool synchronous_commit = true;
   std::int64_t statement_timeout_ms = 5000;
+  /// The server looks now and then whether its client is there while it works for it. Not every server can.
+  bool checks_client = true;
 };
+
+inline constexpr std::string_view kClientCheck = "client_connection_check_interval";
 
 /// One of the servers of a list. What is empty is left to libpq.
 struct Host {

@@ -187,6 +187,23 @@ TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
   EXPECT_THAT(error.what(), HasSubstr("three"));
 }
 
+/// A server that cannot look for lost clients refuses the session for it; one before version 14 does not know of it.
+TEST_F(PostgresHosts, R84_AServerThatCannotLookForLostClientsIsUsedAllTheSame) {
+  using Replaced = std::vector<std::pair<std::string, std::string>>;
+  for (const Replaced& replaced : {
+           Replaced{{"client_connection_check_interval=1s", "client_connection_check_interval=1x"}},
+           Replaced{{"client_connection_check_interval=1s", "client_connection_check_intervax=1s"},
+                    {"client_connection_check_intervax\"", "client_connection_check_interval\""}},
+       }) {
+    FaultProxy proxy(shared().server());
+    proxy.set_behaviour({.replaced = replaced});
+    const Store store = Store::open(proxy.address().url(database()) + "&sslmode=disable&ttl_mode=manual&pool_size=1");
+    store.set("k", "v");
+    EXPECT_THAT(store.get("k"), Optional(std::string("v")));
+    EXPECT_GE(proxy.faults_met(), replaced.size()) << "nobody asked for it";
+  }
+}
+
 /// The pool's thread may try for seconds; nobody who closes waits for it.
 TEST_F(PostgresHosts, R61_AStoreClosesAtOnceWhileAConnectionIsMade) {
   FaultProxy proxy(shared().server());

@@ -239,13 +239,18 @@ void FaultProxy::accept_one() {
   connections_.push_back({.client = std::move(client), .server = std::move(server)});
 }
 
-/// Of answers that have come in one piece, as small ones do.
-void FaultProxy::make_errors_fatal(std::string& bytes) {
-  constexpr std::string_view kError("SERROR\0VERROR\0", 14);
-  constexpr std::string_view kFatal("SFATAL\0VFATAL\0", 14);
-  for (std::size_t at = bytes.find(kError); at != std::string::npos; at = bytes.find(kError, at)) {
-    bytes.replace(at, kError.size(), kFatal);
-  }
+/// Of what has come in one piece, as small messages do.
+void FaultProxy::change_text(std::string& bytes) {
+  const auto replace = [&bytes](std::string_view text, std::string_view by) {
+    std::uint64_t replaced = 0;
+    for (std::size_t at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + by.size())) {
+      bytes.replace(at, text.size(), by);
+      ++replaced;
+    }
+    return replaced;
+  };
+  if (behaviour_.makes_errors_fatal) replace({"SERROR\0VERROR\0", 14}, {"SFATAL\0VFATAL\0", 14});
+  for (const auto& [text, by] : behaviour_.replaced) faults_met_ += replace(text, by);
 }
 
 bool FaultProxy::counts_down(ProxyDirection direction) const { return fault_ && fault_->direction == direction; }
@@ -260,7 +265,7 @@ void FaultProxy::read_some(Connection& connection, Flow& flow) {
     return;
   }
   flow.waiting.assign(buffer.data(), static_cast<std::size_t>(size));
-  if (behaviour_.makes_errors_fatal) make_errors_fatal(flow.waiting);
+  change_text(flow.waiting);
   flow.not_before = behaviour_.delay_ms > 0 ? now_ns() + behaviour_.delay_ms * kNsInMs : 0;
   if (counts_down(flow.direction) && fault_->after_bytes == 0) meet_fault(connection);
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "os/mutex.h"
@@ -44,6 +45,8 @@ struct ProxyBehaviour {
   std::size_t segment_bytes = 0;    ///< passes on so many bytes at a time; 0: as they come
   int delay_ms = 0;                 ///< before each passing on
   bool makes_errors_fatal = false;  ///< as a pooler's that has lost its server, and lives on itself
+  /// What clients and servers say instead of what they said. Of one length, and what comes in one piece.
+  std::vector<std::pair<std::string, std::string>> replaced = {};
 };
 
 /// Thread-safe.
@@ -62,7 +65,7 @@ class FaultProxy final {
   /// Replaces a fault that has not been met.
   void arm(const ProxyFault& fault) TUSKV_EXCLUDES(mutex_);
   void disarm() TUSKV_EXCLUDES(mutex_);
-  /// How many faults were armed and happened: a test of a fault that was never met tests nothing.
+  /// How many faults were armed and happened, and texts replaced: a test of a fault that was never met tests nothing.
   std::uint64_t faults_met() const TUSKV_EXCLUDES(mutex_);
   /// Of all connections that are open; returns when it is done.
   void act_on_all(ProxyAction action) TUSKV_EXCLUDES(mutex_);
@@ -96,7 +99,7 @@ class FaultProxy final {
   void handle(const std::vector<pollfd>& events) TUSKV_REQUIRES(mutex_);
   void accept_one() TUSKV_REQUIRES(mutex_);
   bool is_still(const Connection& connection) const TUSKV_REQUIRES(mutex_);
-  static void make_errors_fatal(std::string& bytes);
+  void change_text(std::string& bytes) TUSKV_REQUIRES(mutex_);
   void read_some(Connection& connection, Flow& flow) TUSKV_REQUIRES(mutex_);
   void pass_on(Connection& connection, Flow& flow) TUSKV_REQUIRES(mutex_);
   /// Whether a fault is armed for this direction.
