@@ -50,6 +50,14 @@ bool Connection::looks_dead() const {
   return PQstatus(session_.get()) != CONNECTION_OK || ::poll(&looked, 1, 0) != 0;
 }
 
+bool Connection::is_read_only() const {
+  const auto is_on = [this](const char* parameter) {
+    const char* const value = PQparameterStatus(session_.get(), parameter);
+    return value != nullptr && std::string_view(value) == "on";
+  };
+  return is_on("in_hot_standby") || is_on("default_transaction_read_only");
+}
+
 // ---- adding
 
 void Connection::start_over() {

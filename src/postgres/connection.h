@@ -99,6 +99,10 @@ class Connection final {
   /// Of the last exchange: its end was answered, so its status holds, whatever became of the connection.
   bool transaction_ended(std::size_t transaction) const { return transaction < transaction_; }
 
+  /// The server has said, as the session began or since, that it takes no writes now: a standby, or a role that shall
+  /// only read. A pooler may not pass that on.
+  bool is_read_only() const;
+
   bool broken() const { return broken_; }
   /// A transaction is open on the server, or has failed and not been rolled back.
   bool in_transaction() const { return PQtransactionStatus(session_.get()) != PQTRANS_IDLE; }

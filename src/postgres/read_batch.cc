@@ -213,8 +213,10 @@ bool ReadBatch::fill(const Target& target) {
   return true;
 }
 
-/// Removes what a read has met and had expired. Best effort: skips rows that others hold.
+/// Removes what a read has met and had expired. Best effort: skips rows that others hold, and a refusal would cost the
+/// connection.
 Status ReadBatch::erase_dead(Connection& connection, os::Deadline deadline) {
+  if (connection.is_read_only()) return {};
   std::sort(missing_.begin(), missing_.end());
   Parameters parameters;
   parameters.begin_array(kBytea, missing_.size());

@@ -324,6 +324,25 @@ TEST_F(PostgresFacts, R14_ARoleWithoutRightsIsToldWhich) {
   drop_role(role);
 }
 
+/// What a read has met and may not remove costs no connection.
+TEST_F(PostgresFacts, R85_ReadsOfAReadOnlySessionKeepTheirConnection) {
+  open();
+  sql().run("alter database " + database() + " set default_transaction_read_only = on");
+  for (const PostgresAddress& server : {shared().server(), shared().pooler()}) {
+    FaultProxy proxy(server);
+    const Store store = Store::open(proxy.address().url(database()) +
+                                    "&sslmode=disable&ttl_mode=on_read&create=false&pool_size=1&timeout=1s");
+    EXPECT_EQ(store.get("k"), std::nullopt);
+    proxy.set_behaviour({.refuses = true});  // there is no other connection
+    for (int i = 0; i < 3; ++i) {
+      const auto failure = failure_of(1s, [&] { EXPECT_EQ(store.get("k"), std::nullopt); });
+      ASSERT_FALSE(failure) << failure->what();
+    }
+    const auto failure = failure_of(1s, [&] { store.get_many({"k", "l"}); });
+    ASSERT_FALSE(failure) << failure->what();
+  }
+}
+
 TEST_F(PostgresFacts, R6_NoConnectionToBeHadIsAConnectionErrorUntilOneIs) {
   open();
   const std::string role = make_role("connection limit 1");
