@@ -44,7 +44,9 @@ struct Batch {
   std::atomic<Phase> phase = Phase::forming;
 
   // Guarded by the mutex of the queue it is in; what it holds once sent does not change but for members' own states.
-  std::string key = {};  ///< in Lane::held, of a batch that others who want the key may join
+  std::string key = {};            ///< in Lane::held, of a batch that others who want the key may join
+  os::Deadline queued_since = {};  ///< in Lane::held
+  os::Deadline held_since = {};    ///< in Lane::held: the key is waited for, from turn to turn
   std::deque<Seat> seats = {};
   std::size_t taken = 0;  ///< seats
   BatchWeight weight = {};

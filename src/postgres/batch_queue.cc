@@ -24,19 +24,22 @@ std::string_view only_key(std::span<const Unit> units) {
 
 }  // namespace
 
-BatchQueue::Place BatchQueue::join(std::span<Unit> units, os::Deadline deadline, Submission* submission,
-                                   std::vector<BatchCall>& calls) {
+BatchQueue::Place BatchQueue::join(const Joiner& joiner, std::vector<BatchCall>& calls) {
   os::MutexLock lock(mutex_);
   if (load_.closed()) return {};
-  const bool waits = submission == nullptr;
-  BatchPointer batch = find_batch(units, deadline, waits);
+  const bool waits = joiner.submission == nullptr;
+  BatchPointer batch = find_batch(joiner.units, joiner.deadline, waits);
   if (batch == nullptr) {
     batch = queue_.emplace_back(std::make_shared<Batch>());
-    if (by_key_) batch->key = only_key(units);
+    if (by_key_) {
+      batch->key = only_key(joiner.units);
+      batch->queued_since = os::deadline_in(0);
+      batch->held_since = joiner.held_since.value_or(batch->queued_since);
+    }
     // Before try_start() looks: a run that ends later sees it.
     load_.set_waiting(true);
   }
-  Batch::Seat& seat = batch->add(units, deadline, submission);
+  Batch::Seat& seat = batch->add(joiner.units, joiner.deadline, joiner.submission);
   call_ready(calls);
   const bool leads = batch->phase == Batch::Phase::called && waits && !batch->called_thread && batch->leader == &seat;
   if (leads) {
@@ -67,18 +70,36 @@ bool BatchQueue::admits(const Batch& batch, const BatchWeight& weight, os::Deadl
   return batch.phase == Batch::Phase::forming || batch.called_thread || waits || deadline < batch.latest;
 }
 
-void BatchQueue::call_ready(std::vector<BatchCall>& calls) {
-  bool waiting = false;
+/// The first one. Among batches for a key, the one that has been in the queue longest in proportion to how long its key
+/// had been waited for before. So a row that was held for a moment is asked for again after some such moments, however
+/// many others have been held for long, and everybody's turn comes.
+BatchPointer BatchQueue::next() const {
+  BatchPointer next;
+  double longest = -1;
+  const os::Deadline now = by_key_ ? os::deadline_in(0) : os::Deadline();
   for (const BatchPointer& batch : queue_) {
     if (batch->phase == Batch::Phase::called) continue;
+    if (!by_key_) return batch;
+    const std::chrono::duration<double, std::milli> queued = now - batch->queued_since;
+    const std::chrono::duration<double, std::milli> before = batch->queued_since - batch->held_since;
+    const double proportion = queued.count() / (before.count() + 1);
+    if (proportion <= longest) continue;
+    longest = proportion;
+    next = batch;
+  }
+  return next;
+}
+
+void BatchQueue::call_ready(std::vector<BatchCall>& calls) {
+  BatchPointer batch = next();
+  for (; batch != nullptr; batch = next()) {
     const bool full = batch != queue_.back() || batch->weight.keys >= cap_.keys || batch->weight.bytes >= cap_.bytes;
-    waiting = !load_.try_start(batch->taken, full);
-    if (waiting) break;
+    if (!load_.try_start(batch->taken, full)) break;
     batch->phase = Batch::Phase::called;
     batch->called_thread = batch->leader == nullptr;
     calls.push_back({batch, batch->leader});
   }
-  load_.set_waiting(waiting);
+  load_.set_waiting(batch != nullptr);
 }
 
 void BatchQueue::start(const BatchPointer& batch) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct BatchCall {
 /// Thread-safe.
 class alignas(64) BatchQueue final {
  public:
+  struct Joiner {
+    std::span<Unit> units = {};
+    os::Deadline deadline = {};
+    Submission* submission = nullptr;  ///< null: a thread waits
+    /// Of a batch for a key: since when the key is waited for, from turn to turn; nothing: from now on.
+    std::optional<os::Deadline> held_since = {};
+  };
   struct Place {
     BatchPointer batch = {};  ///< null: the queue is closed
     Batch::Seat* seat = nullptr;
@@ -46,8 +54,7 @@ class alignas(64) BatchQueue final {
   LaneLoad& load() { return load_; }
 
   // Each of these appends to `calls` the batches whose turn has come; the caller passes the calls on, holding no lock.
-  Place join(std::span<Unit> units, os::Deadline deadline, Submission* submission, std::vector<BatchCall>& calls)
-      TUSKV_EXCLUDES(mutex_);
+  Place join(const Joiner& joiner, std::vector<BatchCall>& calls) TUSKV_EXCLUDES(mutex_);
   /// Takes a seat out of a batch that is not sent; false when it is, or has ended.
   bool withdraw(const BatchPointer& batch, Batch::Seat& seat, std::vector<BatchCall>& calls) TUSKV_EXCLUDES(mutex_);
   /// A batch has run.
@@ -70,6 +77,8 @@ class alignas(64) BatchQueue final {
   BatchPointer find_batch(std::span<const Unit> units, os::Deadline deadline, bool waits) const TUSKV_REQUIRES(mutex_);
   bool admits(const Batch& batch, const BatchWeight& weight, os::Deadline deadline, bool waits) const
       TUSKV_REQUIRES(mutex_);
+  /// Whose turn is next; null: nobody's.
+  BatchPointer next() const TUSKV_REQUIRES(mutex_);
   void call_ready(std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
   void after_removal(const BatchPointer& batch, std::vector<BatchCall>& calls) TUSKV_REQUIRES(mutex_);
   void start(const BatchPointer& batch) TUSKV_REQUIRES(mutex_);

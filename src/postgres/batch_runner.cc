@@ -57,12 +57,10 @@ void BatchRunner::run_held(std::span<const Job> jobs, os::Deadline deadline) {
   }
   if (!hurried.empty()) fail(hurried, row_is_held());
   if (patient.empty()) return;
-  const RowTurns::Turn turn(database_.row_turns(), first_deadline);
-  const Status status = database_.run(Database::Effect::writes, deadline, [&](Connection& connection) {
-    const std::int64_t lock_timeout_ms = turn.lock_timeout_ms(first_deadline);
-    if (lock_timeout_ms == 0) return row_is_held();
-    return PlannedBatch(database_, patient).run(connection, deadline, lock_timeout_ms);
-  });
+  const Status status =
+      database_.run_turn(first_deadline, deadline, [&](Connection& connection, std::int64_t lock_timeout_ms) {
+        return PlannedBatch(database_, patient).run(connection, deadline, lock_timeout_ms);
+      });
   if (is_lock_timeout(status)) return fail(patient, row_is_held());
   // The row is free: whatever else is wrong is found as in any batch.
   Work work{.lane = Lane::generic, .deadline = deadline};

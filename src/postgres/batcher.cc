@@ -76,11 +76,12 @@ Batcher::Batcher(BatchExecutor& executor, const BatcherOptions& options)
 
 Batcher::~Batcher() { close(); }
 
-void Batcher::execute(Lane lane, std::span<Unit> units) {
+void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since) {
   if (units.empty()) return;
   switch (const LaneLoad::Arrival arrival = queue_of(lane).load().arrive(true)) {
     case LaneLoad::Arrival::direct: return run_directly(lane, units, deadline_of(units));
-    case LaneLoad::Arrival::queued: return run_in_batch(lane, units, deadline_of(units));
+    case LaneLoad::Arrival::queued:
+      return run_in_batch(lane, {.units = units, .deadline = deadline_of(units), .held_since = held_since});
     default: return refuse(units, arrival);
   }
 }
@@ -95,12 +96,12 @@ void Batcher::run_directly(Lane lane, std::span<Unit> units, os::Deadline deadli
   call(lane, calls);
 }
 
-void Batcher::run_in_batch(Lane lane, std::span<Unit> units, os::Deadline deadline) {
+void Batcher::run_in_batch(Lane lane, const BatchQueue::Joiner& joiner) {
   std::vector<BatchCall> calls;
-  const BatchQueue::Place place = queue_of(lane).join(units, deadline, nullptr, calls);
+  const BatchQueue::Place place = queue_of(lane).join(joiner, calls);
   call(lane, calls);
   if (place.batch == nullptr) {
-    fail(units, Code::Closed, kClosedText);
+    fail(joiner.units, Code::Closed, kClosedText);
   } else if (place.leads) {
     lead_as_member(lane, place.batch);
   } else {
@@ -170,7 +171,7 @@ void Batcher::call(Lane lane, const std::vector<BatchCall>& calls) {
   }
 }
 
-void Batcher::submit(Lane lane, Submission& submission) {
+void Batcher::submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since) {
   const std::span<Unit> units = units_of(submission);
   BatchQueue& queue = queue_of(lane);
   const LaneLoad::Arrival arrival = queue.load().arrive(false);
@@ -184,7 +185,8 @@ void Batcher::submit(Lane lane, Submission& submission) {
   if (!threads_.start()) {
     fail(units, Code::Busy, "the system gives no thread for asynchronous calls");
   } else {
-    place = queue.join(units, deadline, &submission, calls);
+    place =
+        queue.join({.units = units, .deadline = deadline, .submission = &submission, .held_since = held_since}, calls);
     if (place.batch == nullptr) fail(units, Code::Closed, kClosedText);
   }
   if (place.batch == nullptr) {

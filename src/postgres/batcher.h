@@ -19,6 +19,7 @@
 //    afterwards.
 //  - A batch waits only while another of its lane runs, so there is always somebody who will look after it, and a lane
 //    never waits for another one. Batches that lock rows are the executor's matter: it locks in key order.
+//  - In Lane::held a key that is tried for the first times does not wait behind all others, and none waits for ever.
 //  - A submission ends exactly once, on a thread of the batcher or inside of submit(): never on the thread of another
 //    caller, which may hold locks of its own.
 //  - One call is one member: its units keep their order. Calls of one thread follow each other anyway.
@@ -31,6 +32,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -77,10 +79,10 @@ class Batcher final {
   Batcher& operator=(const Batcher&) = delete;
 
   /// Runs units that belong to one lane as one member of a batch. Blocks until they have ended, which is when the
-  /// shortest of their timeouts is over at the latest.
-  void execute(Lane lane, std::span<Unit> units);
+  /// shortest of their timeouts is over at the latest. `held_since`, for Lane::held: how long their key is waited for.
+  void execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since = {});
   /// Runs one unit without blocking the caller.
-  void submit(Lane lane, Submission& submission);
+  void submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since = {});
   /// Refuses new members, ends waiting ones, both with Closed, and returns when no batch runs any more. Idempotent; may
   /// be called inside of a submission's `done`.
   void close();
@@ -94,7 +96,7 @@ class Batcher final {
   BatchQueue& queue_of(Lane lane) { return queues_[static_cast<std::size_t>(lane)]; }
 
   void run_directly(Lane lane, std::span<Unit> units, os::Deadline deadline);
-  void run_in_batch(Lane lane, std::span<Unit> units, os::Deadline deadline);
+  void run_in_batch(Lane lane, const BatchQueue::Joiner& joiner);
   void lead(Lane lane, const BatchPointer& batch);
   void lead_as_member(Lane lane, const BatchPointer& batch);
   void follow(Lane lane, const BatchQueue::Place& place);

@@ -128,14 +128,25 @@ Status Database::run_in_turns(os::Deadline deadline,
                               FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt) {
   Status status =
       run(Effect::writes, deadline, [&](Connection& connection) { return attempt(connection, kLockTimeoutMs); });
-  while (is_lock_timeout(status)) {
-    const RowTurns::Turn turn(row_turns_, deadline);
-    if (turn.lock_timeout_ms(deadline) == 0) break;
-    status = run(Effect::writes, deadline, [&](Connection& connection) {
-      const std::int64_t lock_timeout_ms = turn.lock_timeout_ms(deadline);
-      return lock_timeout_ms == 0 ? row_is_held() : attempt(connection, lock_timeout_ms);
-    });
+  if (!is_lock_timeout(status)) return status;
+  const RowTurns::Wait wait(row_turns_);
+  while (is_lock_timeout(status) && os::time_left(deadline).count() / 1000 > kLockTimeoutMs) {
+    status = run_turn(deadline, deadline, attempt);
   }
+  return status;
+}
+
+Status Database::run_turn(os::Deadline patience, os::Deadline deadline,
+                          FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt) {
+  const RowTurns::Turn turn(row_turns_, patience);
+  if (turn.lock_timeout_ms(patience, false) == 0) return row_is_held();
+  bool through_pooler = false;
+  Status status = run(Effect::writes, deadline, [&](Connection& connection) {
+    through_pooler = connection.facts().through_pooler;
+    const std::int64_t lock_timeout_ms = turn.lock_timeout_ms(patience, through_pooler);
+    return lock_timeout_ms == 0 ? row_is_held() : attempt(connection, lock_timeout_ms);
+  });
+  if (through_pooler && is_lock_timeout(status)) turn.rest(patience);
   return status;
 }
 

@@ -68,6 +68,9 @@ class Database final {
   /// The same for a write that may wait for rows of others as long as its deadline allows: at first for a moment, then
   /// in turns. `attempt` is told how long to wait for a row.
   Status run_in_turns(os::Deadline deadline, FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt);
+  /// A single turn, which ends before `patience` does; a lock timeout when it was in vain.
+  Status run_turn(os::Deadline patience, os::Deadline deadline,
+                  FunctionRef<Status(Connection&, std::int64_t lock_timeout_ms)> attempt);
   RowTurns& row_turns() { return row_turns_; }
   /// The same for what wants the table for itself. `attempt` begins a transaction, in which add_table_lock comes before
   /// anything that locks a row.

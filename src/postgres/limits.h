@@ -19,6 +19,8 @@ inline constexpr std::size_t kValueBytesMax = (std::size_t{1} << 30) - (std::siz
 inline constexpr std::int64_t kLockTimeoutMs = 20;
 inline constexpr std::int64_t kHalfLockTimeoutMs = 2;
 inline constexpr std::int64_t kLockTurnMs = 200;
+/// Through a pooler, the part of a turn that is spent on one of its server connections.
+inline constexpr std::int64_t kPooledPartOfTurn = 10;
 /// How long a request for the table waits at once: writers queue behind it, and must not be refused for its sake.
 inline constexpr std::int64_t kTableLockTimeoutMs = kLockTimeoutMs / 2;
 /// The longest pause after the first request for the lock on the table that was in vain, doubled by each further one.

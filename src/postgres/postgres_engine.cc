@@ -103,6 +103,7 @@ Result<std::unique_ptr<Engine>> PostgresEngine::open(const EngineOptions& option
 PostgresEngine::PostgresEngine(std::unique_ptr<Database> database)
     : database_(std::move(database)),
       runner_(*database_),
+      held_keys_(database_->row_turns()),
       batcher_(runner_, batcher_options(database_->options())),
       sweeper_([this](std::size_t batch) { return sweep(batch); }) {}
 
@@ -131,8 +132,9 @@ void PostgresEngine::execute_one(Unit& unit) {
 void PostgresEngine::run_in_lane(Lane lane, std::span<Unit> units) {
   if (lane == Lane::read) return batcher_.execute(lane, units);
   const os::Deadline start = os::deadline_in(0);
-  const bool is_held = units.size() == 1 && held_keys_.contains(only_key(units.front()));
-  batcher_.execute(is_held ? Lane::held : lane, units);
+  std::optional<os::Deadline> held_since;
+  if (units.size() == 1) held_since = held_keys_.waited_for_since(only_key(units.front()));
+  batcher_.execute(held_since ? Lane::held : lane, units, held_since);
   for (Unit& unit : units) {
     if (is_blocked(unit)) wait_for_row(unit, start + std::chrono::milliseconds(unit.timeout_ms));
   }
@@ -141,13 +143,13 @@ void PostgresEngine::run_in_lane(Lane lane, std::span<Unit> units) {
 void PostgresEngine::wait_for_row(Unit& unit, os::Deadline deadline) {
   const std::string_view key = only_key(unit);
   const std::int64_t timeout_ms = unit.timeout_ms;
-  held_keys_.add(key);
+  const os::Deadline held_since = held_keys_.add(key);
   while (is_blocked(unit)) {
     const std::int64_t left_ms = os::time_left(deadline).count() / 1000;
     if (left_ms <= kLockTimeoutMs) break;  // no time for another turn
     unit.failure.reset();
     unit.timeout_ms = left_ms;
-    batcher_.execute(Lane::held, std::span(&unit, 1));
+    batcher_.execute(Lane::held, std::span(&unit, 1), held_since);
   }
   held_keys_.remove(key);
   unit.timeout_ms = timeout_ms;
@@ -197,7 +199,8 @@ struct PostgresEngine::PendingWrite final : Submission {
   PostgresEngine* engine = nullptr;
   os::Deadline deadline = {};
   Submission* caller = nullptr;
-  bool waits_for_row = false;  ///< its key is among the held ones
+  /// Its key is among the held ones.
+  std::optional<os::Deadline> held_since = {};
 };
 
 void PostgresEngine::submit_write(Lane lane, Submission& submission) {
@@ -209,8 +212,8 @@ void PostgresEngine::submit_write(Lane lane, Submission& submission) {
   pending->engine = this;
   pending->deadline = os::deadline_in(submission.unit.timeout_ms);
   pending->caller = &submission;
-  if (held_keys_.contains(only_key(submission.unit))) lane = Lane::held;
-  batcher_.submit(lane, *pending.release());
+  const std::optional<os::Deadline> held_since = held_keys_.waited_for_since(only_key(submission.unit));
+  batcher_.submit(held_since ? Lane::held : lane, *pending.release(), held_since);
 }
 
 void PostgresEngine::end_write(Submission& submission) noexcept {
@@ -218,13 +221,12 @@ void PostgresEngine::end_write(Submission& submission) noexcept {
   PostgresEngine& engine = *pending.engine;
   const std::int64_t left_ms = os::time_left(pending.deadline).count() / 1000;
   if (is_blocked(pending.unit) && left_ms > kLockTimeoutMs) {
-    if (!pending.waits_for_row) engine.held_keys_.add(only_key(pending.unit));
-    pending.waits_for_row = true;
+    if (!pending.held_since) pending.held_since = engine.held_keys_.add(only_key(pending.unit));
     pending.unit.failure.reset();
     pending.unit.timeout_ms = left_ms;
-    return engine.batcher_.submit(Lane::held, pending);
+    return engine.batcher_.submit(Lane::held, pending, pending.held_since);
   }
-  if (pending.waits_for_row) engine.held_keys_.remove(only_key(pending.unit));
+  if (pending.held_since) engine.held_keys_.remove(only_key(pending.unit));
   const std::unique_ptr<PendingWrite> owned(&pending);
   Submission& caller = *pending.caller;
   caller.unit.failure = std::move(pending.unit.failure);

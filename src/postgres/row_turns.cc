@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 namespace tuskv::postgres {
 
@@ -29,11 +30,22 @@ void RowTurns::give_back() {
   line_.wake_first();
 }
 
+std::int64_t RowTurns::length_ms() const {
+  const std::size_t waits = std::max(waits_.load(std::memory_order_relaxed), at_once_);
+  const std::int64_t share_ms = longest_ms_ * static_cast<std::int64_t>(at_once_) / static_cast<std::int64_t>(waits);
+  return std::max(share_ms, kLockTimeoutMs);
+}
+
 /// Its end comes a moment before the deadline: the answer that nothing was done is worth more than the moment.
-std::int64_t RowTurns::Turn::lock_timeout_ms(os::Deadline deadline) const {
+std::int64_t RowTurns::Turn::lock_timeout_ms(os::Deadline deadline, bool through_pooler) const {
   if (!taken_) return 0;
+  const std::int64_t longest_ms = through_pooler ? length_ms_ / kPooledPartOfTurn : length_ms_;
   const std::int64_t left_ms = os::time_left(deadline).count() / 1000;
-  return std::clamp<std::int64_t>(left_ms - kLockTimeoutMs, 0, turns_.turn_ms_);
+  return std::clamp<std::int64_t>(left_ms - kLockTimeoutMs, 0, longest_ms);
+}
+
+void RowTurns::Turn::rest(os::Deadline deadline) const {
+  std::this_thread::sleep_until(std::min(end_, deadline - std::chrono::milliseconds(kLockTimeoutMs)));
 }
 
 }  // namespace tuskv::postgres

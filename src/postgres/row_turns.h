@@ -1,8 +1,12 @@
 // Turns at waiting for rows that others hold. Who waits for a row occupies a connection, and there may be any number of
 // them, for ever so long: so they have a small part of the pool between them, and all other calls the rest. A turn is
-// short, and the next one goes to whoever has waited longest.
+// short, the shorter the more there are who want one, so that a row that is free again is found free soon.
+//
+// Through a pooler it is not the store's connections that are few but the pooler's, which others have to share as well.
+// So the better part of a turn is spent without one.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +26,9 @@ Status row_is_held();
 class RowTurns final {
  public:
   explicit RowTurns(std::size_t pool_size)
-      : turn_ms_(pool_size == 1 ? kLockTimeoutMs : kLockTurnMs), free_(turns_at_once(pool_size)) {}
+      : longest_ms_(pool_size == 1 ? kLockTimeoutMs : kLockTurnMs),
+        at_once_(turns_at_once(pool_size)),
+        free_(at_once_) {}
   RowTurns(const RowTurns&) = delete;
   RowTurns& operator=(const RowTurns&) = delete;
 
@@ -31,11 +37,28 @@ class RowTurns final {
     return pool_size < kPoolPerRowTurn ? 1 : pool_size / kPoolPerRowTurn;
   }
 
+  /// A row that is waited for, by however many calls, from turn to turn.
+  void begin_wait() { waits_.fetch_add(1, std::memory_order_relaxed); }
+  void end_wait() { waits_.fetch_sub(1, std::memory_order_relaxed); }
+  class Wait final {
+   public:
+    explicit Wait(RowTurns& turns) : turns_(turns) { turns_.begin_wait(); }
+    ~Wait() { turns_.end_wait(); }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+   private:
+    RowTurns& turns_;
+  };
+
   class Turn final {
    public:
     /// Waits for it as long as it would be worth something.
     Turn(RowTurns& turns, os::Deadline deadline)
-        : turns_(turns), taken_(turns.take(deadline - std::chrono::milliseconds(kLockTimeoutMs))) {}
+        : turns_(turns),
+          taken_(turns.take(deadline - std::chrono::milliseconds(kLockTimeoutMs))),
+          length_ms_(turns.length_ms()),
+          end_(os::deadline_in(length_ms_)) {}
     ~Turn() {
       if (taken_) turns_.give_back();
     }
@@ -44,18 +67,27 @@ class RowTurns final {
 
     /// How long to wait for the row, from now on. 0: the turn was not to be had, or no time is left for an answer
     /// before the deadline.
-    std::int64_t lock_timeout_ms(os::Deadline deadline) const;
+    std::int64_t lock_timeout_ms(os::Deadline deadline, bool through_pooler) const;
+    /// Spends what is left of the turn, without a connection, unless there is no time for another one.
+    void rest(os::Deadline deadline) const;
 
    private:
     RowTurns& turns_;
     const bool taken_;
+    const std::int64_t length_ms_;
+    const os::Deadline end_;
   };
 
  private:
   bool take(os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
   void give_back() TUSKV_EXCLUDES(mutex_);
 
-  const std::int64_t turn_ms_;
+  /// Everybody has one in the time of the longest, as long as that is possible.
+  std::int64_t length_ms() const;
+
+  const std::int64_t longest_ms_;
+  const std::size_t at_once_;
+  std::atomic<std::size_t> waits_ = 0;
   os::Mutex mutex_;
   std::size_t free_ TUSKV_GUARDED_BY(mutex_);
   WaitingLine line_ TUSKV_GUARDED_BY(mutex_);

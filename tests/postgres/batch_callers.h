@@ -35,6 +35,7 @@ struct Call {
   bool write = false;
   postgres::Lane lane = postgres::Lane::read;
   std::int64_t timeout_ms = kPatientMs;
+  std::optional<os::Deadline> held_since = {};
 };
 
 /// A unit of one command, and everything it names.
@@ -63,7 +64,7 @@ struct OwnedUnit {
 inline Ending execute(postgres::Batcher& batcher, const Call& call) {
   const auto owned = std::make_unique<OwnedUnit>(call);
   const auto unit = std::make_unique<Unit>(owned->unit(call));
-  batcher.execute(call.lane, {unit.get(), 1});
+  batcher.execute(call.lane, {unit.get(), 1}, call.held_since);
   return owned->ending(*unit);
 }
 
@@ -99,7 +100,7 @@ class Caller final {
 class Submitter final {
  public:
   Submitter(postgres::Batcher& batcher, const Call& call) {
-    batcher.submit(call.lane, *std::make_unique<Pending>(*this, call).release());
+    batcher.submit(call.lane, *std::make_unique<Pending>(*this, call).release(), call.held_since);
   }
   /// Waits for the end.
   ~Submitter() { ending(); }

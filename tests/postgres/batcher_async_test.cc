@@ -1,6 +1,7 @@
 // The batcher with submissions: who leads for them, who tells them, and that each ends exactly once.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -74,6 +75,26 @@ TEST_F(BatcherAsyncTest, AThreadOfTheBatcherLeadsWhenASubmissionHasTheLatestDead
   EXPECT_EQ(run.members, 2U);
   EXPECT_NE(run.thread, caller.thread());
   EXPECT_TRUE(caller.ending().ok());
+}
+
+TEST_F(BatcherAsyncTest, R86_InTheHeldLaneWhoHasWaitedLongWaitsLongerForTheNextTurn) {
+  using std::chrono::milliseconds;
+  const auto submit_held = [this](const char* key, milliseconds held_for) {
+    submit({.key = key, .write = true, .lane = Lane::held, .held_since = os::deadline_in(0) - held_for});
+  };
+  executor_.hold();
+  submit_held("first", milliseconds(0));
+  executor_.wait_for_runs(1);
+  submit_held("for long", std::chrono::minutes(1));
+  submit_held("for a moment", milliseconds(0));
+  executor_.release(0);
+  EXPECT_EQ(executor_.wait_for_runs(2)[1].keys, Keys{"for a moment"});
+  // But nobody is passed over for ever.
+  submit_held("for a while", milliseconds(1));
+  std::this_thread::sleep_for(milliseconds(200));
+  submit_held("just now", milliseconds(0));
+  executor_.release(1);
+  EXPECT_EQ(executor_.wait_for_runs(3)[2].keys, Keys{"for a while"});
 }
 
 TEST_F(BatcherAsyncTest, ALateSubmissionEndsInTheQueueWithNothingApplied) {

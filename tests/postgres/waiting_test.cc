@@ -153,6 +153,62 @@ TEST_F(PostgresWaiting, R26_EachRowHasItsOwnLine) {
   EXPECT_EQ(store.get("freed"), "4");
 }
 
+/// Nor behind those, however many there are, that have been held for longer.
+TEST_F(PostgresWaiting, R86_ARowThatWasHeldForAMomentIsNotWaitedForBehindAllOthers) {
+  const Store store = open("&ttl_mode=manual&timeout=20s&pool_size=4");
+  std::vector<std::string> held;
+  for (int i = 0; i < 32; ++i) held.push_back("held" + std::to_string(i));
+  for (const std::string& key : held) store.set(key, "0");
+  store.set("brief", "0");
+  Waiters waiters;
+  SqlConnection holder = hold(held);
+  for (const std::string& key : held) waiters.add([&store, &key] { store.set(key, "1"); });
+  std::this_thread::sleep_for(500ms);  // each has met its row
+  for (int round = 0; round < 3; ++round) {
+    SqlConnection brief = hold({"brief"});
+    const auto begin = Clock::now();
+    std::thread caller([&] { EXPECT_FALSE(failure_of(20s, [&] { store.increment("brief"); })); });
+    std::this_thread::sleep_for(60ms);
+    brief.run("rollback");
+    caller.join();
+    EXPECT_LT(Clock::now() - begin, 1s);
+  }
+  EXPECT_EQ(waiters.done, 0);
+  holder.run("rollback");
+  waiters.join();
+  EXPECT_EQ(store.get("held31"), "1");
+}
+
+/// The server connections of a pooler are few, and not the store's alone.
+TEST_F(PostgresWaiting, R87_ThoseWhoWaitForRowsLeaveAPoolersConnectionsToOthers) {
+  const Store store = Store::open(shared().pooler().url(database()) + "&ttl_mode=manual&timeout=20s&pool_size=16");
+  std::vector<std::string> held;
+  for (int i = 0; i < 8; ++i) held.push_back("held" + std::to_string(i));
+  for (const std::string& key : held) store.set(key, "0");
+  Waiters waiters;
+  SqlConnection holder = hold(held);
+  for (std::size_t i = 0; i < held.size(); ++i) {
+    waiters.add([&store, &key = held[i], plain = i % 2 == 0] {
+      if (plain) return store.set(key, "1");
+      store.transaction([&](Transaction& tx) { tx.set(key, "1"); });
+    });
+  }
+  std::this_thread::sleep_for(300ms);  // each has met its row
+  constexpr int kCalls = 50;
+  int waiting = 0;
+  for (int i = 0; i < kCalls; ++i) {
+    const auto failure = failure_of(1s, [&] { store.with_timeout(1s).set("free", "0"); });
+    ASSERT_FALSE(failure) << failure->what();
+    waiting += std::stoi(sql().value(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"));
+  }
+  EXPECT_LT(waiting, kCalls) << "less than one at a time, of three";
+  EXPECT_EQ(waiters.done, 0);
+  holder.run("rollback");
+  waiters.join();
+  EXPECT_EQ(store.get("held7"), "1");
+}
+
 /// Nobody is told more or later than the deadline allows: who has waited for a row only has done nothing.
 TEST_F(PostgresWaiting, R26_WhoWaitsInVainHasDoneNothing) {
   const Store store = open("&ttl_mode=manual&pool_size=4");
