@@ -121,7 +121,8 @@ void BatchRunner::after_failure(Work& work, std::span<const Job> failed, const S
     const PinnedJobs pinned(failed);
     if (pinned.holds(0) && !only_key(*job.unit).empty()) work.held_keys.emplace_back(only_key(*job.unit));
   }
-  if (failed.size() == 1 || !may_work_alone(status.failure())) {
+  const bool is_late = os::time_left(work.deadline).count() == 0;
+  if (failed.size() == 1 || is_late || !may_work_alone(status.failure())) {
     return fail(failed, met_held_row ? row_is_held() : status.clone());
   }
   if (met_held_row) work.lock_timeout_ms = kHalfLockTimeoutMs;

@@ -204,11 +204,15 @@ void Database::add_settings(Connection& connection, const Settings& settings) co
   const std::int64_t left_ms = os::time_left(settings.deadline).count() / 1000 + 1;
   const std::int64_t session_ms = setup_.options.timeout.milliseconds();
   const bool through_pooler = connection.facts().through_pooler;
-  // A small read behind a pooler that a lost client leaves to itself ends soon.
+  // The connection of a call that has waited for its answer in vain is replaced, and the server must not go on with
+  // both. A small read ends soon, whoever is left to receive it: telling it the time would cost it more.
+  const bool is_shorter = left_ms + kAnswerGraceMs < session_ms;
+  const bool is_longer = left_ms > session_ms + 1;
   const bool needed = settings.ends_early || settings.lock_timeout_ms != kLockTimeoutMs ||
-                      (through_pooler ? !settings.is_small_read : left_ms > session_ms + 1);
+                      (!settings.is_small_read && (through_pooler || is_shorter)) || (!through_pooler && is_longer);
   if (!needed) return;
-  const std::string statement_timeout = std::to_string(settings.ends_early ? left_ms : std::max(left_ms, session_ms));
+  const bool ends_in_time = settings.ends_early || is_shorter || is_longer;
+  const std::string statement_timeout = std::to_string(ends_in_time ? left_ms : session_ms);
   const std::string lock_timeout = std::to_string(settings.lock_timeout_ms);
   Parameters parameters;
   parameters.add_bytes(setup_.options.durability == Durability::durable ? "on" : "off");

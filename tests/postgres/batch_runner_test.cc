@@ -57,11 +57,11 @@ std::string sqlstate_of(const Unit& unit) { return unit.failure == nullptr ? "no
 class PostgresBatchRunner : public ServerTest {
  protected:
   /// `callers` as one batch.
-  void run(Lane lane, const std::vector<Caller*>& callers) {
+  void run(Lane lane, const std::vector<Caller*>& callers, std::int64_t timeout_ms = Caller::kTimeoutMs) {
     if (!database_) open_database({});
     std::vector<BatchMember*> members;
     for (const Caller* caller : callers) members.push_back(caller->member());
-    runner_->run(lane, members, os::deadline_in(Caller::kTimeoutMs));
+    runner_->run(lane, members, os::deadline_in(timeout_ms));
   }
   void open_database(const Options& options, bool is_pooled = false) {
     Result<Target> target = Target::parse(is_pooled ? shared().pooler().url(database()) : url());
@@ -102,6 +102,27 @@ class PostgresBatchRunner : public ServerTest {
 };
 
 constexpr const char* kDiskIsFull = "raise exception 'as the test asked' using errcode = '53100'";
+
+/// Nor are its halves, and theirs: its callers' time is over.
+TEST_F(PostgresBatchRunner, R88_ABatchThatHasRunOutOfTimeIsNotTriedAgain) {
+  Caller before({Put{.key = "k", .value = "v"}});
+  run(Lane::set, {&before});
+  raise_on("insert", "perform pg_sleep(5)");
+  std::deque<std::string> keys;
+  std::vector<Command> puts;
+  for (int i = 0; i < 256; ++i) puts.push_back(Put{.key = keys.emplace_back(std::to_string(i)), .value = "v"});
+  Caller caller(puts);
+  constexpr std::int64_t kHurriedMs = 100;
+  const os::Deadline latest = os::deadline_in(kHurriedMs + 400);
+  run(Lane::set, {&caller}, kHurriedMs);
+  EXPECT_LT(os::deadline_in(0), latest);
+  for (std::size_t i = 0; i < puts.size(); ++i) {
+    ASSERT_NE(caller.unit(i).failure, nullptr);
+    EXPECT_EQ(caller.unit(i).failure->code, Code::Timeout);
+    EXPECT_EQ(caller.unit(i).failure->outcome, Outcome::not_applied);
+  }
+  EXPECT_EQ(keys_stored(), "k");
+}
 
 TEST_F(PostgresBatchRunner, R38_EachUnitOfAFailedBatchIsToldHoweverKindsAreMixed) {
   Caller before({Put{.key = "a1", .value = "v"}, Put{.key = "b1", .value = "v"}});

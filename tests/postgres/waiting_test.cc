@@ -1,5 +1,6 @@
 // Rows that somebody else has locked, and calls that take long: who has to wait waits beside the others, and the
 // connections of the pool are for those who can go on.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -207,6 +208,41 @@ TEST_F(PostgresWaiting, R87_ThoseWhoWaitForRowsLeaveAPoolersConnectionsToOthers)
   holder.run("rollback");
   waiters.join();
   EXPECT_EQ(store.get("held7"), "1");
+}
+
+/// A call that has less time than the store's timeout leaves nothing running beside its connection's successor.
+TEST_F(PostgresWaiting, R88_WhatAHurriedCallHasGivenUpEndsOnTheServer) {
+  const Store store = open("&ttl_mode=manual&timeout=20s&pool_size=2");
+  store.set("k", "0");
+  sql().run(
+      "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(5); return new; end $$; "
+      "create trigger slow before insert or update on tuskv for each row execute function slow()");
+  const Store hurried = store.with_timeout(100ms);
+  const auto failure = failure_of(100ms, [&] { hurried.set("k", "1"); });
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->code(), Code::Timeout) << failure->what();
+  EXPECT_EQ(failure->outcome(), Outcome::not_applied) << failure->what();
+  std::atomic<bool> done = false;
+  Waiters callers;
+  for (int t = 0; t < 6; ++t) {
+    callers.add([&, t] {
+      for (int i = 0; !done; ++i) {
+        const std::string key = std::to_string(t) + "k" + std::to_string(i);
+        EXPECT_TRUE(failure_of(100ms, [&] { i % 2 == 0 ? hurried.set(key, "1") : void(hurried.increment(key)); }));
+      }
+    });
+  }
+  int most = 0;
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(50ms);
+    const std::string sessions = sql().value(
+        "select count(*) from pg_stat_activity where application_name = 'tuskv' and datname = current_database()");
+    most = std::max(most, std::stoi(sessions));
+  }
+  done = true;
+  callers.join();
+  EXPECT_LE(most, 2);
+  EXPECT_EQ(sql().value("select count(*) from tuskv"), "1");
 }
 
 /// Nobody is told more or later than the deadline allows: who has waited for a row only has done nothing.
