@@ -109,5 +109,24 @@ TEST_F(PostgresPool, R62_ANewConnectionThatHangsHoldsUpNobodyForLong) {
   EXPECT_EQ(closed.failure().code, Code::Closed);
 }
 
+/// After one that has failed, callers try no more themselves while a connection may come back.
+TEST_F(PostgresPool, R62_AfterAFailureThePoolConnectsAndCallersWaitForWhateverComes) {
+  make_pool(3, [this](os::Deadline deadline) -> Status {
+    const int attempt = attempts_;
+    if (attempt == 1) return {};
+    return attempt == 2 ? refused() : hung(deadline);
+  });
+  pool_->connect_on();
+  std::optional<Result<Lease>> lent(acquire(10'000));
+  ASSERT_TRUE(lent->ok());
+  const auto start = Clock::now();
+  std::thread another([&] { EXPECT_TRUE(acquire(30'000).ok()); });
+  EXPECT_TRUE(eventually([&] { return attempts_ == 3; }));
+  lent.reset();
+  another.join();
+  EXPECT_LT(Clock::now() - start, std::chrono::milliseconds(postgres::kOwnAttemptMsMax) - 200ms);
+  released_ = true;
+}
+
 }  // namespace
 }  // namespace tuskv::test
