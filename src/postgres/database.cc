@@ -276,7 +276,8 @@ Status Database::look_for_canary(Connection& connection, os::Deadline deadline) 
 }
 
 void Database::set_canary(std::string_view value, Told told) {
-  if (told == Told::next) reset_.store(true);
+  // Several new connections may meet the emptied table, of which the first has told.
+  if (told == Told::next && canary_ != value) reset_.store(true);
   canary_ = value;
 }
 

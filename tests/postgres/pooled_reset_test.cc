@@ -1,16 +1,21 @@
 // An UNLOGGED table that was emptied while a pooler kept the connections: what a call says of its effect is true, also
 // when another process has noticed first and goes on writing.
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "postgres/server_test.h"
+#include "support/fault_proxy.h"
 
 namespace tuskv::test {
 namespace {
 
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 using testing::Optional;
 
 class PostgresPooledReset : public ServerTest {
@@ -101,6 +106,30 @@ TEST_F(PostgresPooledReset, R36_InABatchEachIsToldTheTruthOfItsOwn) {
     }
   }
   EXPECT_GT(resets, 0);
+}
+
+/// Without a pooler it is new connections that meet the emptied table, some of which nobody waits for any more.
+TEST_F(PostgresPooledReset, R89_AResetThatSeveralConnectionsMeetIsToldOnce) {
+  FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) +
+                                  "&sslmode=disable&durability=unlogged&ttl_mode=manual&pool_size=2&timeout=5s");
+  proxy.set_behaviour({.refuses = true});
+  proxy.act_on_all(ProxyAction::cut);
+  EXPECT_TRUE(failure_of(30ms, [&] { store.with_timeout(30ms).get("k"); })) << "there is no connection";
+  empty_table();
+  std::this_thread::sleep_for(100ms);     // until the next attempt
+  proxy.set_behaviour({.delay_ms = 20});  // both have looked before one of them has done anything about it
+  std::thread caller([&] {
+    const auto failure = failure_of(5s, [&] { store.get("k"); });
+    EXPECT_TRUE(failure && failure->code() == Code::StoreReset);
+  });
+  EXPECT_TRUE(eventually([&] { return proxy.connections() == 1; }));
+  std::this_thread::sleep_for(15ms);
+  EXPECT_TRUE(failure_of(20ms, [&] { store.with_timeout(20ms).get("k"); })) << "another connection was begun for it";
+  caller.join();
+  std::this_thread::sleep_for(200ms);
+  EXPECT_EQ(proxy.connections(), 2u);
+  EXPECT_EQ(store.get("k"), std::nullopt);
 }
 
 /// No canary can be put in where nothing can be written.
