@@ -28,7 +28,8 @@ std::vector<Row> all_rows() {
 void print_usage() {
   std::cout << "usage: tuskv_bench [--only ROW]… [--rounds N] [--quick] [--strict] [--output DIRECTORY]\n\n"
                "  --only ROW    rows whose name starts so; may be given several times\n"
-               "  --rounds N    rounds of every measurement (default: 9; 5 where one takes seconds, 25 for few callers)\n"
+               "  --rounds N    rounds of every measurement (default: 9; 5 where one takes seconds,\n"
+               "                25 for few callers of a server)\n"
                "  --quick       tiny sizes: shows that every row works, measures nothing\n"
                "  --strict      ends with 1 when a goal is missed\n"
                "  --output DIR  where results.json and the data go (default: build/bench)\n\nrows:\n";
