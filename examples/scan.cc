@@ -1,4 +1,4 @@
-// Listing: by prefix, by pattern, page by page, from the end; always in key order.
+// Listing: by prefix, by range, by pattern, page by page, from the end; always in key order.
 #include <tuskv/tuskv.h>
 
 #include <cstdio>
@@ -18,6 +18,9 @@ int main() {
   for (const auto& entry : store.entries({.prefix = "log:"})) sum += std::stoi(entry.value);
   std::cout << "sum " << sum << "\n";
 
+  // The start of a range belongs to it, the end does not.
+  std::cout << store.count({.from = "log:2024-06-10", .to = "log:2024-06-15"}) << " days from 10 to 14\n";
+
   // `*` is any run, `?` one byte.
   std::cout << store.count({.glob = "log:*-1?"}) << " days from 10 to 19\n";
 
@@ -33,5 +36,6 @@ int main() {
   for (const auto& entry : store.scan({.prefix = "log:", .limit = 3, .reverse = true}).entries) {
     std::cout << entry.key << " " << entry.value << "\n";
   }
+  std::cout << "removed " << store.erase_range("log:", "log:2024-06-20") << " old days\n";
   std::cout << "removed " << store.erase_prefix("log:") << ", left " << store.count() << "\n";
 }

@@ -139,11 +139,15 @@ EntryRange KeyValue::entries(const ScanOptions& options) const { return EntryRan
 EntryRange::EntryRange(std::shared_ptr<const View> view, const ScanOptions& options)
     : view_(std::move(view)),
       prefix_(options.prefix.view()),
+      from_(options.from.view()),
+      to_(options.to ? std::optional<std::string>(options.to->view()) : std::nullopt),
       glob_(options.glob.view()),
       after_(options.after.view()),
       options_(options) {
   // The caller's bytes end with the call; each page lends the copies.
   options_.prefix = {};
+  options_.from = {};
+  options_.to = {};
   options_.glob = {};
   options_.after = {};
 }
@@ -173,6 +177,8 @@ void EntryRange::read_page() {
     started_ = true;
     ScanOptions options = options_;
     options.prefix = prefix_;
+    options.from = from_;
+    options.to = to_;
     options.glob = glob_;
     options.after = after_;
     page_ = KeyValue(view_).scan(options);

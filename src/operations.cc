@@ -82,7 +82,8 @@ std::size_t checked_scan_limit(std::size_t limit) {
 struct ScanBytes {
   ScanBytes(const View& view, const ScanOptions& options) : filter(checked_filter(options.glob)) {
     checked_scan_limit(options.limit);
-    range = stored_range(view, options.prefix, options.glob);
+    range =
+        stored_range(view, {.prefix = options.prefix, .from = options.from, .to = options.to, .glob = options.glob});
     after = stored_cursor(view, options.after);
   }
   Scan command(const View& view, const ScanOptions& options, Want want) const {
@@ -103,8 +104,8 @@ struct ScanBytes {
 
 /// The same for a search: a part of the keys, in order.
 struct SearchBytes {
-  SearchBytes(const View& view, SearchFilter wanted, Bytes prefix, Bytes cursor)
-      : filter(std::move(wanted)), range(stored_range(view, prefix, {})), after(stored_cursor(view, cursor)) {}
+  SearchBytes(const View& view, SearchFilter wanted, const CountOptions& which, Bytes cursor)
+      : filter(std::move(wanted)), range(stored_range(view, which)), after(stored_cursor(view, cursor)) {}
   Scan command(const View& view, std::size_t limit) const {
     return {.range = range.range(),
             .after = after,
@@ -299,7 +300,16 @@ auto Operations<Mode>::erase_prefix(Bytes prefix, const EraseOptions& options) c
     throw_refused(Code::InvalidArgument,
                   "an empty prefix means every key: use clear, or confirm with allow_empty_prefix");
   }
-  const StoredRange range = stored_range(*view_, prefix, {});
+  const StoredRange range = stored_range(*view_, {.prefix = prefix});
+  return run(Mode(), view_, EraseRange{.range = range.range()}, [](auto reply) { return reply.command.erased; });
+}
+
+template <class Mode>
+auto Operations<Mode>::erase_range(Bytes from, std::optional<Bytes> to) const -> Reply<std::uint64_t> {
+  if (from.empty() && !to) {
+    throw_refused(Code::InvalidArgument, "a range without start and end means every key: use clear");
+  }
+  const StoredRange range = stored_range(*view_, {.from = from, .to = to});
   return run(Mode(), view_, EraseRange{.range = range.range()}, [](auto reply) { return reply.command.erased; });
 }
 
@@ -444,7 +454,7 @@ auto Operations<Mode>::keys(const ScanOptions& options) const -> Reply<KeyPage> 
 template <class Mode>
 auto Operations<Mode>::count(const CountOptions& options) const -> Reply<std::uint64_t> {
   const Filter filter = checked_filter(options.glob);
-  const StoredRange range = stored_range(*view_, options.prefix, options.glob);
+  const StoredRange range = stored_range(*view_, options);
   return run(Mode(), view_, Count{.range = range.range(), .filter = filter, .key_offset = view_->prefix.size()},
              [](auto reply) { return reply.command.count; });
 }
@@ -453,14 +463,16 @@ auto Operations<Mode>::count(const CountOptions& options) const -> Reply<std::ui
 
 template <class Mode>
 auto Operations<Mode>::search_values(Bytes needle, const SearchOptions& options) const -> Reply<Page> {
-  const SearchBytes bytes(*view_, checked_needle(needle, options), options.prefix, options.after);
+  const SearchBytes bytes(*view_, checked_needle(needle, options),
+                          {.prefix = options.prefix, .from = options.from, .to = options.to}, options.after);
   return run(Mode(), view_, bytes.command(*view_, options.limit), [](auto reply) { return page_of(reply.command); });
 }
 
 template <class Mode>
 auto Operations<Mode>::find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options) const
     -> Reply<Page> {
-  const SearchBytes bytes(*view_, checked_field(field, value, options), collection_prefix(collection), options.after);
+  const std::string prefix = collection_prefix(collection);
+  const SearchBytes bytes(*view_, checked_field(field, value, options), {.prefix = prefix}, options.after);
   return run(Mode(), view_, bytes.command(*view_, options.limit), [](auto reply) { return page_of(reply.command); });
 }
 

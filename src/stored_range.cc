@@ -1,5 +1,7 @@
 #include "stored_range.h"
 
+#include <algorithm>
+
 #include "glob.h"
 #include "named_limits.h"
 #include "throw.h"
@@ -13,6 +15,20 @@ void check_fits(const View& view, std::string_view bytes, const char* what) {
                 std::string(what) + " of " + std::to_string(bytes.size()) + " bytes is longer than any key");
 }
 
+std::string stored_bytes(const View& view, Bytes key) { return view.prefix + std::string(key.view()); }
+
+StoredRange with_prefix(const View& view, std::string_view prefix) {
+  StoredRange range{.from = stored_bytes(view, prefix), .to = {}};
+  range.to = behind_prefix(range.from);
+  return range;
+}
+
+/// Leaves what both hold; an empty range begins where it ends.
+void narrow(StoredRange& range, const StoredRange& other) {
+  range.from = std::max(range.from, other.from);
+  range.to = std::max(range.from, std::min(range.to, other.to));
+}
+
 }  // namespace
 
 std::string behind_prefix(std::string_view prefix) {
@@ -22,20 +38,13 @@ std::string behind_prefix(std::string_view prefix) {
   return behind;
 }
 
-StoredRange stored_range(const View& view, Bytes prefix, Bytes glob) {
-  check_fits(view, prefix.view(), "a prefix");
-  StoredRange range{.from = view.prefix, .to = {}};
-  range.from += prefix.view();
-  if (!glob.empty()) {
-    const std::string literal = glob_literal_prefix(glob.view());
-    if (literal.starts_with(prefix.view())) {
-      range.from = view.prefix + literal;
-    } else if (!prefix.view().starts_with(literal)) {
-      range.to = range.from;  // no key has both
-      return range;
-    }
-  }
-  range.to = behind_prefix(range.from);
+StoredRange stored_range(const View& view, const CountOptions& which) {
+  check_fits(view, which.prefix.view(), "a prefix");
+  check_fits(view, which.from.view(), "the start of a range");
+  if (which.to) check_fits(view, which.to->view(), "the end of a range");
+  StoredRange range = with_prefix(view, which.prefix.view());
+  if (!which.glob.empty()) narrow(range, with_prefix(view, glob_literal_prefix(which.glob.view())));
+  narrow(range, {.from = stored_bytes(view, which.from), .to = which.to ? stored_bytes(view, *which.to) : range.to});
   return range;
 }
 
@@ -51,7 +60,7 @@ Filter checked_filter(Bytes glob) {
 std::string stored_cursor(const View& view, Bytes after) {
   if (after.empty()) return {};
   check_fits(view, after.view(), "a cursor");
-  return view.prefix + std::string(after.view());
+  return stored_bytes(view, after);
 }
 
 }  // namespace tuskv

@@ -1,12 +1,12 @@
-// Prefixes and globs as ranges of stored keys. A range never leaves its namespace: behind the last key of namespace N,
-// which starts with N and NUL, comes N and byte 0x01.
+// What an operation says of keys as one range of stored keys. A range never leaves its namespace: behind the last key
+// of namespace N, which starts with N and NUL, comes N and byte 0x01.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "commands.h"
-#include "tuskv/bytes.h"
+#include "tuskv/types.h"
 #include "view.h"
 
 namespace tuskv {
@@ -18,8 +18,8 @@ struct StoredRange {
   Range range() const { return {.from = from, .to = to}; }
 };
 
-/// The stored keys of the view that start with `prefix` and can match `glob` (empty: any).
-StoredRange stored_range(const View& view, Bytes prefix, Bytes glob);
+/// The stored keys of the view that `which` is about; those that its glob cannot match may be left out.
+StoredRange stored_range(const View& view, const CountOptions& which);
 Filter checked_filter(Bytes glob);
 /// The cursor `after` as a stored key; empty when there is none.
 std::string stored_cursor(const View& view, Bytes after);

@@ -148,9 +148,12 @@ class TUSKV_API Operations {
   /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument
   /// unless confirmed.
   Reply<std::uint64_t> erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
-  /// Removes every key of this namespace and of no other; returns how many were live. As erase_prefix, it happens
-  /// wholly or not at all, and at one moment for writers and transactions; a single read beside it may see it half
-  /// done. On PostgreSQL all writers of the table wait meanwhile: where that is too long, list and erase_many.
+  /// Removes `from` and the keys behind it up to `to`, which stays; without `to` all of them. Returns how many were
+  /// live: none when `to` comes before `from`. With neither it is InvalidArgument: that is `clear`.
+  Reply<std::uint64_t> erase_range(Bytes from, std::optional<Bytes> to) const;
+  /// Removes every key of this namespace and of no other; returns how many were live. As erase_prefix and erase_range,
+  /// it happens wholly or not at all, and at one moment for writers and transactions; a single read beside it may see
+  /// it half done. On PostgreSQL all writers of the table wait meanwhile: where that is too long, list and erase_many.
   Reply<std::uint64_t> clear() const;
 
   // ---- atomic

@@ -147,6 +147,8 @@ class TUSKV_API EntryRange {
 
   std::shared_ptr<const View> view_;
   std::string prefix_;
+  std::string from_;
+  std::optional<std::string> to_;
   std::string glob_;
   std::string after_;
   ScanOptions options_;

@@ -191,6 +191,11 @@ class TypedView final {
   {
     return below_.erase_prefix(prefix, options);
   }
+  /// Removes `from` and the keys behind it, in their order, up to `to`, which stays; without `to` all of them.
+  std::uint64_t erase_range(KeyParameter from, std::optional<KeyParameter> to) const {
+    if (!to) return below_.erase_range(std::string_view(Keys::encode(from)), std::nullopt);
+    return below_.erase_range(std::string_view(Keys::encode(from)), std::string_view(Keys::encode(*to)));
+  }
   /// Removes every entry of the view, whatever its value; returns how many were live.
   std::uint64_t clear() const { return below_.clear(); }
 
@@ -272,8 +277,8 @@ class TypedView final {
 
   // ---- list (in the order of the keys)
 
-  /// `prefix`, `glob` and `after` are about the bytes of the keys behind the view's prefix; `cursor` makes an `after`
-  /// of a key. With `keys_only` every `value` is empty.
+  /// `prefix`, `from`, `to`, `glob` and `after` are about the bytes of the keys behind the view's prefix; `cursor`
+  /// makes a `from`, `to` or `after` of a key. With `keys_only` every `value` is empty.
   Page scan(const ScanOptions& options = {}) const {
     tuskv::Page found = below_.scan(options);
     Page page{.entries = {}, .next = std::move(found.next)};

@@ -97,10 +97,15 @@ struct CounterOptions {
   std::optional<Duration> ttl_if_created = {};
 };
 
-/// Which entries, in which order. Keys are ordered bytewise (unsigned).
+/// Which entries, in which order. Keys are ordered bytewise (unsigned). What is given of `prefix`, `from`, `to`, `glob`
+/// and `after` holds together; where nothing is left, as when `to` comes before `from`, nothing is found.
 struct ScanOptions {
   /// Only keys that start with these bytes; literal.
   Bytes prefix = {};
+  /// Only this key and those behind it.
+  Bytes from = {};
+  /// Only keys before this one. Nothing = to the end; empty bytes, before which there is no key, are none.
+  std::optional<Bytes> to = {};
   /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. At most 1024 bytes. Empty =
   /// all.
   Bytes glob = {};
@@ -127,8 +132,10 @@ struct Page {
 struct SearchOptions {
   /// Takes capital and small letters of ASCII for the same; other letters, and bytes, are as they are.
   bool ignore_case = false;
-  /// Only keys that start with these bytes; literal.
+  /// As in ScanOptions.
   Bytes prefix = {};
+  Bytes from = {};
+  std::optional<Bytes> to = {};
   /// 1 to 10000 entries a page.
   std::size_t limit = 100;
   /// Continue behind this key: the `next` of the last page. Empty = from the start.
@@ -152,8 +159,11 @@ struct KeyPage {
   std::string next = {};
 };
 
+/// Which keys, as in ScanOptions.
 struct CountOptions {
   Bytes prefix = {};
+  Bytes from = {};
+  std::optional<Bytes> to = {};
   Bytes glob = {};
 };
 

@@ -21,6 +21,12 @@ std::uint64_t checked_number(const std::string& text, const char* names, std::ui
   return *number;
 }
 
+std::string checked_name(const std::string& word, const char* names, const char* form) {
+  std::string name = unshielded(word);
+  if (name.empty()) throw UsageError(std::string(names) + " takes a " + form + ", not an empty text");
+  return name;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -63,10 +69,12 @@ void Arguments::text(const char* names, std::string& target, const char* form, c
 }
 
 void Arguments::name(const char* names, std::string& target, const char* form, const char* help) {
-  const auto take = [&target, names, form](const std::string& word) {
-    target = unshielded(word);
-    if (target.empty()) throw UsageError(std::string(names) + " takes a " + form + ", not an empty text");
-  };
+  const auto take = [&target, names, form](const std::string& word) { target = checked_name(word, names, form); };
+  verb_.add_option_function<std::string>(names, take, help)->type_name(form);
+}
+
+void Arguments::name(const char* names, std::optional<std::string>& target, const char* form, const char* help) {
+  const auto take = [&target, names, form](const std::string& word) { target = checked_name(word, names, form); };
   verb_.add_option_function<std::string>(names, take, help)->type_name(form);
 }
 

@@ -75,6 +75,7 @@ class Arguments final {
   void text(const char* names, std::string& target, const char* form, const char* help);
   /// Text that cannot be empty: an unset variable of a script must not mean the default.
   void name(const char* names, std::string& target, const char* form, const char* help);
+  void name(const char* names, std::optional<std::string>& target, const char* form, const char* help);
   void text(const char* names, std::optional<std::string>& target, const char* form, const char* help);
   void number(const char* names, std::optional<std::uint64_t>& target, std::uint64_t min, std::uint64_t max,
               const char* help);

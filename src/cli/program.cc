@@ -36,7 +36,8 @@ constexpr const char* kOther = "Other";
 constexpr std::array kVerbs = {
     Verb{"get", kEntries, "Print the value of a key. Exit code 1 if it is missing", add_get},
     Verb{"set", kEntries, "Set a key to a value", add_set},
-    Verb{"del", kEntries, "Remove keys, and print how many there were", add_del, "KEY... | --prefix P | --all --yes"},
+    Verb{"del", kEntries, "Remove keys, and print how many there were", add_del,
+         "KEY... | --prefix P | --from K --to K | --all --yes"},
     Verb{"exists", kEntries, "Print how many of the keys exist", add_exists, "KEY..."},
     Verb{"incr", kEntries, "Add to a counter, and print the sum", add_incr},
     Verb{"decr", kEntries, "Subtract from a counter, and print the difference", add_decr},

@@ -48,8 +48,15 @@ Json json_of_stats(const Stats& stats) {
   return document;
 }
 
-struct ScanArguments {
+/// Which keys a verb is about.
+struct RangeArguments {
   std::string prefix;
+  std::string from;
+  std::optional<std::string> to;
+};
+
+struct ScanArguments {
+  RangeArguments range;
   std::string glob;
   std::string after;
   std::optional<std::uint64_t> limit;
@@ -74,8 +81,14 @@ std::size_t page_limit(std::uint64_t left) {
   return static_cast<std::size_t>(std::min<std::uint64_t>(left, kPageEntries));
 }
 
-void declare_scan(Arguments& arguments, ScanArguments& options, const char* limit_help) {
+void declare_range(Arguments& arguments, RangeArguments& options) {
   arguments.text("--prefix", options.prefix, "P", "Only keys that start with P");
+  arguments.name("--from", options.from, "K", "Only the key K and those behind it");
+  arguments.name("--to", options.to, "K", "Only keys before the key K");
+}
+
+void declare_scan(Arguments& arguments, ScanArguments& options, const char* limit_help) {
+  declare_range(arguments, options.range);
   arguments.text("--glob", options.glob, "G",
                  "Only keys that match: * any run, ? one byte, \\ takes the next literally");
   arguments.text("--after", options.after, "K", "Start behind the key K (before it with --reverse)");
@@ -84,7 +97,9 @@ void declare_scan(Arguments& arguments, ScanArguments& options, const char* limi
 }
 
 ScanOptions scan_options(const ScanArguments& options) {
-  return {.prefix = options.prefix,
+  return {.prefix = options.range.prefix,
+          .from = options.range.from,
+          .to = options.range.to,
           .glob = options.glob,
           .after = options.after,
           .limit = page_limit(options.limit.value_or(UINT64_MAX)),
@@ -116,7 +131,7 @@ struct SearchArguments {
   std::string collection;
   std::string field;
   std::string value;
-  std::string prefix;
+  RangeArguments range;
   std::string after;
   std::optional<std::uint64_t> limit;
   bool ignore_case = false;
@@ -185,8 +200,10 @@ Action add_count(Arguments& arguments) {
     }
     const Store store = call.store(Access::read);
     const bool whole = options->after.empty() && !options->limit;
+    const RangeArguments& range = options->range;
     const std::uint64_t count =
-        whole ? store.count({.prefix = options->prefix, .glob = options->glob}) : count_scanned(store, *options);
+        whole ? store.count({.prefix = range.prefix, .from = range.from, .to = range.to, .glob = options->glob})
+              : count_scanned(store, *options);
     if (call.settings.json) {
       call.output.json({{"count", count}});
     } else {
@@ -200,14 +217,18 @@ Action add_search(Arguments& arguments) {
   const auto options = std::make_shared<SearchArguments>();
   arguments.word("NEEDLE", options->needle, "What the values hold");
   arguments.flag("--ignore-case", options->ignore_case, "Take capital and small letters of ASCII for the same");
-  arguments.text("--prefix", options->prefix, "P", "Only keys that start with P");
+  declare_range(arguments, options->range);
   declare_pages(arguments, *options);
   return [options](Call& call) {
     const Store store = call.store(Access::read);
+    const RangeArguments& range = options->range;
     return print_pages(call, *options, [&](Bytes after, std::size_t limit) {
-      return store.search_values(
-          options->needle,
-          {.ignore_case = options->ignore_case, .prefix = options->prefix, .limit = limit, .after = after});
+      return store.search_values(options->needle, {.ignore_case = options->ignore_case,
+                                                   .prefix = range.prefix,
+                                                   .from = range.from,
+                                                   .to = range.to,
+                                                   .limit = limit,
+                                                   .after = after});
     });
   };
 }

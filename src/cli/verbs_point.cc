@@ -303,27 +303,34 @@ Action add_del(Arguments& arguments) {
   struct Options {
     std::vector<std::string> keys;
     std::optional<std::string> prefix;
+    std::string from;
+    std::optional<std::string> to;
     bool all = false;
+
+    bool has_range() const { return !from.empty() || to; }
+    int ways() const { return int{!keys.empty()} + int{prefix.has_value()} + int{has_range()} + int{all}; }
     bool yes = false;
   };
   const auto options = std::make_shared<Options>();
   arguments.words("KEY", options->keys, "The keys. Exit code 1 if none was there");
   arguments.text("--prefix", options->prefix, "P", "Remove every key that starts with P instead");
+  arguments.name("--from", options->from, "K", "Remove the key K and every key behind it instead");
+  arguments.name("--to", options->to, "K", "Remove every key before the key K instead; with --from, those between");
   arguments.flag("--all", options->all, "Remove every key of the namespace instead (with --yes)");
   arguments.flag("--yes", options->yes, "Confirm --all");
-  arguments.exclusive({"--prefix", "--all"});
   return [options](Call& call) {
-    if (options->keys.empty() == (!options->prefix && !options->all)) {
-      throw UsageError("del takes keys, or --prefix P, or --all --yes");
+    if (options->ways() != 1) {
+      throw UsageError("del takes keys, or --prefix P, or --from K and --to K, or --all --yes");
     }
     if (options->prefix && options->prefix->empty()) {
       throw UsageError("an empty --prefix means every key of the namespace: say so with --all --yes");
     }
     if (options->all && !options->yes) throw UsageError("--all removes every key of the namespace: confirm with --yes");
     const Store store = call.store(Access::write);
-    const std::uint64_t count = options->all      ? store.clear()
-                                : options->prefix ? store.erase_prefix(*options->prefix)
-                                                  : store.erase_many(options->keys);
+    const std::uint64_t count = options->all           ? store.clear()
+                                : options->prefix      ? store.erase_prefix(*options->prefix)
+                                : options->has_range() ? store.erase_range(options->from, options->to)
+                                                       : store.erase_many(options->keys);
     if (call.settings.json) {
       call.output.json({{"removed", count}});
     } else {

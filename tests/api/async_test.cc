@@ -101,6 +101,9 @@ Task exercise_lists(AsyncStore kv) {
   EXPECT_EQ(page.entries.size(), 1u);
   const KeyPage listed = co_await kv.keys({.glob = "?"s, .after = "a"s});
   EXPECT_EQ(listed.keys, std::vector<std::string>{"b"});
+  const KeyPage between = co_await kv.keys({.from = "a"s, .to = "b"s});
+  EXPECT_EQ(between.keys, std::vector<std::string>{"a"});
+  EXPECT_EQ(co_await kv.erase_range("aa"s, "b"s), 0u);
   EXPECT_EQ(co_await kv.count(), 2u);
   EXPECT_EQ(co_await kv.erase_prefix("a"s), 1u);
   EXPECT_EQ(co_await kv.clear(), 1u);

@@ -136,7 +136,10 @@ TEST(Checks, ListsAndCounters) {
   expect_refused([&] { store->count({.glob = long_glob}); });
   expect_refused([&] { store->scan({.prefix = long_bytes}); });
   expect_refused([&] { store->scan({.after = long_bytes}); });
+  expect_refused([&] { store->scan({.from = long_bytes}); });
+  expect_refused([&] { store->scan({.to = long_bytes}); });
   expect_refused([&] { store->erase_prefix(""); });
+  expect_refused([&] { store->erase_range("", std::nullopt); });
   expect_refused([&] { store->increment("k", 1, {.min = 1, .max = 0}); });
   expect_refused([&] { store->with_timeout(0ms); });
   expect_refused([&] { store->with_timeout(25h); });

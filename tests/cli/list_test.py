@@ -22,6 +22,27 @@ class ListTest(ToolTest):
         self.assertEqual(self.text("scan", "--reverse", "--after", "b:1", "--keys-only"), "a\n")
         self.assertEqual(self.text("scan", "--prefix", "none"), "")
 
+    def test_ranges(self):
+        self.fill()
+        between = ("--from", "b:1", "--to", "b:2")
+        self.assertEqual(self.text("scan", *between), "b:1\t2\nb:10\t4\n")
+        self.assertEqual(self.lines("scan", "--keys-only", "--from", "b:2"), ["b:2", "c"])
+        self.assertEqual(self.lines("scan", "--keys-only", "--to", "b:10", "--reverse"), ["b:1", "a"])
+        self.assertEqual(self.text("scan", "--from", "c", "--to", "a"), "")
+        self.assertEqual(self.text("count", *between), "2\n")
+        self.assertEqual(self.text("count", *between, "--after", "b:1"), "1\n")
+        self.assertEqual(self.text("search", "4", *between), "b:10\t4\n")
+        self.assertEqual(self.text("del", *between), "2\n")
+        self.assertEqual(self.text("del", "--from", "c"), "1\n")
+        self.assertEqual(self.text("del", "--to", "b"), "1\n")
+        self.assertEqual(self.text("scan", "--keys-only"), "b:2\n")
+        # An unset variable of a script must not mean everything.
+        for words in (("del", "--from="), ("del", "--to", ""), ("scan", "--from", "a", "--to=")):
+            self.assertIn("not an empty text", self.refusal(*words, code=2))
+        for words in (("del", "b:2", "--from", "a"), ("del", "--prefix", "b", "--to", "c"),
+                      ("del", "--all", "--yes", "--from", "a")):
+            self.assertIn("del takes", self.refusal(*words, code=2))
+
     def test_scan_of_more_than_a_page(self):
         lines = "".join(f"key{i:05}\tvalue {i}\n" for i in range(3000))
         self.tuskv("import", "--format", "tsv", stdin=lines)

@@ -41,6 +41,7 @@ TEST_P(Closing, U11_G10_EveryCallAfterCloseThrowsClosed) {
        }},
       {"erase", [&] { closed.erase("k"); }},
       {"erase_prefix", [&] { closed.erase_prefix("k"); }},
+      {"erase_range", [&] { closed.erase_range("k", "l"); }},
       {"clear", [&] { closed.clear(); }},
       {"increment", [&] { closed.increment("k"); }},
       {"update", [&] { closed.update("k", [](auto) { return Change("v"); }); }},

@@ -195,6 +195,13 @@ class Step final {
     return answer([&] { return handle_.erase_prefix(prefix, options); });
   }
 
+  std::string erase_range() {
+    draw_.call("erase_range");
+    const std::string from = draw_.bound();
+    const std::optional<std::string> to = draw_.end();
+    return answer([&] { return handle_.erase_range(from, to); });
+  }
+
   std::string clear() {
     draw_.call("clear");
     return answer([&] { return handle_.clear(); });

@@ -73,6 +73,15 @@ std::string Draw::prefix() {
   return prefix;
 }
 
+std::string Draw::bound() {
+  std::string bound;
+  for (std::size_t size = below(4); size > 0; --size) bound += kLetters[below(kLetters.size())];
+  if (notes_ != nullptr) note("bound=" + shown(bound));
+  return bound;
+}
+
+std::optional<std::string> Draw::end() { return chance(60) ? std::optional(bound()) : std::nullopt; }
+
 std::string Draw::glob() {
   std::string glob;
   if (makes(Mistake::range, 50)) {

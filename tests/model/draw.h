@@ -39,6 +39,9 @@ class Draw final {
   std::string key();
   std::vector<std::string> keys();
   std::string prefix();
+  /// The start or the end of a range: any key, or nothing at all.
+  std::string bound();
+  std::optional<std::string> end();
   std::string glob();
   std::string value();
   /// What values can hold.

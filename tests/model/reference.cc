@@ -255,6 +255,15 @@ std::uint64_t Reference::erase_prefix(Bytes prefix, const EraseOptions& options)
   return removed;
 }
 
+std::uint64_t Reference::erase_range(Bytes from, std::optional<Bytes> to) const {
+  if (from.empty() && !to) refuse(Code::InvalidArgument);
+  std::uint64_t removed = 0;
+  for (const Entry& entry : matching({.from = from, .to = to, .include_expired = true})) {
+    removed += remove(entry.key) ? 1 : 0;
+  }
+  return removed;
+}
+
 std::uint64_t Reference::clear() const { return erase_prefix({}, {.allow_empty_prefix = true}); }
 
 // ---- atomic
@@ -387,6 +396,7 @@ std::vector<Entry> Reference::matching(const ScanOptions& options) const {
     const std::string& key = it->first.second;
     if (!options.include_expired && !state_->is_live(it->second)) continue;
     if (!key.starts_with(prefix) || (!glob.empty() && !reference_glob(glob, key))) continue;
+    if (key < options.from.view() || (options.to && key >= options.to->view())) continue;
     if (!after.empty() && (options.reverse ? key >= after : key <= after)) continue;
     found.push_back(entry_of(key, it->second));
     if (options.keys_only) found.back().value.clear();
@@ -423,7 +433,11 @@ Page Reference::search_values(Bytes needle, const SearchOptions& options) const 
     for (char& c : text) c = options.ignore_case && c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     return text;
   };
-  return page_where({.prefix = options.prefix, .after = options.after, .limit = options.limit},
+  return page_where({.prefix = options.prefix,
+                     .from = options.from,
+                     .to = options.to,
+                     .after = options.after,
+                     .limit = options.limit},
                     [&](const std::string& value) { return folded(value).find(folded(needle.view())) != value.npos; });
 }
 
@@ -436,7 +450,7 @@ Page Reference::find_by_field(Bytes collection, Bytes field, Bytes value, const 
 }
 
 std::uint64_t Reference::count(const CountOptions& options) const {
-  return matching({.prefix = options.prefix, .glob = options.glob}).size();
+  return matching({.prefix = options.prefix, .from = options.from, .to = options.to, .glob = options.glob}).size();
 }
 
 std::vector<Entry> Reference::entries(const ScanOptions& options) const { return matching(options); }

@@ -40,6 +40,7 @@ class Reference final {
   bool erase(Bytes key) const;
   std::uint64_t erase_many(std::span<const Bytes> keys) const;
   std::uint64_t erase_prefix(Bytes prefix, const EraseOptions& options = {}) const;
+  std::uint64_t erase_range(Bytes from, std::optional<Bytes> to) const;
   std::uint64_t clear() const;
 
   std::int64_t increment(Bytes key, std::int64_t by = 1, const CounterOptions& options = {}) const;

@@ -39,9 +39,11 @@ template <class Handle>
 template <class Read>
 std::string Step<Handle>::read_pages(Read read) {
   const std::string prefix = draw_.chance(50) ? draw_.prefix() : "";
+  const std::string from = draw_.chance(20) ? draw_.bound() : "";
+  const std::optional<std::string> to = draw_.chance(20) ? draw_.end() : std::nullopt;
   const std::string glob = draw_.chance(30) ? draw_.glob() : "";
   std::string after = draw_.chance(30) ? draw_.key() : "";
-  ScanOptions options{.prefix = prefix, .glob = glob};
+  ScanOptions options{.prefix = prefix, .from = from, .to = to, .glob = glob};
   options.limit = draw_.limit();
   options.reverse = draw_.chance(40);
   options.keys_only = draw_.chance(30);
@@ -87,7 +89,8 @@ std::string Step<Handle>::entries() {
   if constexpr (requires { handle_.entries(); }) {
     draw_.call("entries");
     const std::string prefix = draw_.prefix();
-    const ScanOptions options{.prefix = prefix, .limit = draw_.limit(), .reverse = draw_.chance(30)};
+    const std::optional<std::string> to = draw_.chance(20) ? draw_.end() : std::nullopt;
+    const ScanOptions options{.prefix = prefix, .to = to, .limit = draw_.limit(), .reverse = draw_.chance(30)};
     const std::size_t wanted = 1 + draw_.below(50);
     std::string all;
     std::size_t seen = 0;
@@ -106,9 +109,12 @@ std::string Step<Handle>::search() {
   const std::string needle = draw_.needle();
   const bool ignore_case = draw_.chance(50);
   return read_pages([&](const ScanOptions& options, std::vector<std::string>& texts) {
-    Page page = ended(handle_.search_values(
-        needle,
-        {.ignore_case = ignore_case, .prefix = options.prefix, .limit = options.limit, .after = options.after}));
+    Page page = ended(handle_.search_values(needle, {.ignore_case = ignore_case,
+                                                     .prefix = options.prefix,
+                                                     .from = options.from,
+                                                     .to = options.to,
+                                                     .limit = options.limit,
+                                                     .after = options.after}));
     for (const Entry& entry : page.entries) texts.push_back(this->texts()(entry));
     return std::move(page.next);
   });
@@ -133,8 +139,10 @@ template <class Handle>
 std::string Step<Handle>::count() {
   draw_.call("count");
   const std::string prefix = draw_.prefix();
+  const std::string from = draw_.chance(20) ? draw_.bound() : "";
+  const std::optional<std::string> to = draw_.chance(20) ? draw_.end() : std::nullopt;
   const std::string glob = draw_.chance(30) ? draw_.glob() : "";
-  return answer([&] { return handle_.count({.prefix = prefix, .glob = glob}); });
+  return answer([&] { return handle_.count({.prefix = prefix, .from = from, .to = to, .glob = glob}); });
 }
 
 // ---- several
@@ -192,6 +200,7 @@ std::string Step<Handle>::run() {
       {40, &Step::erase},
       {15, &Step::erase_many},
       {8, &Step::erase_prefix},
+      {8, &Step::erase_range},
       {1, &Step::clear},
       {60, &Step::increment},
       {30, &Step::decrement},
