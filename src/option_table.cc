@@ -137,7 +137,7 @@ constexpr std::array<OptionRow, 27> kRows = {{
      .engines = kPostgresOnly,
      .min = 0,
      .max = 256,
-     .help = "Hash partitions of the table."},
+     .help = "Hash partitions of the table; 0: none when it is made, and any when it is there."},
     {.name = "fill_factor",
      .kind = OptionKind::count,
      .field = &Options::fill_factor,
@@ -300,6 +300,13 @@ Status wrong(const OptionRow& row, std::string_view given) {
                                   std::string(given.substr(0, kShownBytesMax)) + "\"");
 }
 
+/// Of a field, which a program has set: it has no text.
+Status wrong_number(const OptionRow& row, std::int64_t number) {
+  if (row.kind != OptionKind::bytes) return wrong(row, quantity_text(row.kind, number));
+  return Status(Code::Config, "option \"" + std::string(row.name) + "\" must be " + std::to_string(row.min) + " to " +
+                                  std::to_string(row.max) + " bytes, not " + std::to_string(number));
+}
+
 bool parse_quantity(OptionKind kind, std::string_view text, std::int64_t& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || text.front() == '-') return false;
@@ -350,6 +357,13 @@ std::string_view nearest_option(std::string_view name) {
   return nearest->name;
 }
 
+std::string_view near_option(std::string_view name) {
+  constexpr std::size_t kEditsMax = 2;
+  const std::string_view nearest = nearest_option(name);
+  const bool is_near = name.size() <= nearest.size() + kEditsMax && edit_distance(nearest, name) <= kEditsMax;
+  return is_near ? nearest : std::string_view();
+}
+
 Status set_option(const OptionRow& row, std::string_view text, Options& options) {
   if (is_text(row)) {
     const bool is_missing = row.kind == OptionKind::path && text.empty();
@@ -378,7 +392,7 @@ Status check_options(const Options& options) {
     const std::int64_t number = get_number(row, options);
     const auto names = static_cast<std::int64_t>(names_of(row.kind).size());
     const bool fits = names != 0 ? number >= 0 && number < names : number >= row.min && number <= row.max;
-    if (!fits) return wrong(row, names == 0 ? quantity_text(row.kind, number) : std::to_string(number));
+    if (!fits) return wrong_number(row, number);
   }
   return {};
 }

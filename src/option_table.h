@@ -58,6 +58,8 @@ std::string engines_text(const OptionRow& row);
 const OptionRow* find_option(std::string_view name);
 /// The known name that takes the fewest edits.
 std::string_view nearest_option(std::string_view name);
+/// The same when it takes two at most; empty when no name is that near.
+std::string_view near_option(std::string_view name);
 
 /// Sets a field from its text: durations `5s` (ms, s, m, h, d), sizes `64MiB` (B, KiB, MiB, GiB, TiB), digits, `true`
 /// or `false`, or a name. Units are required. Config errors name the option, the form and the start of the

@@ -105,7 +105,8 @@ struct Options {
   /// Its name: lower-case letters, digits and `_`, at most 48 bytes.
   std::string table = "tuskv";
   ValueType value_type = ValueType::bytea;
-  /// Hash partitions the table is created with; 0: none. 0 to 256.
+  /// Hash partitions the table is created with; 0: none. A table that is there must have as many, or, with 0, any. 0 to
+  /// 256.
   std::size_t partitions = 0;
   /// Percent of a page filled by new rows; the rest is for updates of them. When the table is created. 10 to 100.
   std::size_t fill_factor = 80;

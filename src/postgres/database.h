@@ -135,7 +135,7 @@ class Database final {
   Status prepare_table();
   Status explained(Status status) const;
 
-  const Setup setup_;
+  Setup setup_;  ///< constant once the table is prepared
   PreparePolicy policy_;
   Route route_;
   TableName name_;

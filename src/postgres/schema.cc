@@ -75,7 +75,19 @@ Status differs(const TableName& name, const std::string& what) {
   return Status(Code::Config, "table " + name.quoted() + " " + what);
 }
 
-Status check(const Found& found, const TableName& name, const Options& options) {
+/// How a refusal ends: what the option says, whose default nobody may have thought of, and what would open the table.
+std::string but_says(std::string_view option, const std::string& value, bool is_default, const std::string& right) {
+  std::string text = ", and the option " + std::string(option) + " says " + value;
+  if (is_default) text += " (its default)";
+  return text + ": to open it as it is, give " + std::string(option) + "=" + right;
+}
+
+const char* durability_name(Durability durability) {
+  return durability == Durability::relaxed ? "relaxed" : durability == Durability::unlogged ? "unlogged" : "durable";
+}
+
+/// `options.partitions` becomes what the table has.
+Status check(const Found& found, const TableName& name, Options& options) {
   if (found.kind != "r" && found.kind != "p") {
     return differs(name, "is a view, a foreign table or something else that is no table: choose another name (table)");
   }
@@ -84,24 +96,30 @@ Status check(const Found& found, const TableName& name, const Options& options) 
     return differs(name, other_form ? "was made by another version of tuskv, which this one cannot read"
                                     : "was not made by tuskv: choose another name (table); nothing was changed");
   }
-  const auto partitions = static_cast<std::int32_t>(options.partitions);
-  if (found.partitions != partitions || (found.kind == "p") != (partitions > 0)) {
-    return differs(name, "has " + std::to_string(found.partitions) + " partitions, and the option partitions says " +
-                             std::to_string(partitions));
+  const std::int32_t partitions = found.partitions;
+  if ((found.kind == "p") != (partitions > 0)) return differs(name, "has been altered: its partitions are others");
+  if (options.partitions != 0 && options.partitions != static_cast<std::size_t>(partitions)) {
+    return differs(name, "has " + std::to_string(partitions) + " partitions" +
+                             but_says("partitions", std::to_string(options.partitions), false,
+                                      std::to_string(partitions) + ", or leave it out"));
   }
+  options.partitions = static_cast<std::size_t>(partitions);
   const bool is_unlogged = partitions > 0 ? found.unlogged_partitions == partitions : found.unlogged;
   const bool is_logged = partitions > 0 ? found.unlogged_partitions == 0 : !found.unlogged;
   const bool want_unlogged = options.durability == Durability::unlogged;
   if (want_unlogged ? !is_unlogged : !is_logged) {
-    return differs(name, want_unlogged
-                             ? "is logged, and the option durability says unlogged"
-                             : "is UNLOGGED, so it does not survive a crash, and the option durability says otherwise");
+    const std::string given = durability_name(options.durability);
+    const bool is_default = options.durability == Options().durability;
+    return differs(name, want_unlogged ? "is logged" + but_says("durability", given, is_default, "durable, or relaxed")
+                                       : "is UNLOGGED, so a crash of the server empties it" +
+                                             but_says("durability", given, is_default, "unlogged"));
   }
   if (found.columns != expected_columns(options.value_type)) {
     const ValueType other = options.value_type == ValueType::jsonb ? ValueType::bytea : ValueType::jsonb;
     if (found.columns == expected_columns(other)) {
-      return differs(name, "holds values of type " + type_name(other) + ", and the option value_type says " +
-                               type_name(options.value_type));
+      return differs(name, "holds values of type " + type_name(other) +
+                               but_says("value_type", type_name(options.value_type),
+                                        options.value_type == Options().value_type, type_name(other)));
     }
     return differs(name, "has been altered: its columns are " + found.columns);
   }
@@ -239,7 +257,7 @@ Result<TableName> resolve_table(Connection& connection, const Options& options, 
   return TableName{.schema = std::move(schema), .table = options.table};
 }
 
-Status open_table(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline) {
+Status open_table(Connection& connection, const TableName& name, Options& options, os::Deadline deadline) {
   Result<Found> found = look_up(connection, name, deadline);
   if (found.ok() && !found.value().exists) {
     if (!options.create) {

@@ -29,7 +29,8 @@ struct TableName {
 /// The name that the options ask for, with the schema that an unqualified name would go to.
 Result<TableName> resolve_table(Connection& connection, const Options& options, os::Deadline deadline);
 
-/// Finds the table, or makes it when the options allow; Config when it is not what they ask for, naming what differs.
-Status open_table(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline);
+/// Finds the table, or makes it when the options allow; Config when it is not what they ask for, naming what differs
+/// and what to write. What says nothing, partitions=0, becomes what the table has.
+Status open_table(Connection& connection, const TableName& name, Options& options, os::Deadline deadline);
 
 }  // namespace tuskv::postgres

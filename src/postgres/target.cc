@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include "option_table.h"
 #include "postgres/limits.h"
 
 namespace tuskv::postgres {
@@ -15,11 +16,34 @@ struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
 
-Status unreadable() {
-  return Status(Code::Config,
-                "the PostgreSQL connection string cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
-                "with the characters / @ : ? # % of a name or password percent-encoded, and only options that libpq or "
-                "tuskv knows behind the ?");
+bool is_known_to_libpq(std::string_view name) {
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconndefaults());
+  for (const PQconninfoOption* option = options.get(); option != nullptr && option->keyword != nullptr; ++option) {
+    if (name == option->keyword) return true;
+  }
+  return false;
+}
+
+/// The option of ours that was meant, if one is misspelt. What is written there may be a piece of a password.
+std::string_view misspelt_option(std::string_view conninfo) {
+  for (std::size_t at = conninfo.find_first_of("?&"); at != std::string_view::npos;) {
+    const std::string_view rest = conninfo.substr(at + 1);
+    const std::string_view name = rest.substr(0, rest.find_first_of("=?&"));
+    const std::string_view meant = near_option(name);
+    if (!meant.empty() && !is_known_to_libpq(name)) return meant;
+    at = conninfo.find_first_of("?&", at + 1);
+  }
+  return {};
+}
+
+Status unreadable(std::string_view conninfo) {
+  std::string message =
+      "the PostgreSQL connection string cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE "
+      "with the characters / @ : ? # % of a name or password percent-encoded, and only options that libpq or "
+      "tuskv knows behind the ?";
+  const std::string_view meant = misspelt_option(conninfo);
+  if (!meant.empty()) message += ": did you mean \"" + std::string(meant) + "\"?";
+  return Status(Code::Config, std::move(message));
 }
 
 /// What a host or port can look like. A password that was not encoded ends up there, and libpq would show it.
@@ -50,12 +74,12 @@ Result<Target> Target::parse(std::string_view conninfo) {
   char* error = nullptr;
   const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfoParse(std::string(conninfo).c_str(), &error));
   if (error != nullptr) PQfreemem(error);
-  if (!options) return unreadable();
+  if (!options) return unreadable(conninfo);
   Target target;
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     if (option->val != nullptr) target.given_.emplace_back(option->keyword, option->val);
   }
-  TUSKV_RETURN_IF_ERROR(target.check());
+  if (!target.is_readable()) return unreadable(conninfo);
   TUSKV_RETURN_IF_ERROR(target.resolve());
   target.list_hosts();
   const std::string timeout = target.value_of("connect_timeout");
@@ -63,20 +87,15 @@ Result<Target> Target::parse(std::string_view conninfo) {
   return target;
 }
 
-Status Target::check() const {
-  for (const auto& [keyword, value] : given_) {
-    const bool is_host = keyword == "host" || keyword == "hostaddr";
+bool Target::is_readable() const {
+  return std::all_of(given_.begin(), given_.end(), [](const auto& option) {
+    const auto& [keyword, value] = option;
     // A socket's folder may have any name; it starts with a slash, which a password's rest never does.
-    if (is_host && !value.starts_with('/') && !is_plain(value, ".-_:,%/")) return unreadable();
-    if (keyword == "port" && !is_plain(value, ",")) return unreadable();
-    if (keyword == "port" &&
-        std::any_of(value.begin(), value.end(), [](char c) { return c != ',' && (c < '0' || c > '9'); })) {
-      return unreadable();
-    }
-    if (keyword == "dbname" && value.find('@') != std::string::npos) return unreadable();
-    if (keyword == "connect_timeout" && !is_plain(value, "-")) return unreadable();
-  }
-  return {};
+    if (keyword == "host" || keyword == "hostaddr") return value.starts_with('/') || is_plain(value, ".-_:,%/");
+    if (keyword == "port") return value.find_first_not_of("0123456789,") == std::string::npos;
+    if (keyword == "dbname") return value.find('@') == std::string::npos;
+    return keyword != "connect_timeout" || is_plain(value, "-");
+  });
 }
 
 /// libpq alone knows how services, variables and defaults come together. It tells of a session only, so one is begun

@@ -50,7 +50,8 @@ class Target final {
  private:
   using Values = std::vector<std::pair<std::string, std::string>>;
 
-  Status check() const;
+  /// False when a part of it cannot be what it stands for, such as a password that was not encoded.
+  bool is_readable() const;
   Status resolve();
   void list_hosts();
   std::string value_of(std::string_view keyword) const;

@@ -74,6 +74,19 @@ TEST(OptionTable, ErrorsNameTheOptionAndTheRule) {
   EXPECT_EQ(set("create", "yes", options), "option \"create\" must be false or true, not \"yes\"");
   EXPECT_EQ(set("ttl_mode", "x", options),
             "option \"ttl_mode\" must be background, on_read, manual or disabled, not \"x\"");
+  // Who sets a field writes a number, and no unit.
+  const auto refused = [](const Options& wrong) { return check_options(wrong).failure().message; };
+  EXPECT_EQ(refused({.max_key_bytes = 5000}), "option \"max_key_bytes\" must be 1 to 2048 bytes, not 5000");
+  EXPECT_EQ(refused({.sweep_batch = 0}), "option \"sweep_batch\" must be 1 to 100000, not \"0\"");
+}
+
+TEST(OptionTable, NearNamesAreTwoEditsAwayAtMost) {
+  EXPECT_EQ(near_option("durabilty"), "durability");
+  EXPECT_EQ(near_option("Table"), "table");
+  EXPECT_EQ(near_option("tabel"), "table");
+  for (const std::string& other : {std::string("foo"), std::string(), std::string("password"), std::string(500, 't')}) {
+    EXPECT_EQ(near_option(other), "") << other;
+  }
 }
 
 // Each row's bounds are accepted as text and as a field, and one beyond them is refused as both.

@@ -17,6 +17,7 @@ namespace {
 
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::Optional;
@@ -97,6 +98,34 @@ TEST_F(PostgresFacts, R8_AFailureThatPassesIsNotSeen) {
 }
 
 // ---- the table
+
+/// partitions=0, the default, is no wish; the statements are those of what is there.
+TEST_F(PostgresFacts, S45_ATableWithPartitionsIsOpenedByWhoDoesNotKnowThem) {
+  open("&table=parts&partitions=3");
+  const Store store = open("&table=parts");
+  store.set_many({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+  EXPECT_EQ(store.get_many({"c", "missing", "a"}), (std::vector<std::optional<std::string>>{"3", std::nullopt, "1"}));
+  EXPECT_EQ(store.keys().keys, (std::vector<std::string>{"a", "b", "c"}));
+  const std::vector<Finding> findings = store.diagnose();
+  const auto is_table = [](const Finding& finding) { return finding.topic == "table"; };
+  EXPECT_THAT(std::find_if(findings.begin(), findings.end(), is_table)->value, HasSubstr("3 partitions"));
+}
+
+/// What is wrong in a URL may be a piece of a password, so only the right name is shown.
+TEST_F(PostgresFacts, S46_AMisspeltOptionIsToldByTheRightName) {
+  const auto refused = [&](const std::string& text) {
+    const Error error = error_of([&] { Store::open(text); });
+    EXPECT_EQ(error.code(), Code::Config) << error.what();
+    return std::string(error.what());
+  };
+  EXPECT_THAT(refused(url("&durabilty=relaxed")), HasSubstr("did you mean \"durability\"?"));
+  EXPECT_THAT(refused(url("&tabel=cache&timeout=1s")), HasSubstr("did you mean \"table\"?"));
+  EXPECT_THAT(refused("postgresql://u:p?partition=s3cret@h/db?partition=s3cret"),
+              AllOf(HasSubstr("did you mean \"partitions\"?"), Not(HasSubstr("s3cret")), Not(HasSubstr("partition="))));
+  for (const char* other : {"&foo=bar", "&s3cret=1", "&host=%zz"}) {
+    EXPECT_THAT(refused(url(other)), Not(HasSubstr("did you mean"))) << other;
+  }
+}
 
 TEST_F(PostgresFacts, R12_AForeignTableIsNotOurs) {
   sql().run(
