@@ -128,14 +128,27 @@ void judge_vacuum(Findings& findings, const DiagnosisFacts& facts) {
   }
 }
 
+/// Whether dead rows are there though autovacuum was, or because it never comes. When rows died, nobody knows; but
+/// where it leaves any behind, it is back after each of its pauses.
+bool has_had_its_turn(const DiagnosisFacts& facts) {
+  const bool comes = facts.has_autovacuum && facts.counts;
+  return !comes || (facts.vacuum_age_us && *facts.vacuum_age_us <= 2 * facts.autovacuum_pause_us);
+}
+
 void judge_rows(Findings& findings, const DiagnosisFacts& facts, const Options& options) {
   findings.ok("live_rows", "about " + std::to_string(facts.live));
   const std::string dead = "about " + std::to_string(facts.dead);
-  if (facts.dead >= kDeadRowsMin && facts.dead > facts.live / 2) {
-    findings.warn("dead_rows", dead,
-                  "autovacuum does not keep up, or a long transaction holds it back (pg_stat_activity, xact_start): "
-                  "vacuum " +
-                      facts.table);
+  const bool are_many = facts.dead >= kDeadRowsMin && facts.dead > facts.live / 2;
+  const std::string advice =
+      "autovacuum does not keep up, or a long transaction holds it back (pg_stat_activity, xact_start): vacuum " +
+      facts.table;
+  if (are_many && has_had_its_turn(facts)) {
+    findings.warn("dead_rows", dead, advice);
+  } else if (are_many) {
+    findings.note("dead_rows", dead,
+                  "autovacuum has not been here yet since they were deleted or replaced: when they are still there "
+                  "after some minutes, " +
+                      advice);
   } else {
     findings.ok("dead_rows", dead);
   }

@@ -51,6 +51,7 @@ struct DiagnosisFacts {
   std::int64_t updates = 0;
   std::int64_t hot_updates = 0;
   std::optional<std::int64_t> vacuum_age_us = {};
+  std::int64_t autovacuum_pause_us = 0;      ///< between its rounds
   std::optional<std::int64_t> expired = {};  ///< nothing: not counted; at most kExpiredEntriesMany
 };
 

@@ -17,7 +17,8 @@ constexpr const char* kSession =
     "pg_catalog.current_setting('superuser_reserved_connections')::int8, "
     "pg_catalog.current_setting('fsync')::bool, pg_catalog.current_setting('full_page_writes')::bool, "
     "pg_catalog.current_setting('synchronous_commit'), "
-    "pg_catalog.current_setting('autovacuum')::bool, pg_catalog.current_setting('track_counts')::bool";
+    "pg_catalog.current_setting('autovacuum')::bool, pg_catalog.current_setting('track_counts')::bool, "
+    "(select setting::int8 from pg_catalog.pg_settings where name = 'autovacuum_naptime')";
 
 /// {T} is the table as a string literal. `t` is the table and its partitions, `l` those of them that hold rows.
 constexpr const char* kTable =
@@ -87,6 +88,7 @@ void take_session(const Rows& rows, DiagnosisFacts& facts) {
   facts.synchronous_commit = rows.bytes(0, 7);
   facts.has_autovacuum = rows.boolean(0, 8);
   facts.counts = rows.boolean(0, 9);
+  facts.autovacuum_pause_us = rows.int8(0, 10) * 1'000'000;
 }
 
 void take_table(const Rows& rows, DiagnosisFacts& facts) {

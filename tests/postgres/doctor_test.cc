@@ -213,5 +213,25 @@ TEST(PostgresDoctorServer, R25_JudgesWhatNoServerHereCanBe) {
          "relaxed, though durable was asked for: synchronous_commit is off", "settings of sessions");
 }
 
+/// Whoever deletes much sees many dead rows until autovacuum comes, and nothing is wrong.
+TEST(PostgresDoctorServer, S47_ManyDeadRowsAreNoFaultBeforeAutovacuumWasThere) {
+  constexpr std::int64_t kSecondUs = 1'000'000;
+  const auto finding = [](const postgres::DiagnosisFacts& facts) {
+    return finding_of(postgres::judge(facts, {}), "dead_rows");
+  };
+  postgres::DiagnosisFacts facts = {
+      .connections_max = 100, .live = 10, .dead = 300'000, .autovacuum_pause_us = 60 * kSecondUs, .expired = 0};
+  expect(finding(facts), Severity::note, "about 300000", "after some minutes");
+  facts.vacuum_age_us = 3'600 * kSecondUs;  // when there was nothing to do
+  expect(finding(facts), Severity::note, "about 300000", "after some minutes");
+  facts.vacuum_age_us = 70 * kSecondUs;
+  expect(finding(facts), Severity::warning, "about 300000", "does not keep up");
+  facts.vacuum_age_us = {};
+  facts.has_autovacuum = false;
+  expect(finding(facts), Severity::warning, "about 300000", "vacuum");
+  facts.dead = 5;
+  expect_ok(finding(facts), "about 5");
+}
+
 }  // namespace
 }  // namespace tuskv::test
