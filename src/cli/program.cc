@@ -90,7 +90,10 @@ constexpr const char* kShellHelp =
 std::string footer() {
   std::string text =
       "Options may stand before or after the verb. A word behind -- is data even if it starts with a dash.\n"
-      "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n\n"
+      "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n"
+      "With --json, scan, search, find, export, claim list and bench print a document a line; mget, doctor, "
+      "namespaces,\n"
+      "snapshots and index list print one array, and the other verbs one document.\n\n"
       "A store is memory:, file:DIRECTORY or postgresql://USER@HOST/DATABASE, with options behind a question mark, "
       "joined\n"
       "by &:\n";

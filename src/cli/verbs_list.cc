@@ -23,6 +23,7 @@ const char* name_of(Durability durability) {
   return "durable";
 }
 
+/// What the engine has; a number that it does not keep would be a 0 that means nothing.
 Json json_of_stats(const Stats& stats) {
   Json document = {{"engine", stats.engine},
                    {"durability", name_of(stats.durability)},
@@ -33,18 +34,20 @@ Json json_of_stats(const Stats& stats) {
                    {"value_bytes_max", stats.value_bytes_max},
                    {"memory_bytes", stats.memory_bytes},
                    {"sequence", stats.sequence},
-                   {"synced_sequence", stats.synced_sequence},
-                   {"syncs", stats.syncs},
-                   {"log_bytes", stats.log_bytes},
-                   {"log_segments", stats.log_segments},
-                   {"snapshots", stats.snapshots},
-                   {"snapshot_failures", stats.snapshot_failures},
-                   {"newest_snapshot", nullptr},
-                   {"recovered_records", stats.recovered_records},
-                   {"recovered_torn_bytes", stats.recovered_torn_bytes},
                    {"swept", stats.swept},
                    {"conflicts", stats.conflicts}};
+  if (stats.engine == "memory") document.erase("durability");
+  if (stats.engine != "memory") document["synced_sequence"] = stats.synced_sequence;
+  if (stats.engine != "file") return document;
+  document["syncs"] = stats.syncs;
+  document["log_bytes"] = stats.log_bytes;
+  document["log_segments"] = stats.log_segments;
+  document["snapshots"] = stats.snapshots;
+  document["snapshot_failures"] = stats.snapshot_failures;
+  document["newest_snapshot"] = nullptr;
   if (stats.newest_snapshot) document["newest_snapshot"] = stats.newest_snapshot->ordinal;
+  document["recovered_records"] = stats.recovered_records;
+  document["recovered_torn_bytes"] = stats.recovered_torn_bytes;
   return document;
 }
 
@@ -286,9 +289,8 @@ Action add_stats(Arguments&) {
       std::string line = name;
       line.resize(22, ' ');
       line += value.is_string() ? value.get<std::string>() : value.is_null() ? "none" : value.dump();
-      if (name.ends_with("_bytes") || name.ends_with("_bytes_max")) {
-        line += " (" + size_text(value.get<std::uint64_t>()) + ")";
-      }
+      const bool is_size = name.ends_with("_bytes") || name.ends_with("_bytes_max");
+      if (is_size && value.get<std::uint64_t>() >= 1024) line += " (" + size_text(value.get<std::uint64_t>()) + ")";
       call.output.line(line);
     }
     return ExitCode::done;

@@ -117,7 +117,29 @@ class ListTest(ToolTest):
         self.fill()
         document = self.json("stats")
         self.assertEqual((document["engine"], document["durability"], document["entries"]), ("file", "durable", 5))
+        self.assertLessEqual({"log_bytes", "syncs", "synced_sequence", "newest_snapshot"}, set(document))
         self.assertRegex(self.text("stats"), r"(?m)^entries +5$")
+        self.assertRegex(self.text("stats"), r"(?m)^key_bytes +17$")
+        self.tuskv("set", "large", "v" * 2048)
+        self.assertRegex(self.text("stats"), r"(?m)^value_bytes_max +2048 \(2.0 KiB\)$")
+
+    def test_stats_are_those_that_the_engine_has(self):
+        document = self.json("stats", "--store", "memory:")
+        self.assertEqual(document["entries"], 0)
+        self.assertFalse({"durability", "log_bytes", "syncs", "snapshots", "recovered_records"} & set(document))
+        self.assertNotIn("log_bytes", self.text("stats", "--store", "memory:"))
+
+    def test_help_tells_which_documents_are_lines_and_which_an_array(self):
+        self.fill()
+        said = " ".join(self.text("--help").split())
+        lines, arrays = said.split("With --json, ", 1)[1].split(" print a document a line; ", 1)
+        arrays = arrays.split(" print one array", 1)[0]
+        for verb, *words in (("scan",), ("search", "1"), ("export",)):
+            self.assertIn(verb, lines)
+            self.assertGreater(len([json.loads(line) for line in self.lines(verb, *words, "--json")]), 0)
+        for verb, *words in (("mget", "a", "b:1"), ("doctor",), ("namespaces",), ("snapshots",)):
+            self.assertIn(verb, arrays)
+            self.assertIsInstance(self.json(verb, *words), list)
 
     def test_doctor(self):
         self.refusal("doctor", code=2)

@@ -120,6 +120,8 @@ class ListTest(PostgresToolTest):
         self.assertEqual(self.json("namespaces"), ["n"])
         stats = self.json("stats")
         self.assertEqual((stats["engine"], stats["durability"], stats["entries"]), ("postgresql", "durable", 1201))
+        self.assertIn("synced_sequence", stats)
+        self.assertFalse({"log_bytes", "syncs", "snapshots", "recovered_records"} & set(stats))
         self.environment["TUSKV_STORE"] += "&ttl_mode=manual"
         self.tuskv("mset", "a", "1", "b", "2", "--ttl", "1ms")
         self.tuskv("set", "c", "3")
