@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -20,7 +21,7 @@
 // infinity, text that is not UTF-8, and documents nested deeper than kJsonDepthMax are refused when written; an integer
 // that does not fit its field, which would be wrapped around or cut, is refused when read. (In a nlohmann::json itself
 // integers beyond 64 bits are doubles.) To find such an integer, what was read is made a document again and compared,
-// which about doubles what reading costs.
+// which may double what reading costs; a document whose numbers are all from 0 to 127, or which has none, is spared it.
 
 namespace tuskv {
 inline namespace v0 {
@@ -80,6 +81,14 @@ inline bool is_narrowed(const nlohmann::json& given, const nlohmann::json& decod
   return difference == 0 ? is_negative(given) != is_negative(decoded) : difference % 256 == 0;
 }
 
+/// Whether the document has a number that some type of integer cannot hold.
+inline bool has_wide_numbers(const nlohmann::json& document) {
+  if (document.is_number_float()) return true;
+  if (document.is_number_integer()) return document.get<std::uint64_t>() > 127;  // a negative one is wrapped around
+  if (!document.is_structured()) return false;
+  return std::any_of(document.begin(), document.end(), has_wide_numbers);
+}
+
 /// Compares a document with what its value would be written as. Fields may come, go and change their type, but where
 /// both have a number, an integer must not have been narrowed.
 inline void check_integers(const nlohmann::json& given, const nlohmann::json& decoded) {
@@ -108,7 +117,9 @@ struct JsonCodec {
     detail::check_json_depth(bytes);
     const auto document = nlohmann::json::parse(bytes);
     T value = document.template get<T>();
-    if constexpr (!std::same_as<T, nlohmann::json>) detail::check_integers(document, nlohmann::json(value));
+    if constexpr (!std::same_as<T, nlohmann::json>) {
+      if (detail::has_wide_numbers(document)) detail::check_integers(document, nlohmann::json(value));
+    }
     return value;
   }
 };

@@ -142,6 +142,12 @@ TEST(Codec, Y16_IntegersOfJsonAreNeverNarrowed) {
   }
   EXPECT_THAT(refusal([] { return JsonCodec<std::vector<int>>::decode("[1, 2, 4294967299]"); }),
               HasSubstr("4294967299"));
+  // The smallest numbers that some field cannot hold; what is no wider is compared with nothing.
+  using Bytes8 = JsonCodec<std::vector<std::int8_t>>;
+  EXPECT_EQ(Bytes8::decode("[0, 127]"), (std::vector<std::int8_t>{0, 127}));
+  EXPECT_THAT(refusal([] { return Bytes8::decode("[0, 128]"); }), HasSubstr("128 does not fit"));
+  EXPECT_THAT(refusal([] { return JsonCodec<std::vector<std::vector<std::uint8_t>>>::decode("[[0], [-1]]"); }),
+              HasSubstr("-1 does not fit"));
 }
 
 TEST(Codec, JsonIsBoundedInDepth) {
