@@ -54,7 +54,7 @@ class EntryRange;
 template <class T>
 struct Codec;
 template <class T, class Key, class C>
-class TypedView;
+class TypedView;  // incomplete here: include tuskv/typed.h, or tuskv/json.h or tuskv/protobuf.h, which include it
 
 /// What functions take that should work on a store and inside a transaction alike: every operation, blocking.
 class TUSKV_API KeyValue : public Operations<Blocking> {
