@@ -7,8 +7,10 @@
 namespace tuskv::postgres {
 
 Status row_is_held() {
-  return Status(std::make_unique<Failure>(Failure{
-      .code = Code::Timeout, .message = "the deadline passed while others held the key's row", .sqlstate = "55P03"}));
+  return Status(
+      std::make_unique<Failure>(Failure{.code = Code::Timeout,
+                                        .message = "the deadline passed while others held the key's row, or the table",
+                                        .sqlstate = "55P03"}));
 }
 
 bool RowTurns::take(os::Deadline deadline) {

@@ -42,7 +42,7 @@ Status unreadable(std::string_view conninfo) {
       "with the characters / @ : ? # % of a name or password percent-encoded, and only options that libpq or "
       "tuskv knows behind the ?";
   const std::string_view meant = misspelt_option(conninfo);
-  if (!meant.empty()) message += ": did you mean \"" + std::string(meant) + "\"?";
+  if (!meant.empty()) message += "; did you mean \"" + std::string(meant) + "\"?";
   return Status(Code::Config, std::move(message));
 }
 
