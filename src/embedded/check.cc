@@ -111,7 +111,7 @@ class StoreCheck final {
     return {};
   }
 
-  /// Every snapshot folder that was published. A folder without a manifest was being removed.
+  /// Every snapshot folder that was published.
   Status check_folders(std::uint64_t newest) {
     Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(directory_);
     if (!entries.ok()) return std::move(entries).status();
@@ -122,7 +122,7 @@ class StoreCheck final {
       Result<os::FileKind> kind = file_system_.kind(folder + "/" + kManifestName);
       if (!kind.ok()) return std::move(kind).status();
       if (kind.value() == os::FileKind::missing) {
-        if (ordinal == newest) add(folder + "/" + kManifestName, 0, "the snapshot's own manifest is missing");
+        add(folder + "/" + kManifestName, 0, "the snapshot's own manifest is missing");
         continue;
       }
       Result<Manifest> manifest = read_manifest(file_system_, folder);

@@ -38,8 +38,8 @@ Status Checkpointer::start() {
   return {};
 }
 
-/// Removes what a crash has left: unfinished and unpublished folders, folders that were being removed, and parts beside
-/// a manifest that has a folder of its own by now.
+/// Removes what a crash has left: unpublished folders, those with an unfinished name, whether they were being written or
+/// removed, and parts beside a manifest that has a folder of its own by now. A published folder stays, whatever it lacks.
 Status Checkpointer::remove_leftovers() {
   const Manifest known = manifest();
   last_ordinal_ = known.snapshot.ordinal;
@@ -52,14 +52,8 @@ Status Checkpointer::remove_leftovers() {
     const std::uint64_t ordinal = folder_ordinal(entry.name);
     if (ordinal == 0 || entry.kind != os::FileKind::directory) continue;
     last_ordinal_ = std::max(last_ordinal_, ordinal);
-    Result<os::FileKind> own_manifest = file_system_.kind(path_of(entry.name) + "/" + kManifestName);
-    if (!own_manifest.ok()) return std::move(own_manifest).status();
     const bool published = !entry.name.ends_with(kTemporarySuffix) && ordinal <= known.snapshot.ordinal;
-    // The newest one is never a leftover, whatever became of its manifest: the store's own names its files.
-    const bool removed_halfway = own_manifest.value() == os::FileKind::missing && ordinal != known.snapshot.ordinal;
-    if (!published || removed_halfway) {
-      TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, path_of(entry.name)));
-    }
+    if (!published) TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, path_of(entry.name)));
   }
   return {};
 }

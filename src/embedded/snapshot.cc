@@ -9,7 +9,9 @@
 // the kept ones, in place or copied elsewhere, opens alone.
 //
 // While it is written a folder is called snapshot-<ordinal>.tmp; the rename makes it whole, the store's own MANIFEST
-// makes it part of the store. A folder of a higher ordinal than that MANIFEST names was never published.
+// makes it part of the store. A folder of a higher ordinal than that MANIFEST names was never published. To be removed
+// it gets the unfinished name again, durably, before any file goes: a folder of a published ordinal that lacks a file is
+// damaged, never a removal that was interrupted.
 #include "embedded/snapshot.h"
 
 #include <algorithm>
@@ -90,6 +92,15 @@ Status copy_file(os::FileSystem& file_system, const std::string& from, const std
     offset += got.value();
   }
   return target.value()->sync();
+}
+
+Status remove_folder(os::FileSystem& file_system, const std::string& folder) {
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(folder);
+  if (!entries.ok()) return std::move(entries).status();
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    TUSKV_RETURN_IF_ERROR(file_system.remove_file(folder + "/" + entry.name));
+  }
+  return file_system.remove_directory(folder);
 }
 
 Result<std::uint64_t> file_size(os::FileSystem& file_system, const std::string& path) {
@@ -330,17 +341,14 @@ Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const st
 }
 
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder) {
-  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(folder);
-  if (!entries.ok()) return std::move(entries).status();
-  for (const os::DirectoryEntry& entry : entries.value()) {
-    if (entry.name != kManifestName) continue;
-    TUSKV_RETURN_IF_ERROR(file_system.remove_file(folder + "/" + entry.name));
-    TUSKV_RETURN_IF_ERROR(file_system.sync_directory(folder));
-  }
-  for (const os::DirectoryEntry& entry : entries.value()) {
-    if (entry.name != kManifestName) TUSKV_RETURN_IF_ERROR(file_system.remove_file(folder + "/" + entry.name));
-  }
-  return file_system.remove_directory(folder);
+  if (folder.ends_with(kTemporarySuffix)) return remove_folder(file_system, folder);
+  const std::string leaving = folder + kTemporarySuffix;
+  Result<os::FileKind> kind = file_system.kind(leaving);
+  if (!kind.ok()) return std::move(kind).status();
+  if (kind.value() != os::FileKind::missing) TUSKV_RETURN_IF_ERROR(remove_folder(file_system, leaving));
+  TUSKV_RETURN_IF_ERROR(file_system.rename(folder, leaving));
+  TUSKV_RETURN_IF_ERROR(file_system.sync_directory(folder.substr(0, folder.rfind('/'))));
+  return remove_folder(file_system, leaving);
 }
 
 }  // namespace tuskv::embedded

@@ -73,8 +73,8 @@ Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std:
 /// another program has open as a store stays.
 Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
                                            const Manifest& manifest, std::size_t keep);
-/// Removes a folder with all its files, its manifest first, so that a crash leaves a leftover and never half a
-/// snapshot.
+/// Removes a folder (its path ends in its name) with all its files. A crash leaves it whole, or under the unfinished
+/// name, as a leftover.
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder);
 
 }  // namespace tuskv::embedded

@@ -446,6 +446,9 @@ TEST(Checkpointer, ACrashAtEveryOperationLeavesTheRightState) {
       const bool finished = work(*store, after, 2, unknown) && !disk.stopped();
       for (const CrashMode mode : test::kCrashModes) {
         auto image = disk.crash(mode, stop);
+        const auto checked = check_store(*image, "/d");
+        ASSERT_TRUE(checked.ok()) << checked.failure().message;
+        EXPECT_TRUE(checked.value().damage.empty()) << to_string(mode) << " at " << stop << "\n" << disk.trace();
         auto reopened = TestStore::open(*image, options_of(durability), clock);
         ASSERT_TRUE(reopened.ok()) << to_string(mode) << " at " << stop << ": " << reopened.failure().message << "\n"
                                    << disk.trace();

@@ -177,6 +177,37 @@ TEST(Check, ReportsAllDamageNotOnlyTheFirst) {
   EXPECT_EQ(found, damaged);
 }
 
+/// What lost its manifest is a backup that needs help, not one that was on its way out.
+TEST(Check, S35_AKeptSnapshotWithoutItsManifestIsDamagedAndStays) {
+  SimulatedFileSystem disk;
+  const std::vector<State> states = fill(disk);
+  const std::vector<std::string> parts = {"d/snapshot-1/part-0", "d/snapshot-1/part-1"};
+  const auto before = disk.contents();
+  disk.remove("d/snapshot-1/MANIFEST");
+  const auto report = check_store(disk, "/d");
+  ASSERT_TRUE(report.ok());
+  ASSERT_EQ(report.value().damage.size(), 1U);
+  EXPECT_EQ(report.value().damage[0].file, "/d/snapshot-1/MANIFEST");
+  EXPECT_NE(report.value().damage[0].what.find("is missing"), std::string::npos) << report.value().damage[0].what;
+
+  const ManualClock clock;
+  auto store = open(disk, clock);
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->contents(), states[2]);
+  ASSERT_TRUE(store->checkpointer().snapshot().ok());
+  EXPECT_TRUE(store->checkpointer().prune(0).ok());
+  ASSERT_TRUE(store->close().ok());
+  for (const std::string& part : parts) EXPECT_EQ(disk.content(part), before.at(part)) << part;
+
+  const auto repaired = repair_store(disk, "/d", kNowUs);
+  ASSERT_TRUE(repaired.ok());
+  for (const std::string& part : parts) {
+    EXPECT_EQ(disk.content(repaired.value().backup.substr(1) + part.substr(1)), before.at(part)) << part;
+  }
+  EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
+  EXPECT_EQ(state_in(disk, "/d"), states[2]);
+}
+
 TEST(Check, ATornTailIsCountedAndNoDamage) {
   SimulatedFileSystem disk;
   const ManualClock clock;
