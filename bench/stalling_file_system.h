@@ -31,6 +31,9 @@ class StallingFileSystem final : public os::FileSystem {
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string& directory) override {
     return base_->lock(directory);
   }
+  Result<std::unique_ptr<os::DirectoryLock>> lock_shared(const std::string& directory) override {
+    return base_->lock_shared(directory);
+  }
 
  private:
   std::unique_ptr<os::FileSystem> base_;

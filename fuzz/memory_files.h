@@ -70,6 +70,7 @@ class MemoryFiles final : public os::FileSystem {
   Status sync_directory(const std::string&) override { return unsupported(); }
   Result<std::uint64_t> free_bytes(const std::string&) override { return unsupported(); }
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string&) override { return unsupported(); }
+  Result<std::unique_ptr<os::DirectoryLock>> lock_shared(const std::string&) override { return unsupported(); }
 
  private:
   static Status unsupported() { return {Code::Unsupported, "files in memory"}; }

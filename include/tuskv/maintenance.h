@@ -9,7 +9,7 @@
 #include "tuskv/store.h"
 
 // Work on the directory of a `file:` store that is not open. Each takes the directory's lock (Busy when a program has
-// it open) and throws Error.
+// it open) and throws Error. check and list_snapshots only read, also where nothing can be written.
 
 namespace tuskv {
 inline namespace v0 {

@@ -148,7 +148,7 @@ Result<CheckReport> check_held_store(os::FileSystem& file_system, const std::str
 }
 
 Result<CheckReport> check_store(os::FileSystem& file_system, const std::string& directory) {
-  Result<std::unique_ptr<os::DirectoryLock>> lock = hold_store(file_system, directory);
+  Result<std::unique_ptr<os::DirectoryLock>> lock = share_store(file_system, directory);
   if (!lock.ok()) return std::move(lock).status();
   return check_held_store(file_system, directory);
 }

@@ -38,8 +38,9 @@ Status Checkpointer::start() {
   return {};
 }
 
-/// Removes what a crash has left: unpublished folders, those with an unfinished name, whether they were being written or
-/// removed, and parts beside a manifest that has a folder of its own by now. A published folder stays, whatever it lacks.
+/// Removes what a crash has left: unpublished folders, those with an unfinished name, whether they were being written
+/// or removed, and parts beside a manifest that has a folder of its own by now. A published folder stays, whatever it
+/// lacks.
 Status Checkpointer::remove_leftovers() {
   const Manifest known = manifest();
   last_ordinal_ = known.snapshot.ordinal;

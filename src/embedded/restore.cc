@@ -43,6 +43,22 @@ Result<Manifest> keep_state(os::FileSystem& file_system, const std::string& dire
   return write_standing_snapshot(file_system, directory, keyspace, store, snapshot);
 }
 
+/// That the directory is a store's: one that holds nothing of ours is left as it is.
+Status require_store(os::FileSystem& file_system, const std::string& directory) {
+  Result<os::FileKind> kind = file_system.kind(directory);
+  if (!kind.ok()) return std::move(kind).status();
+  if (kind.value() == os::FileKind::missing) return {Code::Config, directory + " does not exist"};
+  if (kind.value() != os::FileKind::directory) return {Code::Config, directory + " is not a directory"};
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(directory);
+  if (!entries.ok()) return std::move(entries).status();
+  const bool is_store =
+      std::any_of(entries.value().begin(), entries.value().end(), [](const os::DirectoryEntry& entry) {
+        return entry.name == kManifestName || parse_segment_name(entry.name) != 0 || folder_ordinal(entry.name) != 0;
+      });
+  if (is_store) return {};
+  return {Code::Config, directory + " is not a tuskv store: it holds no " + kManifestName};
+}
+
 /// The snapshot that holds the present state: the newest one when nothing came after it, otherwise a new one.
 Result<SnapshotInfo> keep_present(os::FileSystem& file_system, const std::string& directory, const LoadedStore& present,
                                   std::int64_t now_us) {
@@ -69,18 +85,13 @@ void remove_segments_below(os::FileSystem& file_system, const std::string& direc
 }
 
 Result<std::unique_ptr<os::DirectoryLock>> hold_store(os::FileSystem& file_system, const std::string& directory) {
-  Result<os::FileKind> kind = file_system.kind(directory);
-  if (!kind.ok()) return std::move(kind).status();
-  if (kind.value() == os::FileKind::missing) return Status(Code::Config, directory + " does not exist");
-  if (kind.value() != os::FileKind::directory) return Status(Code::Config, directory + " is not a directory");
-  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(directory);
-  if (!entries.ok()) return std::move(entries).status();
-  const bool is_store =
-      std::any_of(entries.value().begin(), entries.value().end(), [](const os::DirectoryEntry& entry) {
-        return entry.name == kManifestName || parse_segment_name(entry.name) != 0 || folder_ordinal(entry.name) != 0;
-      });
-  if (!is_store) return Status(Code::Config, directory + " is not a tuskv store: it holds no " + kManifestName);
+  TUSKV_RETURN_IF_ERROR(require_store(file_system, directory));
   return file_system.lock(directory);
+}
+
+Result<std::unique_ptr<os::DirectoryLock>> share_store(os::FileSystem& file_system, const std::string& directory) {
+  TUSKV_RETURN_IF_ERROR(require_store(file_system, directory));
+  return file_system.lock_shared(directory);
 }
 
 Result<LoadedStore> load_store(os::FileSystem& file_system, const std::string& directory) {
@@ -92,7 +103,7 @@ Result<LoadedStore> load_store(os::FileSystem& file_system, const std::string& d
 }
 
 Result<std::vector<SnapshotInfo>> list_store_snapshots(os::FileSystem& file_system, const std::string& directory) {
-  Result<std::unique_ptr<os::DirectoryLock>> lock = hold_store(file_system, directory);
+  Result<std::unique_ptr<os::DirectoryLock>> lock = share_store(file_system, directory);
   if (!lock.ok()) return std::move(lock).status();
   Result<Manifest> manifest = read_manifest(file_system, directory);
   if (!manifest.ok()) return std::move(manifest).status();

@@ -10,8 +10,8 @@
 //
 // While it is written a folder is called snapshot-<ordinal>.tmp; the rename makes it whole, the store's own MANIFEST
 // makes it part of the store. A folder of a higher ordinal than that MANIFEST names was never published. To be removed
-// it gets the unfinished name again, durably, before any file goes: a folder of a published ordinal that lacks a file is
-// damaged, never a removal that was interrupted.
+// it gets the unfinished name again, durably, before any file goes: a folder of a published ordinal that lacks a file
+// is damaged, never a removal that was interrupted.
 #include "embedded/snapshot.h"
 
 #include <algorithm>

@@ -98,10 +98,13 @@ class FileSystem {
   virtual Status sync_directory(const std::string& path) = 0;
   /// Free bytes for this user on the file system that holds `path`.
   virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
-  /// Takes the exclusive lock of `directory` at once (file LOCK in it, holding the owner's pid), or fails with Busy
+  /// Takes the exclusive lock of `directory` at once (the file LOCK in it holds the owner's pid), or fails with Busy
   /// naming the holder's pid when another process, or another opener of this one (also by another path), has it. A lock
-  /// dies with its process.
+  /// dies with its process, and does not depend on LOCK staying there.
   virtual Result<std::unique_ptr<DirectoryLock>> lock(const std::string& directory) = 0;
+  /// The same for those who only read: any number at once, as long as nobody has the exclusive one, and nothing is
+  /// written.
+  virtual Result<std::unique_ptr<DirectoryLock>> lock_shared(const std::string& directory) = 0;
 };
 
 /// The operating system's files.

@@ -147,20 +147,36 @@ class PosixFile final : public File {
 
 /// An flock belongs to the open file description: a second opener in this process conflicts like any other, and closing
 /// another descriptor of the file does not drop it (both unlike fcntl record locks).
+///
+/// Locked are the directory itself, whose lock nobody can remove, and the file LOCK in it, for the sake of network file
+/// systems: NFS knows no locks of directories, so there the first one is seen by this machine alone.
 class PosixDirectoryLock final : public DirectoryLock {
  public:
-  explicit PosixDirectoryLock(UniqueFd descriptor) : descriptor_(std::move(descriptor)) {}
+  explicit PosixDirectoryLock(UniqueFd directory) : directory_(std::move(directory)) {}
+  const UniqueFd& directory() const { return directory_; }
+  /// LOCK; invalid where there is none that could be opened for reading.
+  const UniqueFd& file() const { return file_; }
+  void set_file(UniqueFd file) { file_ = std::move(file); }
 
   /// Unlocks by word rather than by closing, since a child forked meanwhile shares the description and would keep it
   /// locked; that child in turn must not unlock what its parent holds.
   ~PosixDirectoryLock() override {
-    if (::getpid() == owner_) ::flock(descriptor_.get(), LOCK_UN);
+    if (::getpid() != owner_) return;
+    if (file_.valid()) ::flock(file_.get(), LOCK_UN);
+    ::flock(directory_.get(), LOCK_UN);
   }
 
  private:
-  UniqueFd descriptor_;
+  UniqueFd directory_;
+  UniqueFd file_;
   pid_t owner_ = ::getpid();
 };
+
+/// 0, or the errno that says why it cannot be had at once.
+int take_lock(const UniqueFd& descriptor, int kind) {
+  const bool taken = retry_interrupted([&] { return ::flock(descriptor.get(), kind | LOCK_NB); }) == 0;
+  return taken ? 0 : errno;
+}
 
 /// The pid in a lock file, or 0 when there is none to read.
 pid_t read_pid(int descriptor) {
@@ -180,8 +196,13 @@ void write_pid(int descriptor) {
   [[maybe_unused]] const int cut = retry_interrupted([&] { return ::ftruncate(descriptor, kept); });
 }
 
-Status busy(const std::string& directory, pid_t holder) {
-  if (holder == 0) return Status(Code::Busy, directory + " is open in another process");
+/// Why `refused`, a descriptor of the lock that the caller is about to give up, could not be locked.
+Status busy(const std::string& directory, const UniqueFd& refused) {
+  // Readers write down no pid: what stands there is of somebody who has gone.
+  if (take_lock(refused, LOCK_SH) == 0) return Status(Code::Busy, directory + " is being read, such as by tuskv check");
+  const UniqueFd file = open_descriptor(directory + "/" + kLockName, O_RDONLY | O_NONBLOCK);
+  const pid_t holder = file.valid() ? read_pid(file.get()) : 0;
+  if (holder == 0) return Status(Code::Busy, directory + " is open, and its LOCK does not say in which process");
   const char* self = holder == ::getpid() ? " (this one)" : "";
   return Status(Code::Busy, directory + " is open in process " + std::to_string(holder) + self);
 }
@@ -299,17 +320,43 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<DirectoryLock>> lock(const std::string& directory) override {
     const std::string path = directory + "/" + kLockName;
     const auto failed = [&](int error) { return system_status(error, {.operation = "lock", .path = path}); };
+    UniqueFd itself = open_descriptor(directory + "/.", O_RDONLY | O_DIRECTORY);
+    if (!itself.valid()) return failed(errno);
+    auto lock = std::make_unique<PosixDirectoryLock>(std::move(itself));
+    int error = take_lock(lock->directory(), LOCK_EX);
+    if (error == EWOULDBLOCK) return busy(directory, lock->directory());
+    if (error != 0 && error != EBADF) return failed(error);  // EBADF: only what can be written may be locked here
     // The file is never removed: a name that comes and goes lets two openers lock two different files.
-    UniqueFd descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_NONBLOCK);
-    if (!descriptor.valid()) return failed(errno);
-    if (const int error = require_regular(descriptor.get()); error != 0) return failed(error);
-    if (retry_interrupted([&] { return ::flock(descriptor.get(), LOCK_EX | LOCK_NB); }) != 0) {
-      if (errno == EWOULDBLOCK) return busy(directory, read_pid(descriptor.get()));
+    lock->set_file(open_descriptor(path, O_RDWR | O_CREAT | O_NONBLOCK));
+    if (!lock->file().valid()) return failed(errno);
+    if (error = require_regular(lock->file().get()); error != 0) return failed(error);
+    error = take_lock(lock->file(), LOCK_EX);
+    if (error == EWOULDBLOCK) return busy(directory, lock->file());
+    if (error == 0) error = require_file_mode(lock->file().get());
+    if (error != 0) return failed(error);
+    write_pid(lock->file().get());
+    return std::unique_ptr<DirectoryLock>(std::move(lock));
+  }
+
+  Result<std::unique_ptr<DirectoryLock>> lock_shared(const std::string& directory) override {
+    const std::string path = directory + "/" + kLockName;
+    const auto failed = [&](int error) { return system_status(error, {.operation = "lock", .path = path}); };
+    UniqueFd itself = open_descriptor(directory + "/.", O_RDONLY | O_DIRECTORY);
+    if (!itself.valid()) return failed(errno);
+    auto lock = std::make_unique<PosixDirectoryLock>(std::move(itself));
+    int error = take_lock(lock->directory(), LOCK_SH);
+    if (error == EWOULDBLOCK) return busy(directory, lock->directory());
+    if (error != 0) return failed(error);
+    lock->set_file(open_descriptor(path, O_RDONLY | O_NONBLOCK));
+    if (lock->file().valid()) {
+      error = require_regular(lock->file().get());
+      if (error == 0) error = take_lock(lock->file(), LOCK_SH);
+      if (error == EWOULDBLOCK) return busy(directory, lock->file());
+      if (error != 0) return failed(error);
+    } else if (errno != ENOENT && errno != EACCES) {
       return failed(errno);
     }
-    if (const int error = require_file_mode(descriptor.get()); error != 0) return failed(error);
-    write_pid(descriptor.get());
-    return std::unique_ptr<DirectoryLock>(std::make_unique<PosixDirectoryLock>(std::move(descriptor)));
+    return std::unique_ptr<DirectoryLock>(std::move(lock));
   }
 };
 

@@ -177,6 +177,23 @@ TEST(Check, ReportsAllDamageNotOnlyTheFirst) {
   EXPECT_EQ(found, damaged);
 }
 
+TEST(Check, S38_ReadersShareTheDirectoryAndWriteNothing) {
+  SimulatedFileSystem disk;
+  fill(disk);
+  disk.remove("d/LOCK");
+  const auto before = disk.contents();
+  const std::uint64_t changes = disk.operation_count();
+  const auto reader = share_store(disk, "/d");
+  ASSERT_TRUE(reader.ok());
+  EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
+  EXPECT_EQ(list_store_snapshots(disk, "/d").value().size(), 2U);
+  EXPECT_EQ(disk.operation_count(), changes);
+  EXPECT_EQ(disk.contents(), before);
+  EXPECT_EQ(prune_store_snapshots(disk, "/d", 0).failure().code, Code::Busy);
+  EXPECT_EQ(restore_store(disk, "/d", 1, kNowUs).failure().code, Code::Busy);
+  EXPECT_EQ(repair_store(disk, "/d", kNowUs).failure().code, Code::Busy);
+}
+
 /// What lost its manifest is a backup that needs help, not one that was on its way out.
 TEST(Check, S35_AKeptSnapshotWithoutItsManifestIsDamagedAndStays) {
   SimulatedFileSystem disk;

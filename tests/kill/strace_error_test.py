@@ -17,7 +17,7 @@ CHOSEN = (("Batches", "Durable", True), ("Snapshots", "Durable", False), ("Large
 CALLS_MAX = 60  # of each workload that fail once; drawn from all of them
 LASTING_MAX = 12
 MET_MIN = 400
-SHORT_WRITES_MIN = 20  # of a workload that has them
+SHORT_WRITES_MIN = 18  # of a workload that has them
 ERRORS = {
     "pwrite64": ("EIO", "ENOSPC", "EINTR"),
     "fsync": ("EIO", "EINTR"),

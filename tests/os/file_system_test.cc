@@ -243,6 +243,42 @@ TEST_P(FileSystemTest, ALockExcludesUntilReleased) {
   EXPECT_EQ(message_of(system().lock(path("none"))), "lock " + path("none") + "/LOCK: No such file or directory");
 }
 
+TEST_P(FileSystemTest, ALockIsSharedByReaders) {
+  {
+    const auto first = system().lock_shared(root());
+    const auto second = system().lock_shared(root());
+    ASSERT_OK(first);
+    ASSERT_OK(second);
+    EXPECT_TRUE(system().list(root()).value().empty()) << "readers write nothing";
+    const auto refused = system().lock(root());
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().code, Code::Busy);
+    EXPECT_EQ(refused.failure().message, root() + " is being read, such as by tuskv check");
+    EXPECT_TRUE(system().list(root()).value().empty()) << "nor does who is refused";
+  }
+  const auto held = system().lock(root());
+  ASSERT_OK(held);
+  EXPECT_EQ(message_of(system().lock_shared(root())),
+            root() + " is open in process " + std::to_string(::getpid()) + " (this one)");
+  EXPECT_EQ(message_of(system().lock_shared(path("none"))),
+            "lock " + path("none") + "/LOCK: No such file or directory");
+}
+
+/// It invites to be removed by those who think that it is a leftover.
+TEST_P(FileSystemTest, S36_RemovingTheLockFileLetsNobodyIn) {
+  auto held = system().lock(root());
+  ASSERT_OK(held);
+  ASSERT_OK(system().remove_file(path("LOCK")));
+  for (int i = 0; i < 2; ++i) {
+    const auto refused = system().lock(root());
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().code, Code::Busy);
+    EXPECT_EQ(system().lock_shared(root()).failure().code, Code::Busy);
+  }
+  held.value().reset();
+  EXPECT_OK(system().lock(root()));
+}
+
 // The differential test: the same random operations on both, and every answer, message and byte must be the same.
 
 class Both final {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -162,11 +163,11 @@ TEST_F(PosixFileSystemTest, DescriptorsAreNotHandedToOtherPrograms) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code gone;
     const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
-    if (!target.starts_with(root() + "/")) continue;
+    if (target != root() && !target.starts_with(root() + "/")) continue;
     ++seen;
     EXPECT_NE(::fcntl(std::stoi(entry.path().filename()), F_GETFD) & FD_CLOEXEC, 0) << target;
   }
-  EXPECT_EQ(seen, 2);
+  EXPECT_EQ(seen, 3) << "the directory, LOCK and the file";
 }
 
 TEST_F(PosixFileSystemTest, ALockHeldByAnotherProcessNamesItAndDiesWithIt) {
@@ -217,6 +218,25 @@ TEST_F(PosixFileSystemTest, AForkedChildNeitherReleasesNorKeepsTheLock) {
   EXPECT_TRUE(system().lock(root()).ok()) << "a child that still has the descriptor does not hold it";
 }
 
+/// As NFS would see the lock of another machine: by the file, not by the directory.
+TEST_F(PosixFileSystemTest, TheLockFileIsLockedToo) {
+  const UniqueFd other(::open(path("LOCK").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::pwrite(other.get(), "4711\n", 5, 0), 5);
+  ASSERT_EQ(::flock(other.get(), LOCK_EX), 0);
+  EXPECT_EQ(system().lock(root()).failure().message, root() + " is open in process 4711");
+  EXPECT_EQ(system().lock_shared(root()).failure().message, root() + " is open in process 4711");
+  ASSERT_EQ(::flock(other.get(), LOCK_SH), 0);
+  EXPECT_EQ(system().lock(root()).failure().code, Code::Busy);
+  EXPECT_TRUE(system().lock_shared(root()).ok());
+}
+
+TEST_F(PosixFileSystemTest, S36_AnotherProcessCannotLockWhereTheLockFileWasRemoved) {
+  const auto held = system().lock(root());
+  ASSERT_TRUE(held.ok());
+  ASSERT_TRUE(system().remove_file(path("LOCK")).ok());
+  const Child other([&] { return !system().lock(root()).ok(); });
+}
+
 TEST_F(PosixFileSystemTest, ALockFileThatIsNoFileIsRefused) {
   ASSERT_TRUE(system().make_directory(path("LOCK")).ok());
   const auto refused = system().lock(root());
@@ -248,6 +268,23 @@ TEST_F(PosixFileSystemTest, AFullDiskIsNoSpaceAndLeavesTheFileAsItWas) {
     EXPECT_TRUE(system().lock(root()).ok()) << "a full disk can still be opened";
     EXPECT_TRUE(file->truncate(4).ok());
     EXPECT_TRUE(file->write_at(4, "more").ok()) << "space that came back is used";
+  }
+  ::umount2(root().c_str(), MNT_DETACH);
+}
+
+TEST_F(PosixFileSystemTest, S38_ADirectoryThatNobodyCanWriteIsLockedByReaders) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("none", root().c_str(), "tmpfs", 0, "size=64k") != 0)
+    GTEST_SKIP() << "mounting is not allowed here";
+  for (const bool has_lock_file : {false, true}) {
+    if (has_lock_file) {
+      ASSERT_TRUE(system().lock(root()).ok());
+    }
+    ASSERT_EQ(::mount("none", root().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64k"), 0);
+    EXPECT_EQ(system().lock(root()).failure().code, Code::Io);
+    EXPECT_TRUE(system().lock_shared(root()).ok());
+    ASSERT_EQ(::mount("none", root().c_str(), "tmpfs", MS_REMOUNT, "size=64k"), 0);
   }
   ::umount2(root().c_str(), MNT_DETACH);
 }

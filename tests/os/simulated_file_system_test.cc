@@ -136,6 +136,7 @@ TEST(SimulatedFault, EveryKindOfCallCanFail) {
     note(disk.sync_directory("d"));
     note(disk.free_bytes("d"));
     note(disk.lock("d"));
+    note(disk.lock_shared("d"));
     EXPECT_EQ(failed, 1) << to_string(operation) << "\n" << disk.trace();
     EXPECT_EQ(disk.faults_met(), 1U);
   }

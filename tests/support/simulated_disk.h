@@ -85,6 +85,7 @@ struct SimulatedNode {
   int handles = 0;          ///< open ones
   std::uint64_t space = 0;  ///< bytes of the disk it takes
   bool locked = false;
+  int readers = 0;  ///< that share the lock
 
   SimulatedContent visible = {};
   SimulatedContent durable = {};

@@ -27,6 +27,7 @@ constexpr std::string_view kVerbs[kOperationCount] = {"open",
                                                       "remove directory",
                                                       "sync directory",
                                                       "examine free space of",
+                                                      "lock",
                                                       "lock"};
 
 }  // namespace
@@ -40,7 +41,8 @@ bool mutates(Operation operation) {
     case Operation::size:
     case Operation::kind:
     case Operation::list:
-    case Operation::free_bytes: return false;
+    case Operation::free_bytes:
+    case Operation::lock_shared: return false;
     default: return true;
   }
 }
@@ -80,13 +82,14 @@ class SimulatedFile final : public os::File {
 
 class SimulatedLock final : public os::DirectoryLock {
  public:
-  SimulatedLock(SimulatedFileSystem* system, SimulatedNodePointer directory)
-      : system_(system), directory_(std::move(directory)) {}
-  ~SimulatedLock() override { system_->unlock(*directory_); }
+  SimulatedLock(SimulatedFileSystem* system, SimulatedNodePointer directory, bool is_shared)
+      : system_(system), directory_(std::move(directory)), is_shared_(is_shared) {}
+  ~SimulatedLock() override { system_->unlock(*directory_, is_shared_); }
 
  private:
   SimulatedFileSystem* system_;
   SimulatedNodePointer directory_;
+  bool is_shared_;
 };
 
 SimulatedFileSystem::SimulatedFileSystem() : SimulatedFileSystem(Options{}) {}
@@ -272,23 +275,41 @@ Result<std::unique_ptr<os::DirectoryLock>> SimulatedFileSystem::lock(const std::
   const std::string path = directory + "/" + std::string(kLockName);
   const Call call{.operation = Operation::lock, .path = path};
   run_hook(call.operation, path);
+  os::MutexLock lock(mutex_);
+  if (const Verdict verdict = judge(call); verdict.refuses()) return refusal(call, verdict);
   NodePointer node;
-  {
-    os::MutexLock lock(mutex_);
-    if (const Verdict verdict = judge(call); verdict.refuses()) return refusal(call, verdict);
-    const int error = lock_directory(directory, &node);
-    if (error == EWOULDBLOCK) {
-      trace_.back().outcome = "busy";
-      return Status(Code::Busy, directory + " is open in process " + std::to_string(::getpid()) + " (this one)");
-    }
-    if (error != 0) return finish(call, error);
+  const int error = lock_directory(directory, &node);
+  return finish_lock(call, directory, node, error);
+}
+
+Result<std::unique_ptr<os::DirectoryLock>> SimulatedFileSystem::lock_shared(const std::string& directory) {
+  const std::string path = directory + "/" + std::string(kLockName);
+  const Call call{.operation = Operation::lock_shared, .path = path};
+  run_hook(call.operation, path);
+  os::MutexLock lock(mutex_);
+  if (const Verdict verdict = judge(call); verdict.refuses()) return refusal(call, verdict);
+  NodePointer node;
+  const int error = share_directory(directory, &node);
+  return finish_lock(call, directory, node, error);
+}
+
+Result<std::unique_ptr<os::DirectoryLock>> SimulatedFileSystem::finish_lock(const Call& call,
+                                                                            const std::string& directory,
+                                                                            const NodePointer& locked, int error) {
+  if (error == EWOULDBLOCK) {
+    trace_.back().outcome = "busy";
+    if (!locked->locked) return Status(Code::Busy, directory + " is being read, such as by tuskv check");
+    return Status(Code::Busy, directory + " is open in process " + std::to_string(::getpid()) + " (this one)");
   }
-  return std::unique_ptr<os::DirectoryLock>(std::make_unique<SimulatedLock>(this, std::move(node)));
+  if (error != 0) return finish(call, error);
+  const bool is_shared = call.operation == Operation::lock_shared;
+  return std::unique_ptr<os::DirectoryLock>(std::make_unique<SimulatedLock>(this, locked, is_shared));
 }
 
 int SimulatedFileSystem::lock_directory(const std::string& directory, NodePointer* locked) {
   if (const int error = disk_.find(directory, locked); error != 0) return error;
   if ((*locked)->kind != os::FileKind::directory) return ENOTDIR;
+  if ((*locked)->locked || (*locked)->readers != 0) return EWOULDBLOCK;
   const std::string path = directory + "/" + std::string(kLockName);
   NodePointer file;
   int error = disk_.find(path, &file);
@@ -296,7 +317,6 @@ int SimulatedFileSystem::lock_directory(const std::string& directory, NodePointe
   if (error != 0) return error;
   if (file->kind == os::FileKind::directory) return EISDIR;
   if (file->kind == os::FileKind::other) return ELOOP;
-  if ((*locked)->locked) return EWOULDBLOCK;
   (*locked)->locked = true;
   // As with real files, a full disk does not keep anyone from locking; only the pid is missing then.
   const std::string pid = std::to_string(::getpid()) + "\n";
@@ -304,9 +324,21 @@ int SimulatedFileSystem::lock_directory(const std::string& directory, NodePointe
   return disk_.resize(*file, 0);
 }
 
-void SimulatedFileSystem::unlock(Node& directory) {
+int SimulatedFileSystem::share_directory(const std::string& directory, NodePointer* locked) {
+  if (const int error = disk_.find(directory, locked); error != 0) return error;
+  if ((*locked)->kind != os::FileKind::directory) return ENOTDIR;
+  if ((*locked)->locked) return EWOULDBLOCK;
+  ++(*locked)->readers;
+  return 0;
+}
+
+void SimulatedFileSystem::unlock(Node& directory, bool is_shared) {
   os::MutexLock lock(mutex_);
-  directory.locked = false;
+  if (is_shared) {
+    --directory.readers;
+  } else {
+    directory.locked = false;
+  }
 }
 
 // Handles

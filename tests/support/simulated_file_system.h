@@ -49,8 +49,9 @@ enum class Operation {
   sync_directory,
   free_bytes,
   lock,
+  lock_shared,
 };
-constexpr std::size_t kOperationCount = static_cast<std::size_t>(Operation::lock) + 1;
+constexpr std::size_t kOperationCount = static_cast<std::size_t>(Operation::lock_shared) + 1;
 
 /// The verb that error messages of the operation begin with.
 std::string_view to_string(Operation operation);
@@ -111,6 +112,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   Status sync_directory(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& path) override;
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string& directory) override;
+  Result<std::unique_ptr<os::DirectoryLock>> lock_shared(const std::string& directory) override;
 
   // The end of the world
   /// Stops this file system for good (every later call on it, also through its handles, fails) and returns the disk as
@@ -201,6 +203,9 @@ class SimulatedFileSystem final : public os::FileSystem {
   /// Completes the trace line; a Status for an errno value.
   Status finish(const Call& call, int error) TUSKV_REQUIRES(mutex_);
   int lock_directory(const std::string& directory, NodePointer* locked) TUSKV_REQUIRES(mutex_);
+  int share_directory(const std::string& directory, NodePointer* locked) TUSKV_REQUIRES(mutex_);
+  Result<std::unique_ptr<os::DirectoryLock>> finish_lock(const Call& call, const std::string& directory,
+                                                         const NodePointer& locked, int error) TUSKV_REQUIRES(mutex_);
   NodePointer find_file(const std::string& path) const TUSKV_REQUIRES(mutex_);
   /// The directories above `path` too. Null when something else is in the way.
   NodePointer make_file(const std::string& path) TUSKV_REQUIRES(mutex_);
@@ -216,7 +221,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   Result<std::uint64_t> file_size(const Call& call, const Node& file) TUSKV_EXCLUDES(mutex_);
   void drop_cached_pages(Node& file) TUSKV_EXCLUDES(mutex_);
   void close(Node& file) TUSKV_EXCLUDES(mutex_);
-  void unlock(Node& directory) TUSKV_EXCLUDES(mutex_);
+  void unlock(Node& directory, bool is_shared) TUSKV_EXCLUDES(mutex_);
 
   const Options options_;
   mutable os::Mutex mutex_;
