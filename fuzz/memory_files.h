@@ -1,4 +1,4 @@
-// A directory in memory, as small as the readers under the fuzzer allow. It never fails and makes nothing durable.
+// Directories in memory, as small as the readers under the fuzzer allow. It never fails and makes nothing durable.
 #pragma once
 
 #include <algorithm>
@@ -50,14 +50,20 @@ class MemoryFiles final : public os::FileSystem {
     return std::unique_ptr<os::File>(std::make_unique<MemoryFile>(path, files_[path]));
   }
   Result<os::FileKind> kind(const std::string& path) override {
-    return files_.contains(path) ? os::FileKind::file : os::FileKind::missing;
+    if (files_.contains(path)) return os::FileKind::file;
+    const auto below = files_.lower_bound(path + "/");
+    const bool has_some = below != files_.end() && below->first.starts_with(path + "/");
+    return has_some ? os::FileKind::directory : os::FileKind::missing;
   }
   Result<std::vector<os::DirectoryEntry>> list(const std::string& path) override {
     std::vector<os::DirectoryEntry> entries;
     for (const auto& [name, bytes] : files_) {
-      if (name.starts_with(path + "/")) {
-        entries.push_back({.name = name.substr(path.size() + 1), .kind = os::FileKind::file});
-      }
+      if (!name.starts_with(path + "/")) continue;
+      const std::string below = name.substr(path.size() + 1);
+      const std::size_t end = below.find('/');
+      const os::DirectoryEntry entry{.name = below.substr(0, end),
+                                     .kind = end == below.npos ? os::FileKind::file : os::FileKind::directory};
+      if (entries.empty() || entries.back().name != entry.name) entries.push_back(entry);
     }
     return entries;
   }

@@ -6,6 +6,7 @@
 
 #include "embedded/embedded_engine.h"
 #include "embedded/recovery.h"
+#include "named_limits.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -144,7 +145,8 @@ Status EmbeddedEngine::start_recovered() {
       recover(file_system_, {.directory = directory_, .threads = options_.snapshot_threads}, keyspace_);
   if (!recovery.ok()) return std::move(recovery).status();
   const Recovered& recovered = recovery.value();
-  clock_.raise(std::max(recovered.clock_high_us, recovered.manifest.clock_high_us));
+  // Later than that is nothing that tuskv has written, and the sum with a TTL must stay a time.
+  clock_.raise(std::min(std::max(recovered.clock_high_us, recovered.manifest.clock_high_us), kInstantUsMax));
   recovered_records_ = recovered.records;
   recovered_torn_bytes_ = recovered.torn_bytes;
 

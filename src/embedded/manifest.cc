@@ -20,12 +20,14 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <memory>
 #include <type_traits>
 #include <utility>
 
+#include "embedded/part_file.h"
 #include "named_limits.h"
 
 namespace tuskv::embedded {
@@ -157,6 +159,25 @@ bool parse(std::string_view text, Manifest& manifest) {
   return !words.failed();
 }
 
+/// Whether a store can have these numbers.
+bool is_plausible(const Manifest& manifest) {
+  const SnapshotManifest& snapshot = manifest.snapshot;
+  for (const std::uint64_t number :
+       {snapshot.ordinal, snapshot.start_sequence, snapshot.end_sequence, snapshot.first_delta_ordinal,
+        snapshot.delta_count, manifest.first_log_ordinal, manifest.last_log_ordinal, manifest.first_log_sequence,
+        manifest.durable_sequence}) {
+    if (number > kNumberMax) return false;
+  }
+  const auto holds_its_entries = [](const PartInfo& part) {
+    return part.entries <= part.size_bytes / kPartEntryHeaderBytes;
+  };
+  const bool is_empty = snapshot.end_sequence == 0 && snapshot.delta_count == 0 && snapshot.parts.empty();
+  return std::all_of(snapshot.parts.begin(), snapshot.parts.end(), holds_its_entries) &&
+         snapshot.parts.size() <= kPartsMax && snapshot.start_sequence <= snapshot.end_sequence &&
+         (snapshot.ordinal != 0 || (is_empty && !manifest.is_snapshot_folder)) && manifest.first_log_ordinal != 0 &&
+         manifest.first_log_sequence != 0 && manifest.last_log_ordinal + 1 >= manifest.first_log_ordinal;
+}
+
 Status corrupt(const std::string& path, const std::string& what) {
   return {Code::Corruption, path + " is damaged: " + what};
 }
@@ -168,7 +189,7 @@ std::uint64_t parse_ordinal(std::string_view name, std::string_view prefix, std:
   std::uint64_t ordinal = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), ordinal);
   // One spelling only: two names must never mean the same file.
-  if (error != std::errc() || end != name.data() + name.size() || name.front() == '0') return 0;
+  if (error != std::errc() || end != name.data() + name.size() || name.front() == '0' || ordinal > kNumberMax) return 0;
   return ordinal;
 }
 
@@ -208,6 +229,7 @@ Result<Manifest> decode_manifest(std::string_view bytes, const std::string& path
   if (!parse(covered, manifest) || encode_manifest(manifest) != bytes) {
     return corrupt(path, "its text is not that of a manifest");
   }
+  if (!is_plausible(manifest)) return corrupt(path, "its numbers contradict each other");
   return manifest;
 }
 
@@ -228,13 +250,15 @@ Result<Manifest> read_manifest(os::FileSystem& file_system, const std::string& d
 Status write_manifest(os::FileSystem& file_system, const std::string& directory, const Manifest& manifest) {
   const std::string path = directory + "/" + kManifestName;
   const std::string aside = path + kTemporarySuffix;
+  const std::string bytes = encode_manifest(manifest);
+  if (Result<Manifest> again = decode_manifest(bytes, path); !again.ok()) return std::move(again).status();
   Result<os::FileKind> leftover = file_system.kind(aside);
   if (!leftover.ok()) return std::move(leftover).status();
   if (leftover.value() != os::FileKind::missing) TUSKV_RETURN_IF_ERROR(file_system.remove_file(aside));
   {
     Result<std::unique_ptr<os::File>> file = file_system.open(aside, os::OpenMode::create);
     if (!file.ok()) return std::move(file).status();
-    TUSKV_RETURN_IF_ERROR(file.value()->write_at(0, encode_manifest(manifest)));
+    TUSKV_RETURN_IF_ERROR(file.value()->write_at(0, bytes));
     TUSKV_RETURN_IF_ERROR(file.value()->sync());
   }
   TUSKV_RETURN_IF_ERROR(file_system.rename(aside, path));

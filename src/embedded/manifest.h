@@ -54,19 +54,23 @@ struct Manifest {
 };
 
 std::string encode_manifest(const Manifest& manifest);
-/// Refuses anything damaged (Corruption), anything that is not a manifest and any newer version (Config), naming
-/// `path`.
+/// Refuses anything damaged (Corruption), numbers that contradict each other included, anything that is not a manifest
+/// and any newer version (Config), naming `path`. What is accepted may still claim more than there is: whoever counts
+/// by it counts files, not numbers.
 Result<Manifest> decode_manifest(std::string_view bytes, const std::string& path);
 
 Result<Manifest> read_manifest(os::FileSystem& file_system, const std::string& directory);
-/// Durable when it returns.
+/// Durable when it returns. Refuses what could not be read again.
 Status write_manifest(os::FileSystem& file_system, const std::string& directory, const Manifest& manifest);
 
 inline constexpr const char* kManifestName = "MANIFEST";
 /// Ends the names of files and folders that are not finished; leftovers of them are removed.
 inline constexpr const char* kTemporarySuffix = ".tmp";
-/// More than the longest manifest: a line for each of at most 65536 parts.
+inline constexpr std::size_t kPartsMax = 65536;
+/// More than the longest manifest: a line for each part.
 inline constexpr std::size_t kManifestBytesMax = std::size_t{8} << 20;
+/// Ordinals and sequences are never higher, so that sums of two, and what comes next, do not overflow.
+inline constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 62;
 std::string segment_name(std::uint64_t ordinal);          ///< log-<ordinal>.tlog
 std::string snapshot_folder_name(std::uint64_t ordinal);  ///< snapshot-<ordinal>
 std::string part_name(std::size_t index);                 ///< part-<index>

@@ -189,12 +189,12 @@ Result<PartScan::Found> PartScan::take_block(std::uint32_t length, std::uint32_t
 
 bool PartScan::parse_entries(std::string_view payload, std::uint32_t count) {
   std::string_view previous = last_key_;
-  bool is_first = entries_ == 0 && last_key_.empty();
   for (std::uint32_t i = 0; i < count; ++i) {
     if (payload.size() < kPartEntryHeaderBytes) return false;
     const std::uint64_t value_size = load_integer<std::uint32_t>(payload, 8);
     const std::uint64_t key_size = load_integer<std::uint16_t>(payload, 12);
     if (load_integer<std::uint16_t>(payload, 14) != 0) return false;
+    if (key_size == 0 || key_size > kChangeKeyBytesMax) return false;
     if (payload.size() - kPartEntryHeaderBytes < key_size + value_size) return false;
     Change put;
     put.key = payload.substr(kPartEntryHeaderBytes, key_size);
@@ -202,8 +202,7 @@ bool PartScan::parse_entries(std::string_view payload, std::uint32_t count) {
     put.expires_us = load_integer<std::int64_t>(payload, 16);
     put.created_us = load_integer<std::int64_t>(payload, 24);
     put.updated_us = load_integer<std::int64_t>(payload, 32);
-    if (!is_first && put.key <= previous) return false;
-    is_first = false;
+    if (put.key <= previous) return false;
     previous = put.key;
     sink_.entry(put, load_integer<std::uint64_t>(payload, 0));
     payload.remove_prefix(kPartEntryHeaderBytes + key_size + value_size);
@@ -366,7 +365,8 @@ Result<PartHeader> read_part_header(os::FileSystem& file_system, const std::stri
   header.part_index = load_integer<std::uint32_t>(bytes, 40);
   header.part_count = load_integer<std::uint32_t>(bytes, 44);
   header.start_sequence = load_integer<std::uint64_t>(bytes, 48);
-  if (got.value() != kPartHeaderBytes || bytes != encode_header(header)) {
+  const bool is_one = header.part_count <= kPartsMax && header.part_index < header.part_count;
+  if (got.value() != kPartHeaderBytes || bytes != encode_header(header) || !is_one) {
     return damaged(path, 0, "the header of the part does not verify");
   }
   return header;

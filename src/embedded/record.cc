@@ -61,7 +61,7 @@ void RecordBuffer::start(RecordKind kind) {
 }
 
 void RecordBuffer::add(const Change& change) {
-  assert(change.key.size() <= std::numeric_limits<std::uint16_t>::max());
+  assert(change.key.size() <= kChangeKeyBytesMax);
   assert(change.value.size() <= std::numeric_limits<std::uint32_t>::max());
   const auto stamps = static_cast<std::uint8_t>((change.expires_us != 0 ? kHasExpires : 0) |
                                                 (change.created_us != 0 ? kHasCreated : 0) |
@@ -130,7 +130,7 @@ ChangeReader::ChangeReader(std::string_view record, std::uint32_t change_count)
 
 bool ChangeReader::next(Change& change) {
   if (left_ == 0) {
-    malformed_ = malformed_ || rest_.size() >= kRecordAlignment;
+    malformed_ = malformed_ || rest_.size() >= kRecordAlignment || rest_.find_first_not_of('\0') != rest_.npos;
     return false;
   }
   malformed_ = !parse(change);
@@ -149,18 +149,24 @@ bool ChangeReader::parse(Change& change) {
   }
   if ((stamps & ~kStampBits) != 0) return false;
   change.op = static_cast<ChangeOp>(op);
+  const bool is_range = change.op == ChangeOp::erase_range;
+  if (key_size > kChangeKeyBytesMax || (key_size == 0 && !is_range)) return false;
+  if (is_range && value_size > kChangeKeyBytesMax) return false;
   const std::size_t stamp_bytes = sizeof(std::int64_t) * static_cast<std::size_t>(std::popcount(stamps));
   if (rest_.size() < kChangeHeaderBytes + stamp_bytes + key_size + value_size) return false;
   std::size_t at = kChangeHeaderBytes;
+  bool has_all_stamps = true;
   const auto take_stamp = [&](std::uint8_t bit) -> std::int64_t {
     if ((stamps & bit) == 0) return 0;
     const auto stamp = load_integer<std::int64_t>(rest_, at);
     at += sizeof(std::int64_t);
+    has_all_stamps = has_all_stamps && stamp != 0;
     return stamp;
   };
   change.expires_us = take_stamp(kHasExpires);
   change.created_us = take_stamp(kHasCreated);
   change.updated_us = take_stamp(kHasUpdated);
+  if (!has_all_stamps) return false;
   change.key = rest_.substr(at, key_size);
   change.value = rest_.substr(at + key_size, value_size);
   rest_.remove_prefix(at + key_size + value_size);

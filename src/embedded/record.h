@@ -23,6 +23,9 @@ struct Change {
   std::int64_t updated_us = 0;
 };
 
+/// Stored keys are far shorter. An entry in memory uses the bit above for something else.
+inline constexpr std::size_t kChangeKeyBytesMax = 0x7fff;
+
 enum class RecordKind : std::uint32_t {
   changes = 1,
   seal = 2,   ///< the log goes on in the segment with the next ordinal

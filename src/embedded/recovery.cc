@@ -261,8 +261,14 @@ Status Recovery::load_parts() {
   const SnapshotManifest& snapshot = manifest().snapshot;
   const std::size_t parts = snapshot.parts.size();
   if (parts == 0) return {};
+  const std::string folder = snapshot_location(options_.directory, manifest());
   std::uint64_t entries = 0;
-  for (const PartInfo& part : snapshot.parts) entries += part.entries;
+  for (std::size_t part = 0; part < parts; ++part) {
+    // Memory is taken only for entries that a file is long enough for.
+    TUSKV_RETURN_IF_ERROR(verify_part_ends(file_system_, folder + "/" + part_name(part), part_header(manifest(), part),
+                                           snapshot.parts[part]));
+    entries += snapshot.parts[part].entries;
+  }
   keyspace_.reserve(entries);
 
   const std::size_t groups = std::has_single_bit(parts) ? std::min(parts, keyspace_.shard_count()) : 1;

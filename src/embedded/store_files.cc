@@ -44,9 +44,8 @@ class StoreExamination final {
     const SnapshotManifest& snapshot = manifest_.snapshot;
     const std::string location = snapshot_location(directory_, manifest_);
     for (std::size_t i = 0; i < snapshot.parts.size(); ++i) TUSKV_RETURN_IF_ERROR(examine_part(location, i));
-    std::vector<std::uint64_t> delta;
-    for (std::uint64_t i = 0; i < snapshot.delta_count; ++i) delta.push_back(snapshot.first_delta_ordinal + i);
-    for (const std::uint64_t ordinal : delta) TUSKV_RETURN_IF_ERROR(examine_segment(location, ordinal));
+    const std::uint64_t delta = snapshot.first_delta_ordinal;
+    TUSKV_RETURN_IF_ERROR(examine_segments(location, delta, delta + snapshot.delta_count));
     report_open_end();
     if (manifest_.logged) TUSKV_RETURN_IF_ERROR(examine_log());
     if (synced_ > last_sequence_) findings_.missing_records += synced_ - last_sequence_;
@@ -79,10 +78,30 @@ class StoreExamination final {
     if (!present.ok()) return std::move(present).status();
     const std::uint64_t last =
         std::max(manifest_.last_log_ordinal, present.value().empty() ? 0 : present.value().back());
-    for (std::uint64_t ordinal = manifest_.first_log_ordinal; ordinal <= last; ++ordinal) {
-      TUSKV_RETURN_IF_ERROR(examine_segment(directory_, ordinal));
+    return examine_segments(directory_, manifest_.first_log_ordinal, last + 1);
+  }
+
+  /// [first, end), however many files there should be according to the manifest.
+  Status examine_segments(const std::string& folder, std::uint64_t first, std::uint64_t end) {
+    if (first >= end) return {};
+    Result<std::vector<std::uint64_t>> present = list_segments(file_system_, folder);
+    if (!present.ok()) return std::move(present).status();
+    std::uint64_t next = first;
+    for (const std::uint64_t ordinal : present.value()) {
+      if (ordinal < first || ordinal >= end) continue;
+      add_missing_segments(folder, next, ordinal);
+      TUSKV_RETURN_IF_ERROR(examine_segment(folder, ordinal));
+      next = ordinal + 1;
     }
+    add_missing_segments(folder, next, end);
     return {};
+  }
+
+  void add_missing_segments(const std::string& folder, std::uint64_t first, std::uint64_t end) {
+    if (first >= end) return;
+    const bool is_one = end - first == 1;
+    add(folder + "/" + segment_name(first), 0,
+        is_one ? "the segment is missing" : "the segments up to " + segment_name(end - 1) + " are missing");
   }
 
   Status examine_segment(const std::string& folder, std::uint64_t ordinal) {

@@ -89,7 +89,7 @@ class StoredEntry final {
   static constexpr std::size_t kExpiryBytes = 8;
 
  private:
-  static constexpr std::uint16_t kHasExpiry = 0x8000;  // keys are far shorter
+  static constexpr std::uint16_t kHasExpiry = kChangeKeyBytesMax + 1;
 
   std::uint16_t key_size_and_flag() const {
     std::uint16_t both;

@@ -195,5 +195,15 @@ TEST_F(EngineTimeTest, S16_ATransactionThatReadWhatEndedConflicts) {
   }
 }
 
+TEST_F(EngineTimeTest, S37_ATimeBehindAllTimesIsNotBelieved) {
+  close();
+  Manifest manifest = read_manifest(*disk_, "data").value();
+  manifest.clock_high_us = INT64_MAX;
+  ASSERT_TRUE(write_manifest(*disk_, "data", manifest).ok());
+  open();
+  set("k", "v", 60'000);
+  EXPECT_EQ(get("k"), "v") << "now and a minute is a time";
+}
+
 }  // namespace
 }  // namespace tuskv::embedded

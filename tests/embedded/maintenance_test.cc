@@ -194,6 +194,42 @@ TEST(Check, S38_ReadersShareTheDirectoryAndWriteNothing) {
   EXPECT_EQ(repair_store(disk, "/d", kNowUs).failure().code, Code::Busy);
 }
 
+/// Numbers that a store can have, but not this one: the files there are decide.
+TEST(Check, S37_EndsWhateverNumbersTheManifestHas) {
+  constexpr std::uint64_t kMany = std::uint64_t{1} << 60U;
+  const std::vector<void (*)(Manifest&)> changes = {
+      [](Manifest& m) { m.last_log_ordinal = kMany; },
+      [](Manifest& m) { m.snapshot.delta_count = kMany; },
+      [](Manifest& m) {
+        m.snapshot.first_delta_ordinal = kMany;
+        m.snapshot.delta_count = 1;
+      },
+      [](Manifest& m) { m.durable_sequence = kMany; },
+      [](Manifest& m) { m.snapshot.parts[0] = {.size_bytes = kMany, .checksum = 1, .entries = kMany / 64}; },
+      [](Manifest& m) { m.snapshot.parts.resize(1000); },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    SimulatedFileSystem disk;
+    const std::vector<State> states = fill(disk);
+    Manifest manifest = read_manifest(disk, "/d").value();
+    changes[i](manifest);
+    ASSERT_TRUE(write_manifest(disk, "/d", manifest).ok()) << i;
+    const ManualClock clock;
+    const auto opened = TestStore::open(disk, options_of(), clock);
+    ASSERT_FALSE(opened.ok()) << i;
+    EXPECT_EQ(opened.failure().code, Code::Corruption) << i;
+    const auto report = check_store(disk, "/d");
+    ASSERT_TRUE(report.ok()) << i << ": " << report.failure().message;
+    EXPECT_GE(report.value().damage.size(), 1U) << i;
+    EXPECT_LE(report.value().damage.size(), 1002U) << i;
+    ASSERT_TRUE(repair_store(disk, "/d", kNowUs).ok()) << i;
+    if (i < 5) {
+      EXPECT_EQ(state_in(disk, "/d"), states[2]) << i;
+    }
+    EXPECT_TRUE(check_store(disk, "/d").value().damage.empty()) << i;
+  }
+}
+
 /// What lost its manifest is a backup that needs help, not one that was on its way out.
 TEST(Check, S35_AKeptSnapshotWithoutItsManifestIsDamagedAndStays) {
   SimulatedFileSystem disk;

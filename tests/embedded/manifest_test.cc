@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "embedded/part_file.h"
 #include "support/simulated_file_system.h"
 
 namespace tuskv::embedded {
@@ -102,6 +104,35 @@ TEST(Manifest, ASecondSpellingIsRefused) {
 }
 
 // E21: a newer format is refused by its number, whatever it holds.
+/// With a right checksum: it finds accidents, and whoever reads must not believe more than the files can bear out.
+TEST(Manifest, S37_NumbersThatNoStoreHasAreRefused) {
+  const std::vector<void (*)(Manifest&)> changes = {
+      [](Manifest& m) { m.snapshot.parts[0].entries = m.snapshot.parts[0].size_bytes / kPartEntryHeaderBytes + 1; },
+      [](Manifest& m) { m.snapshot.ordinal = kNumberMax + 1; },
+      [](Manifest& m) { m.snapshot.ordinal = 0; },
+      [](Manifest& m) { m.snapshot.start_sequence = m.snapshot.end_sequence + 1; },
+      [](Manifest& m) { m.snapshot.end_sequence = kNumberMax + 1; },
+      [](Manifest& m) { m.snapshot.first_delta_ordinal = kNumberMax + 1; },
+      [](Manifest& m) { m.snapshot.delta_count = UINT64_MAX; },
+      [](Manifest& m) { m.snapshot.parts.resize(kPartsMax + 1); },
+      [](Manifest& m) { m.first_log_ordinal = 0; },
+      [](Manifest& m) { m.first_log_ordinal = m.last_log_ordinal + 2; },
+      [](Manifest& m) { m.last_log_ordinal = UINT64_MAX; },
+      [](Manifest& m) { m.first_log_sequence = 0; },
+      [](Manifest& m) { m.durable_sequence = kNumberMax + 1; },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    Manifest manifest = example();
+    changes[i](manifest);
+    const auto read = decode_manifest(encode_manifest(manifest), "MANIFEST");
+    ASSERT_FALSE(read.ok()) << i;
+    EXPECT_EQ(read.failure().code, Code::Corruption) << i;
+    SimulatedFileSystem disk;
+    EXPECT_FALSE(write_manifest(disk, "", manifest).ok()) << i << ": nobody could read it";
+    EXPECT_TRUE(disk.contents().empty()) << i;
+  }
+}
+
 TEST(Manifest, E21NewerVersionIsNamed) {
   Result<Manifest> read = decode_manifest(with_checksum("tuskv manifest 2\nsomething new\n"), "dir/MANIFEST");
   ASSERT_FALSE(read.ok());
@@ -145,7 +176,8 @@ TEST(Manifest, IsReplacedWholeAtEveryStop) {
 TEST(Manifest, K16NamesAreNumbers) {
   EXPECT_EQ(segment_name(12), "log-12.tlog");
   EXPECT_EQ(parse_segment_name("log-12.tlog"), 12);
-  EXPECT_EQ(parse_segment_name("log-18446744073709551615.tlog"), UINT64_MAX);
+  EXPECT_EQ(parse_segment_name(segment_name(kNumberMax)), kNumberMax);
+  EXPECT_EQ(parse_segment_name(segment_name(kNumberMax + 1)), 0);
   EXPECT_EQ(parse_snapshot_folder_name(snapshot_folder_name(7)), 7);
   for (const char* name : {"log-.tlog", "log-0.tlog", "log-01.tlog", "log-1.tlog.tmp", "log-1", "log--1.tlog",
                            "log-18446744073709551616.tlog", "log-1 .tlog", "LOG-1.tlog", ""}) {

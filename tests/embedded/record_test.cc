@@ -81,7 +81,7 @@ TEST(Record, ReadsBackWhatWasWritten) {
 
 // K1: an empty value is a value.
 TEST(Record, K1EmptyValueIsAPut) {
-  const std::string record = encode({{.op = ChangeOp::put, .key = "k"}, {.op = ChangeOp::put}});
+  const std::string record = encode({{.op = ChangeOp::put, .key = "k"}, {.op = ChangeOp::put, .key = "l"}});
   ChangeReader reader(record, 2);
   Change change;
   ASSERT_TRUE(reader.next(change));
@@ -163,6 +163,40 @@ TEST(Record, ChangesThatDoNotParseAreMalformed) {
     while (reader.next(change)) {
     }
     EXPECT_TRUE(reader.malformed()) << count;
+  }
+}
+
+/// The last byte of a key's size, its first one, a stamp that says nothing, and bytes behind the last change.
+TEST(Record, S37_WhatTuskvWouldNotWriteIsMalformed) {
+  constexpr std::size_t kStampAt = kRecordHeaderBytes + 8;
+  const Change put{.op = ChangeOp::put, .key = "k", .value = "v", .expires_us = 1};
+  const auto is_malformed = [](const std::string& record) {
+    ChangeReader reader(record, 1);
+    for (Change change; reader.next(change);) {
+    }
+    return reader.malformed();
+  };
+  const std::string record = encode({put});
+  EXPECT_FALSE(is_malformed(record));
+  std::string padded = record;
+  padded.back() = '\1';
+  EXPECT_TRUE(is_malformed(padded));
+  std::string stamped = record;
+  stamped[kStampAt] = '\0';
+  EXPECT_TRUE(is_malformed(stamped));
+  std::string nameless = encode({{.op = ChangeOp::erase, .key = "k"}});
+  nameless.resize(kRecordHeaderBytes + 8);
+  nameless[kRecordHeaderBytes + 2] = '\0';
+  EXPECT_TRUE(is_malformed(nameless));
+  nameless[kRecordHeaderBytes] = static_cast<char>(ChangeOp::erase_range);
+  EXPECT_FALSE(is_malformed(nameless)) << "a range may begin with the first key";
+  for (const std::size_t size : {kChangeKeyBytesMax, kChangeKeyBytesMax + 1}) {
+    std::string large =
+        encode({{.op = ChangeOp::put, .key = std::string(kChangeKeyBytesMax, 'k')}}) + std::string(8, '\0');
+    large[kRecordHeaderBytes + 2] = static_cast<char>(size & 0xff);
+    large[kRecordHeaderBytes + 3] = static_cast<char>(size >> 8U);
+    large.resize(kRecordHeaderBytes + 8 + size);
+    EXPECT_EQ(is_malformed(large), size > kChangeKeyBytesMax);
   }
 }
 

@@ -174,6 +174,7 @@ TEST(Recovery, E20LargeNumbersAndManySegments) {
   auto disk = empty_disk();
   Manifest manifest{.store_id = {1}, .hash_seed = 7};
   manifest.first_log_ordinal = kFirstOrdinal;
+  manifest.last_log_ordinal = kFirstOrdinal - 1;
   manifest.first_log_sequence = kFirstSequence;
   ASSERT_TRUE(write_manifest(*disk, "d", manifest).ok());
   {
