@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,9 @@ struct CheckReport {
   std::vector<Damage> damage = {};
   std::uint64_t files = 0;
   std::uint64_t size_bytes = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t records = 0;
+  /// In the store as it is now, and records of its log; nothing when that is damaged.
+  std::optional<std::uint64_t> entries = {};
+  std::optional<std::uint64_t> records = {};
   /// Bytes of an unfinished last write; normal after a crash, cut off by the next open.
   std::uint64_t torn_bytes = 0;
 };
@@ -41,6 +43,10 @@ struct RepairReport {
   /// What had to be given up.
   std::vector<Damage> damage = {};
   std::uint64_t entries_kept = 0;
+  /// Of the entries of the newest snapshot, those that could not be read, whether or not the log had later values of
+  /// them; nothing when parts of it are damaged, and no manifest says how many there were.
+  std::optional<std::uint64_t> entries_dropped = 0;
+  /// Records of the log that could not be read; each is one write or one batch.
   std::uint64_t records_dropped = 0;
   /// Where the files as they were found have been put; empty when nothing was wrong and nothing was changed.
   std::string backup = {};

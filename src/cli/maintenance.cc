@@ -2,10 +2,8 @@
 // first (the next verb opens it again), and one that another program has open is refused.
 #include "tuskv/maintenance.h"
 
-#include <filesystem>
 #include <memory>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -43,6 +41,8 @@ Json json_of_damage(const std::vector<Damage>& damage) {
   return list;
 }
 
+Json json_of_count(const std::optional<std::uint64_t>& count) { return count ? Json(*count) : Json(nullptr); }
+
 void print_field(Call& call, std::string name, std::string_view value) {
   name.resize(10, ' ');
   call.output.text(name);
@@ -50,25 +50,16 @@ void print_field(Call& call, std::string name, std::string_view value) {
   call.output.text("\n");
 }
 
-/// Where and what, the file's name once: many messages have it.
+/// Where and what, the file's name once: many messages have it. What is missing has no offsets.
 std::string text_of(const Damage& damage) {
   if (damage.what.find(damage.file) != std::string::npos) return damage.what;
-  return damage.file + ", offset " + std::to_string(damage.offset) + ": " + damage.what;
+  const std::string offset = damage.offset == 0 ? "" : ", offset " + std::to_string(damage.offset);
+  return damage.file + offset + ": " + damage.what;
 }
 
 void print_damage(Call& call, const std::vector<Damage>& damage) {
   if (damage.empty()) print_field(call, "damage", "none");
-  std::string missing_folder;
-  for (const Damage& one : damage) {
-    const std::filesystem::path folder = std::filesystem::path(one.file).parent_path();
-    std::error_code unknown;
-    if (std::filesystem::exists(folder, unknown) || unknown) {
-      print_field(call, "damage", text_of(one));
-    } else if (missing_folder != folder.string()) {  // one line for all the files that were in it
-      missing_folder = folder.string();
-      print_field(call, "damage", missing_folder + ": the directory is missing");
-    }
-  }
+  for (const Damage& one : damage) print_field(call, "damage", text_of(one));
 }
 
 Json json_of_snapshot(const SnapshotInfo& snapshot) {
@@ -131,18 +122,15 @@ Action add_check(Arguments& arguments) {
       call.output.json({{"directory", json_of_bytes(directory)},
                         {"files", report.files},
                         {"size_bytes", report.size_bytes},
-                        {"entries", report.entries},
-                        {"records", report.records},
+                        {"entries", json_of_count(report.entries)},
+                        {"records", json_of_count(report.records)},
                         {"torn_bytes", report.torn_bytes},
                         {"damage", json_of_damage(report.damage)}});
     } else {
       print_field(call, "directory", directory);
       print_field(call, "files", std::to_string(report.files) + " (" + size_text(report.size_bytes) + ")");
-      // Of a store that is damaged they need not have been counted.
-      if (report.damage.empty() || report.entries > 0 || report.records > 0) {
-        print_field(call, "entries", std::to_string(report.entries));
-        print_field(call, "records", std::to_string(report.records));
-      }
+      if (report.entries) print_field(call, "entries", std::to_string(*report.entries));
+      if (report.records) print_field(call, "records", std::to_string(*report.records));
       if (report.torn_bytes > 0) {
         print_field(call, "torn",
                     std::to_string(report.torn_bytes) +
@@ -165,6 +153,7 @@ Action add_repair(Arguments& arguments) {
                         {"changed", !report.backup.empty()},
                         {"backup", json_of_bytes(report.backup)},
                         {"entries_kept", report.entries_kept},
+                        {"entries_dropped", json_of_count(report.entries_dropped)},
                         {"records_dropped", report.records_dropped},
                         {"damage", json_of_damage(report.damage)}});
       return ExitCode::done;
@@ -176,7 +165,11 @@ Action add_repair(Arguments& arguments) {
       return ExitCode::done;
     }
     print_field(call, "kept", std::to_string(report.entries_kept) + " entries");
-    print_field(call, "dropped", std::to_string(report.records_dropped) + " records");
+    const std::string entries =
+        report.entries_dropped ? std::to_string(*report.entries_dropped) : "an unknown number of";
+    print_field(
+        call, "dropped",
+        entries + " entries of the snapshot, " + std::to_string(report.records_dropped) + " records of the log");
     print_field(call, "backup", report.backup);
     return ExitCode::done;
   };

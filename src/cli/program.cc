@@ -74,7 +74,8 @@ constexpr std::array kVerbs = {
     Verb{"doctor", kStore, "Look at what the store stands on. Exit code 1 when there is a warning", add_doctor},
     Verb{"check", kStore, "Read the whole directory of a store and report damage", add_check},
     Verb{"repair", kStore,
-         "Make a damaged directory open again. Exit code 0 also when something had to be given up: read what it prints",
+         "Make a damaged directory open again. Exit code 0 also when something had to be given up: it prints how many "
+         "entries and records were dropped",
          add_repair},
     Verb{"shell", kOther, "Read verbs from the terminal or from standard input, on one open store", add_shell},
     Verb{"bench", kOther, "Measure the store with a simple load", add_bench},

@@ -98,12 +98,14 @@ class StoreRepair final {
   void remove_what_is_damaged();
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
   Result<std::vector<std::uint64_t>> folders() const;
+  bool is_damaged_part(const std::vector<Damage>& damage) const;
 
   os::FileSystem& file_system_;
   const std::string& directory_;
   const std::int64_t now_us_;
   RepairReport report_;
   Manifest base_;
+  bool knows_parts_ = true;  ///< false: base_ has no more about its parts than they say themselves
   std::unique_ptr<Keyspace> keyspace_;
   std::uint64_t last_sequence_ = 0;
   std::int64_t clock_high_us_ = 0;
@@ -114,7 +116,7 @@ Result<RepairReport> StoreRepair::run() {
   if (!checked.ok()) return std::move(checked).status();
   report_.damage = std::move(checked.value().damage);
   if (report_.damage.empty()) {
-    report_.entries_kept = checked.value().entries;
+    report_.entries_kept = checked.value().entries.value_or(0);
     return std::move(report_);
   }
   TUSKV_RETURN_IF_ERROR(choose_base());
@@ -170,6 +172,7 @@ Result<bool> StoreRepair::take_readable_folder() {
 /// No manifest can be read: parts and segments say whose they are.
 Status StoreRepair::rebuild_base() {
   base_ = {};
+  knows_parts_ = false;
   base_.hash_seed = random_seed();
   Result<std::vector<std::uint64_t>> ordinals = folders();
   if (!ordinals.ok()) return std::move(ordinals).status();
@@ -224,9 +227,19 @@ Status StoreRepair::load() {
   if (!findings.ok()) return std::move(findings).status();
   for (std::size_t i = 0; i < keyspace_->shard_count(); ++i) keyspace_->finish_loading(i);
   report_.records_dropped = findings.value().missing_records;
+  if (knows_parts_) {
+    report_.entries_dropped = findings.value().missing_entries;
+  } else if (is_damaged_part(findings.value().damage)) {
+    report_.entries_dropped.reset();
+  }
   last_sequence_ = findings.value().sequence_ceiling;
   clock_high_us_ = salvage.clock_high_us();
   return {};
+}
+
+bool StoreRepair::is_damaged_part(const std::vector<Damage>& damage) const {
+  const std::string begin = snapshot_location(directory_, base_) + "/" + std::string(kPartPrefix);
+  return std::any_of(damage.begin(), damage.end(), [&](const Damage& one) { return one.file.starts_with(begin); });
 }
 
 Status StoreRepair::back_up() {

@@ -10,9 +10,18 @@
 namespace tuskv::embedded {
 namespace {
 
-class IgnoreEntries final : public EntrySink {
+class CountEntries final : public EntrySink {
  public:
-  void entry(const Change&, std::uint64_t) override {}
+  explicit CountEntries(EntrySink* next) : next_(next) {}
+  void entry(const Change& put, std::uint64_t sequence) override {
+    ++count_;
+    if (next_ != nullptr) next_->entry(put, sequence);
+  }
+  std::uint64_t count() const { return count_; }
+
+ private:
+  EntrySink* const next_;
+  std::uint64_t count_ = 0;
 };
 
 /// Lets records pass that continue the snapshot: an older one could bring back what had been erased.
@@ -35,18 +44,13 @@ class StoreExamination final {
       : file_system_(file_system),
         directory_(std::move(directory)),
         manifest_(manifest),
-        entries_(entries != nullptr ? *entries : ignore_),
+        entries_(entries),
         records_(manifest.snapshot.start_sequence, records),
         last_sequence_(manifest.snapshot.start_sequence) {}
 
   Result<StoreFindings> run() {
     synced_ = std::max(manifest_.snapshot.end_sequence, manifest_.durable_sequence);
-    const SnapshotManifest& snapshot = manifest_.snapshot;
-    const std::string location = snapshot_location(directory_, manifest_);
-    for (std::size_t i = 0; i < snapshot.parts.size(); ++i) TUSKV_RETURN_IF_ERROR(examine_part(location, i));
-    const std::uint64_t delta = snapshot.first_delta_ordinal;
-    TUSKV_RETURN_IF_ERROR(examine_segments(location, delta, delta + snapshot.delta_count));
-    report_open_end();
+    TUSKV_RETURN_IF_ERROR(examine_snapshot(snapshot_location(directory_, manifest_)));
     if (manifest_.logged) TUSKV_RETURN_IF_ERROR(examine_log());
     if (synced_ > last_sequence_) findings_.missing_records += synced_ - last_sequence_;
     findings_.sequence_ceiling = std::max(synced_, last_sequence_) + unreadable_bytes_ / kRecordHeaderBytes;
@@ -58,18 +62,38 @@ class StoreExamination final {
     findings_.damage.push_back({.file = path, .offset = offset, .what = std::move(what)});
   }
 
+  Status examine_snapshot(const std::string& location) {
+    const SnapshotManifest& snapshot = manifest_.snapshot;
+    Result<os::FileKind> kind = file_system_.kind(location);
+    if (!kind.ok()) return std::move(kind).status();
+    if (snapshot.ordinal != 0 && kind.value() != os::FileKind::directory) {
+      add(location, 0, "the directory is missing");
+      for (const PartInfo& part : snapshot.parts) findings_.missing_entries += part.entries;
+      return {};
+    }
+    for (std::size_t i = 0; i < snapshot.parts.size(); ++i) TUSKV_RETURN_IF_ERROR(examine_part(location, i));
+    const std::uint64_t delta = snapshot.first_delta_ordinal;
+    TUSKV_RETURN_IF_ERROR(examine_segments(location, delta, delta + snapshot.delta_count));
+    report_open_end();
+    return {};
+  }
+
   Status examine_part(const std::string& location, std::size_t index) {
     const std::string path = location + "/" + part_name(index);
+    const PartInfo& info = manifest_.snapshot.parts[index];
     Result<os::FileKind> kind = file_system_.kind(path);
     if (!kind.ok()) return std::move(kind).status();
     if (kind.value() != os::FileKind::file) {
       add(path, 0, "the part is missing");
+      findings_.missing_entries += info.entries;
       return {};
     }
-    Result<std::vector<FileDamage>> found = salvage_part_file(file_system_, path, part_header(manifest_, index),
-                                                              &manifest_.snapshot.parts[index], entries_);
+    CountEntries counted(entries_);
+    Result<std::vector<FileDamage>> found =
+        salvage_part_file(file_system_, path, part_header(manifest_, index), &info, counted);
     if (!found.ok()) return std::move(found).status();
     for (FileDamage& damage : found.value()) add(path, damage.offset, std::move(damage.what));
+    findings_.missing_entries += info.entries - std::min(info.entries, counted.count());
     return {};
   }
 
@@ -158,8 +182,7 @@ class StoreExamination final {
   os::FileSystem& file_system_;
   const std::string directory_;
   const Manifest& manifest_;
-  IgnoreEntries ignore_;
-  EntrySink& entries_;
+  EntrySink* const entries_;
   RecordsBehind records_;
   StoreFindings findings_;
   Damage open_end_;

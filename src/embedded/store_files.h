@@ -18,6 +18,8 @@ namespace tuskv::embedded {
 /// What an examination finds. Entries come before records, records in the order of the log.
 struct StoreFindings {
   std::vector<Damage> damage = {};
+  /// Of what the manifest says the parts have, those that could not be read.
+  std::uint64_t missing_entries = 0;
   std::uint64_t missing_records = 0;
   /// No sequence in any file is higher, those of damaged records included (estimated from their size).
   std::uint64_t sequence_ceiling = 0;

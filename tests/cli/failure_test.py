@@ -349,13 +349,27 @@ class DamageTest(ToolTest):
         self.assertRegex(checked, r"(?m)^damage +.+offset \d+: ")
         self.assertNotIn("entries", checked)
         self.assertNotIn("shorter", checked)  # an orderly close has cut the file
-        damage = self.json("check", code=6)["damage"]
+        document = self.json("check", code=6)
+        self.assertEqual((document["entries"], document["records"]), (None, None))
+        damage = document["damage"]
         self.assertTrue(damage and damage[0]["file"] and damage[0]["what"])
         report = self.json("repair")
         self.assertTrue(report["changed"] and os.path.isdir(os.path.join(self.directory, report["backup"])), report)
         self.tuskv("check")
         self.assertEqual(int(self.text("count")), report["entries_kept"])
         self.assertGreater(report["entries_kept"], 50)
+        self.assertEqual(report["entries_kept"] + report["records_dropped"], 100)
+        self.assertEqual(report["entries_dropped"], 0)
+
+    def test_what_is_lost_with_parts_of_a_snapshot_is_counted(self):
+        self.fill()
+        ordinal = self.text("snapshots", "take").strip()
+        os.remove(self.path(f"tuskv-data/snapshot-{ordinal}/part-3"))
+        repaired = self.text("repair")
+        kept = int(self.text("count"))
+        self.assertLess(kept, 100)
+        self.assertRegex(repaired, rf"(?m)^kept +{kept} entries$")
+        self.assertRegex(repaired, rf"(?m)^dropped +{100 - kept} entries of the snapshot, 0 records of the log$")
 
 
     def test_a_store_without_its_manifest_is_damaged_and_no_stranger(self):

@@ -1,291 +1,22 @@
+// Repairing, restoring and pruning directories that are not open; check_test.cc has the check.
 #include "embedded/maintenance.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <memory>
-#include <set>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "embedded/maintained_store.h"
 #include "embedded/snapshot.h"
-#include "embedded/test_store.h"
-#include "support/simulated_file_system.h"
 
 namespace tuskv::embedded {
 namespace {
 
 using test::CrashMode;
 using test::ManualClock;
-using test::Operation;
 using test::SimulatedFileSystem;
-
-constexpr std::int64_t kNowUs = 1'800'000'000'000'000;
-
-TestStoreOptions options_of(Durability durability = Durability::durable) {
-  TestStoreOptions options;
-  options.checkpointer.durability = durability;
-  options.checkpointer.threads = 1;
-  options.checkpointer.keep_snapshots = 10;
-  options.shards = 2;
-  return options;
-}
-
-std::unique_ptr<TestStore> open(os::FileSystem& disk, const ManualClock& clock,
-                                Durability durability = Durability::durable) {
-  auto store = TestStore::open(disk, options_of(durability), clock);
-  EXPECT_TRUE(store.ok()) << store.failure().message;
-  return store.ok() ? std::move(store).value() : nullptr;
-}
-
-State state_in(os::FileSystem& disk, const std::string& directory) {
-  auto loaded = load_store(disk, directory);
-  EXPECT_TRUE(loaded.ok()) << loaded.failure().message;
-  return loaded.ok() ? TestStore::contents_of(*loaded.value().keyspace) : State{};
-}
-
-/// Two snapshots, with records behind the second; returns the state at each snapshot and at the end.
-std::vector<State> fill(SimulatedFileSystem& disk, bool closes = true) {
-  const ManualClock clock;
-  auto store = open(disk, clock);
-  std::vector<State> states;
-  State state;
-  for (int round = 1; round <= 3; ++round) {
-    for (int i = 0; i < 5; ++i) {
-      const std::string key = "key" + std::to_string(i * round);
-      state[key] = "value" + std::to_string(round) + std::string(20, 'v');
-      EXPECT_TRUE(store->put({{key, state[key]}}).ok());
-    }
-    EXPECT_TRUE(store->erase("key4").ok());
-    state.erase("key4");
-    if (round < 3) {
-      EXPECT_TRUE(store->checkpointer().snapshot().ok());
-    }
-    states.push_back(state);
-  }
-  if (closes) {
-    EXPECT_TRUE(store->close().ok());
-  }
-  return states;
-}
-
-std::vector<std::string> files_below(const SimulatedFileSystem& disk, const std::string& prefix) {
-  std::vector<std::string> names;
-  for (const auto& [path, content] : disk.contents()) {
-    if (path.starts_with(prefix) && !path.ends_with("LOCK")) names.push_back(path);
-  }
-  return names;
-}
-
-// ---- check
-
-TEST(Check, FindsNothingWrongAndChangesNothing) {
-  SimulatedFileSystem disk;
-  const std::vector<State> states = fill(disk);
-  const auto before = disk.contents();
-  auto report = check_store(disk, "/d");
-  ASSERT_TRUE(report.ok()) << report.failure().message;
-  EXPECT_TRUE(report.value().damage.empty()) << report.value().damage[0].file << report.value().damage[0].what;
-  EXPECT_EQ(report.value().entries, states[2].size());
-  EXPECT_EQ(report.value().records, 6U);
-  EXPECT_GE(report.value().files, files_below(disk, "d/").size());
-  EXPECT_EQ(disk.contents(), before);
-}
-
-TEST(Check, RefusesWhatIsNoStoreAndWhatIsOpen) {
-  SimulatedFileSystem disk;
-  disk.put("other/file", "text");
-  EXPECT_EQ(check_store(disk, "/other").failure().code, Code::Config);
-  EXPECT_EQ(check_store(disk, "/missing").failure().code, Code::Config);
-  EXPECT_EQ(files_below(disk, "other/").size(), 1U) << "nothing is put into somebody else's directory";
-  const ManualClock clock;
-  auto store = open(disk, clock);
-  EXPECT_EQ(check_store(disk, "/d").failure().code, Code::Busy);
-  ASSERT_TRUE(store->close().ok());
-}
-
-// E7: each flipped bit of each file is found, naming the file, or changes nothing that counts.
-TEST(Check, EveryFlippedBitIsFoundOrHarmless) {
-  SimulatedFileSystem disk;
-  const std::vector<State> states = fill(disk);
-  const auto contents = disk.contents();
-  for (const std::string& file : files_below(disk, "d/")) {
-    const std::uint64_t bits = contents.at(file).size() * 8;
-    // Padding of preallocated segments is tried here and there only.
-    const std::uint64_t dense = std::min<std::uint64_t>(bits, contents.at(file).find_last_not_of('\0') * 8 + 128);
-    for (std::uint64_t bit = 0; bit < bits; bit += bit < dense ? 7 : 30'011) {
-      ASSERT_TRUE(disk.flip_bit(file, bit));
-      auto report = check_store(disk, "/d");
-      ASSERT_TRUE(report.ok()) << file << " " << bit << " " << report.failure().message;
-      if (report.value().damage.empty()) {
-        EXPECT_EQ(state_in(disk, "/d"), states[2]) << file << " bit " << bit;
-        EXPECT_EQ(state_in(disk, "/d/snapshot-1"), states[0]) << file << " bit " << bit;
-        EXPECT_EQ(state_in(disk, "/d/snapshot-2"), states[1]) << file << " bit " << bit;
-      } else {
-        EXPECT_EQ(report.value().damage[0].file, "/" + file) << report.value().damage[0].what;
-      }
-      disk.flip_bit(file, bit);
-    }
-  }
-}
-
-// E8: each file cut at each length, or gone.
-TEST(Check, EveryTruncationIsFoundOrHarmless) {
-  SimulatedFileSystem disk;
-  const std::vector<State> states = fill(disk);
-  const auto contents = disk.contents();
-  for (const std::string& file : files_below(disk, "d/")) {
-    const std::string& bytes = contents.at(file);
-    for (std::size_t size = 0; size <= bytes.size(); size += 3) {
-      const bool removed = size == bytes.size();
-      if (removed) {
-        disk.remove(file);
-      } else {
-        disk.put(file, bytes.substr(0, size));
-      }
-      auto report = check_store(disk, "/d");
-      ASSERT_TRUE(report.ok()) << report.failure().message;
-      if (report.value().damage.empty()) {
-        EXPECT_EQ(state_in(disk, "/d"), states[2]) << file << " cut to " << size;
-      } else {
-        const std::string& named = report.value().damage[0].file;
-        EXPECT_TRUE(named == "/" + file || named == "/d") << named << " for " << file;
-      }
-      disk.put(file, bytes);
-      if (size + 3 > bytes.size() && !removed) size = bytes.size() - 3;
-    }
-  }
-}
-
-TEST(Check, ReportsAllDamageNotOnlyTheFirst) {
-  SimulatedFileSystem disk;
-  fill(disk);
-  std::set<std::string> damaged;
-  for (const std::string& file : files_below(disk, "d/")) {
-    const bool is_part = file.find("/part-") != std::string::npos;
-    if (!is_part && file != "d/snapshot-1/MANIFEST") continue;
-    damaged.insert("/" + file);
-    ASSERT_TRUE(disk.flip_bit(file, 8 * 70));
-  }
-  auto report = check_store(disk, "/d");
-  ASSERT_TRUE(report.ok()) << report.failure().message;
-  std::set<std::string> found;
-  for (const Damage& damage : report.value().damage) found.insert(damage.file);
-  damaged.erase("/d/snapshot-1/part-0");  // its folder has no readable manifest any more
-  damaged.erase("/d/snapshot-1/part-1");
-  EXPECT_EQ(found, damaged);
-}
-
-TEST(Check, S38_ReadersShareTheDirectoryAndWriteNothing) {
-  SimulatedFileSystem disk;
-  fill(disk);
-  disk.remove("d/LOCK");
-  const auto before = disk.contents();
-  const std::uint64_t changes = disk.operation_count();
-  const auto reader = share_store(disk, "/d");
-  ASSERT_TRUE(reader.ok());
-  EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
-  EXPECT_EQ(list_store_snapshots(disk, "/d").value().size(), 2U);
-  EXPECT_EQ(disk.operation_count(), changes);
-  EXPECT_EQ(disk.contents(), before);
-  EXPECT_EQ(prune_store_snapshots(disk, "/d", 0).failure().code, Code::Busy);
-  EXPECT_EQ(restore_store(disk, "/d", 1, kNowUs).failure().code, Code::Busy);
-  EXPECT_EQ(repair_store(disk, "/d", kNowUs).failure().code, Code::Busy);
-}
-
-/// Numbers that a store can have, but not this one: the files there are decide.
-TEST(Check, S37_EndsWhateverNumbersTheManifestHas) {
-  constexpr std::uint64_t kMany = std::uint64_t{1} << 60U;
-  const std::vector<void (*)(Manifest&)> changes = {
-      [](Manifest& m) { m.last_log_ordinal = kMany; },
-      [](Manifest& m) { m.snapshot.delta_count = kMany; },
-      [](Manifest& m) {
-        m.snapshot.first_delta_ordinal = kMany;
-        m.snapshot.delta_count = 1;
-      },
-      [](Manifest& m) { m.durable_sequence = kMany; },
-      [](Manifest& m) { m.snapshot.parts[0] = {.size_bytes = kMany, .checksum = 1, .entries = kMany / 64}; },
-      [](Manifest& m) { m.snapshot.parts.resize(1000); },
-  };
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    SimulatedFileSystem disk;
-    const std::vector<State> states = fill(disk);
-    Manifest manifest = read_manifest(disk, "/d").value();
-    changes[i](manifest);
-    ASSERT_TRUE(write_manifest(disk, "/d", manifest).ok()) << i;
-    const ManualClock clock;
-    const auto opened = TestStore::open(disk, options_of(), clock);
-    ASSERT_FALSE(opened.ok()) << i;
-    EXPECT_EQ(opened.failure().code, Code::Corruption) << i;
-    const auto report = check_store(disk, "/d");
-    ASSERT_TRUE(report.ok()) << i << ": " << report.failure().message;
-    EXPECT_GE(report.value().damage.size(), 1U) << i;
-    EXPECT_LE(report.value().damage.size(), 1002U) << i;
-    ASSERT_TRUE(repair_store(disk, "/d", kNowUs).ok()) << i;
-    if (i < 5) {
-      EXPECT_EQ(state_in(disk, "/d"), states[2]) << i;
-    }
-    EXPECT_TRUE(check_store(disk, "/d").value().damage.empty()) << i;
-  }
-}
-
-/// What lost its manifest is a backup that needs help, not one that was on its way out.
-TEST(Check, S35_AKeptSnapshotWithoutItsManifestIsDamagedAndStays) {
-  SimulatedFileSystem disk;
-  const std::vector<State> states = fill(disk);
-  const std::vector<std::string> parts = {"d/snapshot-1/part-0", "d/snapshot-1/part-1"};
-  const auto before = disk.contents();
-  disk.remove("d/snapshot-1/MANIFEST");
-  const auto report = check_store(disk, "/d");
-  ASSERT_TRUE(report.ok());
-  ASSERT_EQ(report.value().damage.size(), 1U);
-  EXPECT_EQ(report.value().damage[0].file, "/d/snapshot-1/MANIFEST");
-  EXPECT_NE(report.value().damage[0].what.find("is missing"), std::string::npos) << report.value().damage[0].what;
-
-  const ManualClock clock;
-  auto store = open(disk, clock);
-  ASSERT_NE(store, nullptr);
-  EXPECT_EQ(store->contents(), states[2]);
-  ASSERT_TRUE(store->checkpointer().snapshot().ok());
-  EXPECT_TRUE(store->checkpointer().prune(0).ok());
-  ASSERT_TRUE(store->close().ok());
-  for (const std::string& part : parts) EXPECT_EQ(disk.content(part), before.at(part)) << part;
-
-  const auto repaired = repair_store(disk, "/d", kNowUs);
-  ASSERT_TRUE(repaired.ok());
-  for (const std::string& part : parts) {
-    EXPECT_EQ(disk.content(repaired.value().backup.substr(1) + part.substr(1)), before.at(part)) << part;
-  }
-  EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
-  EXPECT_EQ(state_in(disk, "/d"), states[2]);
-}
-
-TEST(Check, ATornTailIsCountedAndNoDamage) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  TestStoreOptions options = options_of(Durability::relaxed);
-  auto store = TestStore::open(disk, options, clock);
-  ASSERT_TRUE(store.ok());
-  ASSERT_TRUE(store.value()->put({{"a", "1"}}).ok());
-  ASSERT_TRUE(store.value()->log().wait_synced(1, 1000).ok());
-  ASSERT_TRUE(store.value()->put({{"b", std::string(100, 'b')}}).ok());
-  auto after = disk.crash_image(CrashMode::keep_all, 1);
-  const auto contents = after->contents();
-  for (const auto& [path, bytes] : contents) {
-    if (!path.starts_with("d/log-")) continue;
-    std::string torn = bytes.substr(0, bytes.find_last_not_of('\0') - 5);
-    torn.resize(bytes.size());
-    after->put(path, torn);
-  }
-  auto report = check_store(*after, "/d");
-  ASSERT_TRUE(report.ok());
-  EXPECT_TRUE(report.value().damage.empty());
-  EXPECT_GT(report.value().torn_bytes, 0U);
-  auto repaired = repair_store(*after, "/d", kNowUs);
-  ASSERT_TRUE(repaired.ok());
-  EXPECT_TRUE(repaired.value().backup.empty()) << "nothing to repair";
-}
 
 // ---- repair
 
@@ -340,7 +71,7 @@ TEST(Repair, KeepsAllButWhatIsDamaged) {
       }
       // And it works as a store: sequences go on above the old ones.
       const ManualClock clock;
-      auto store = open(disk, clock);
+      auto store = open_maintained(disk, clock);
       ASSERT_NE(store, nullptr);
       EXPECT_GT(store->put({{"new", "1"}}).value(), 18U);
       ASSERT_TRUE(store->close().ok());
@@ -351,7 +82,7 @@ TEST(Repair, KeepsAllButWhatIsDamaged) {
 TEST(Repair, DamageInTheLogKeepsTheRecordsBehindIt) {
   SimulatedFileSystem disk;
   const ManualClock clock;
-  auto store = open(disk, clock);
+  auto store = open_maintained(disk, clock);
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(store->put({{"key" + std::to_string(i), std::string(40, 'v')}}).ok());
   ASSERT_TRUE(store->close().ok());
   const std::string log = files_below(disk, "d/log-").front();
@@ -364,6 +95,58 @@ TEST(Repair, DamageInTheLogKeepsTheRecordsBehindIt) {
     if (i != 4) expected["key" + std::to_string(i)] = std::string(40, 'v');
   }
   EXPECT_EQ(state_in(disk, "/d"), expected);
+}
+
+/// Of 2000 entries, which nothing but a snapshot has.
+TEST(Repair, S40_CountsTheEntriesOfLostParts) {
+  constexpr std::uint64_t kEntries = 2000;
+  const auto flip = [](SimulatedFileSystem& disk, const char* file) { ASSERT_TRUE(disk.flip_bit(file, 8 * 5000)); };
+  struct Case {
+    std::function<void(SimulatedFileSystem&)> damage;
+    bool loses_some = true;
+    bool is_known = true;
+  };
+  const std::vector<Case> cases = {
+      {[&](auto& disk) { flip(disk, "d/snapshot-1/part-0"); }},
+      {[&](auto& disk) { disk.remove("d/snapshot-1/part-1"); }},
+      {[&](auto& disk) {
+        flip(disk, "d/snapshot-1/part-0");
+        disk.remove("d/snapshot-1/part-1");
+      }},
+      {[](auto& disk) { disk.remove("d/snapshot-1"); }},
+      {[](auto& disk) { disk.remove("d/MANIFEST"); }, false},
+      {[](auto& disk) {
+         disk.remove("d/MANIFEST");
+         disk.remove("d/snapshot-1/MANIFEST");
+       },
+       false},
+      {[](auto& disk) {
+         disk.remove("d/MANIFEST");
+         disk.remove("d/snapshot-1/MANIFEST");
+         disk.remove("d/snapshot-1/part-1");
+       },
+       true, false},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    SimulatedFileSystem disk;
+    const ManualClock clock;
+    auto store = open_maintained(disk, clock);
+    State state;
+    for (std::uint64_t n = 0; n < kEntries; ++n) state["key" + std::to_string(n)] = std::string(60, 'v');
+    ASSERT_TRUE(store->put(state).ok());
+    ASSERT_TRUE(store->checkpointer().snapshot().ok());
+    ASSERT_TRUE(store->close().ok());
+    cases[i].damage(disk);
+    EXPECT_FALSE(check_store(disk, "/d").value().damage.empty()) << i;
+    const RepairReport report = repaired(disk);
+    EXPECT_EQ(report.entries_dropped.has_value(), cases[i].is_known) << i;
+    EXPECT_EQ(report.records_dropped, 0U) << i;
+    EXPECT_EQ(report.entries_kept, state_in(disk, "/d").size()) << i;
+    EXPECT_EQ(report.entries_kept < kEntries, cases[i].loses_some) << i;
+    if (report.entries_dropped) {
+      EXPECT_EQ(report.entries_kept + *report.entries_dropped, kEntries) << i;
+    }
+  }
 }
 
 TEST(Repair, WithoutAnyManifest) {
@@ -426,7 +209,7 @@ TEST(Restore, MakesAKeptSnapshotThePresentState) {
     EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
     // Versions go on above the highest ever used.
     const ManualClock clock;
-    auto store = open(disk, clock, durability);
+    auto store = open_maintained(disk, clock, durability);
     EXPECT_EQ(store->put({{"new", "1"}}).value(), 19U);
     ASSERT_TRUE(store->close().ok());
     // And back again; now the restored snapshot 4 and a new state lie between.
@@ -438,7 +221,7 @@ TEST(Restore, MakesAKeptSnapshotThePresentState) {
 TEST(Restore, OfTheNewestAlone) {
   SimulatedFileSystem disk;
   const ManualClock clock;
-  auto store = open(disk, clock, Durability::unlogged);
+  auto store = open_maintained(disk, clock, Durability::unlogged);
   ASSERT_TRUE(store->put({{"a", "1"}}).ok());
   ASSERT_TRUE(store->close().ok());
   const auto before = disk.contents();
@@ -466,7 +249,7 @@ TEST(Restore, ACrashAtEveryOperationGivesOneStateOrTheOther) {
     for (const CrashMode mode : test::kCrashModes) {
       auto after = disk.crash(mode, stop);
       const ManualClock clock;
-      auto store = open(*after, clock);
+      auto store = open_maintained(*after, clock);
       ASSERT_NE(store, nullptr);
       const State found = store->contents();
       EXPECT_TRUE(found == states[0] || found == states[2]) << to_string(mode) << " at " << stop;
