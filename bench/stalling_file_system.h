@@ -28,6 +28,7 @@ class StallingFileSystem final : public os::FileSystem {
   Status remove_directory(const std::string& path) override { return base_->remove_directory(path); }
   Status sync_directory(const std::string& path) override { return base_->sync_directory(path); }
   Result<std::uint64_t> free_bytes(const std::string& path) override { return base_->free_bytes(path); }
+  Result<bool> is_writable(const std::string& directory) override { return base_->is_writable(directory); }
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string& directory) override {
     return base_->lock(directory);
   }

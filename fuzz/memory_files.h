@@ -75,6 +75,7 @@ class MemoryFiles final : public os::FileSystem {
   Status remove_directory(const std::string&) override { return unsupported(); }
   Status sync_directory(const std::string&) override { return unsupported(); }
   Result<std::uint64_t> free_bytes(const std::string&) override { return unsupported(); }
+  Result<bool> is_writable(const std::string&) override { return unsupported(); }
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string&) override { return unsupported(); }
   Result<std::unique_ptr<os::DirectoryLock>> lock_shared(const std::string&) override { return unsupported(); }
 

@@ -15,8 +15,8 @@
 // first writes the manifest it knows once more.
 //
 // A snapshot's folder, copied elsewhere, is a store whose parts and delta lie beside its manifest. Its first snapshot
-// makes the manifest an ordinary one and removes them. A folder that still lies in its store is opened the same way but
-// takes no snapshots: its parts and delta belong to the store around it.
+// makes the manifest an ordinary one and removes them. A folder that still lies in its store is only read
+// (embedded_open.cc): its parts and delta belong to the store around it.
 #include "embedded/checkpointer.h"
 
 #include <algorithm>
@@ -66,11 +66,6 @@ Status Checkpointer::snapshot_if_changed() {
 }
 
 Result<SnapshotInfo> Checkpointer::take_snapshot() {
-  if (is_kept_snapshot_) {
-    return Status(Code::Unsupported, options_.directory +
-                                         " is a kept snapshot of the store around it, so it takes none" +
-                                         " of its own: copy the folder to make it a store");
-  }
   Result<SnapshotInfo> taken = run_once();
   if (!taken.ok()) {
     failures_.fetch_add(1);
@@ -275,7 +270,6 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
 }
 
 void Checkpointer::remember_time(std::int64_t age_us) {
-  if (is_kept_snapshot_) return;
   os::MutexLock lock(manifest_mutex_);
   if (time_is_final_) return;
   Manifest next = manifest_;

@@ -127,8 +127,6 @@ class Checkpointer final {
   /// One snapshot, or removal of snapshots, at a time. Before the log's mutex and manifest_mutex_.
   os::Mutex run_mutex_;
   std::uint64_t last_ordinal_ TUSKV_GUARDED_BY(run_mutex_) = 0;  ///< of any folder this directory has seen
-  /// The folder belongs to the store around it. Set by start.
-  std::atomic<bool> is_kept_snapshot_ = false;
 
   /// Behind the log's mutex: the log calls on_first_segment.
   mutable os::Mutex manifest_mutex_;

@@ -23,11 +23,6 @@ constexpr std::uint64_t kLargeSegmentBytes = std::uint64_t{32} << 20;
 Status Checkpointer::start() {
   {
     os::MutexLock running(run_mutex_);
-    if (manifest().is_snapshot_folder) {
-      Result<bool> is_kept = is_kept_snapshot(file_system_, options_.directory);
-      if (!is_kept.ok()) return std::move(is_kept).status();
-      is_kept_snapshot_ = is_kept.value();
-    }
     Status removed = remove_leftovers();
     if (!removed.ok()) report(Event::Kind::snapshot_failed, "leftovers stay: " + removed.failure().message);
     TUSKV_RETURN_IF_ERROR(refresh_list());
@@ -138,7 +133,7 @@ void Checkpointer::run_thread() {
     {
       os::MutexLock running(run_mutex_);
       // A snapshot asked for in the meantime may have done the work.
-      if ((logged_ ? is_due() : has_changed()) && !is_kept_snapshot_) failed = !take_snapshot().ok();
+      if (logged_ ? is_due() : has_changed()) failed = !take_snapshot().ok();
     }
     lock.lock();
     const std::int64_t longer_ms = std::clamp(2 * retry_ms_, kSnapshotRetryMsMin, kSnapshotRetryMsMax);

@@ -62,16 +62,21 @@ Result<std::vector<Finding>> EmbeddedEngine::diagnose(std::int64_t timeout_ms) {
   if (!result.ok()) return std::move(result).status();
   const Stats& stats = result.value();
   Findings findings;
-  if (checkpointer_ == nullptr) {
+  if (in_memory()) {
     findings.ok("durability", "in memory: nothing survives the process");
   } else {
-    diagnose_durability(findings, stats, options_, log_->health());
+    if (is_read_only()) {
+      findings.ok("durability", read_only_);
+    } else {
+      diagnose_durability(findings, stats, options_, log_->health());
+    }
     findings.ok("log", size_text(stats.log_bytes) + " in " + std::to_string(stats.log_segments) + " segments");
     diagnose_snapshots(findings, stats, clock_.now_us());
-    diagnose_disk(findings, stats, file_system_.free_bytes(directory_));
+    if (!is_read_only()) diagnose_disk(findings, stats, file_system_.free_bytes(directory_));
     if (stats.recovered_torn_bytes > 0) {
       findings.note("recovery",
-                    std::to_string(stats.recovered_torn_bytes) + " bytes of an unfinished write were cut off",
+                    std::to_string(stats.recovered_torn_bytes) + " bytes of an unfinished write were " +
+                        (is_read_only() ? "passed over" : "cut off"),
                     "the last run did not close the store: it crashed or was killed");
     }
   }

@@ -93,21 +93,25 @@ Status EmbeddedEngine::sync(std::int64_t timeout_ms) {
   return checkpointer_->snapshot_if_changed();
 }
 
+std::vector<SnapshotInfo> EmbeddedEngine::snapshot_list() const {
+  return checkpointer_ == nullptr ? read_snapshots_ : checkpointer_->snapshots();
+}
+
 Result<SnapshotInfo> EmbeddedEngine::snapshot() {
   if (closed()) return closed_status();
-  if (checkpointer_ == nullptr) return no_directory();
+  if (checkpointer_ == nullptr) return in_memory() ? no_directory() : read_only_status();
   return checkpointer_->snapshot();
 }
 
 Result<std::vector<SnapshotInfo>> EmbeddedEngine::snapshots() {
   if (closed()) return closed_status();
-  if (checkpointer_ == nullptr) return no_directory();
-  return checkpointer_->snapshots();
+  if (in_memory()) return no_directory();
+  return snapshot_list();
 }
 
 Result<std::size_t> EmbeddedEngine::prune_snapshots(std::size_t keep) {
   if (closed()) return closed_status();
-  if (checkpointer_ == nullptr) return no_directory();
+  if (checkpointer_ == nullptr) return in_memory() ? no_directory() : read_only_status();
   return checkpointer_->prune(keep);
 }
 
@@ -115,8 +119,8 @@ Result<std::size_t> EmbeddedEngine::prune_snapshots(std::size_t keep) {
 Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   if (closed()) return closed_status();
   Stats stats;
-  stats.engine = checkpointer_ == nullptr ? "memory" : "file";
-  stats.durability = checkpointer_ == nullptr ? Durability::unlogged : options_.durability;
+  stats.engine = in_memory() ? "memory" : "file";
+  stats.durability = in_memory() ? Durability::unlogged : options_.durability;
   const std::int64_t now = liveness_us();
   for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
     const Shard& shard = keyspace_.shard(i);
@@ -132,13 +136,13 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   stats.swept = swept_.load(std::memory_order_relaxed);
   stats.recovered_records = recovered_records_;
   stats.recovered_torn_bytes = recovered_torn_bytes_;
-  if (checkpointer_ == nullptr) return stats;
+  if (in_memory()) return stats;
   stats.synced_sequence = log_->synced_sequence();
   stats.syncs = log_->sync_count();
   stats.log_bytes = log_->log_bytes();
   stats.log_segments = log_->segment_count();
-  stats.snapshot_failures = checkpointer_->failure_count();
-  const std::vector<SnapshotInfo> snapshots = checkpointer_->snapshots();
+  if (checkpointer_ != nullptr) stats.snapshot_failures = checkpointer_->failure_count();
+  const std::vector<SnapshotInfo> snapshots = snapshot_list();
   stats.snapshots = snapshots.size();
   if (!snapshots.empty()) stats.newest_snapshot = snapshots.back();
   return stats;

@@ -122,6 +122,10 @@ std::uint64_t EmbeddedEngine::run(Unit& unit) {
     return 0;
   }
   if (unit.commands.empty()) return 0;
+  if (is_read_only() && changes_something(unit)) {
+    fail(unit, read_only_status());
+    return 0;
+  }
   if (all_reads(unit)) return run_reads(unit);
   if (unit.commands.size() > 1) return run_batch(unit);
   Command& command = unit.commands.front();
@@ -460,6 +464,7 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     os::ReaderLock whole(range_erase_);
     return validate(transaction);
   }
+  if (is_read_only()) return read_only_status();
   Unit wait{.timeout_ms = timeout_ms};
   std::uint64_t sequence = 0;
   {

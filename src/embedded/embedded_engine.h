@@ -8,6 +8,7 @@
 //  - What a reader sees has been logged. A change that could not be logged was never there.
 //  - In durable mode no reply reveals what a power loss could take back.
 //  - Sequences grow in the order of the log, and an entry's sequence is that of the record that made it.
+//  - Where the directory is only read nothing in it is changed, down to its LOCK.
 //  - No user code and no sync runs under a lock; readers never wait for a writer's disk.
 #pragma once
 
@@ -24,6 +25,7 @@
 #include "embedded/keyspace.h"
 #include "embedded/log.h"
 #include "embedded/monotone_clock.h"
+#include "embedded/recovery.h"
 #include "engine.h"
 #include "os/clock.h"
 #include "os/deadline.h"
@@ -78,7 +80,10 @@ class EmbeddedEngine final : public Engine {
   // Opening (embedded_open.cc).
   Status open_directory();
   Status prepare_directory();
+  Result<std::string> reason_to_only_read();
   Status start_recovered();
+  Status start_reading(const Recovered& recovered);
+  void start_log(const Recovered& recovered);
   Status start_checkpointer(const Manifest& manifest);
   void report(Event::Kind kind, const std::string& message) const;
 
@@ -119,6 +124,12 @@ class EmbeddedEngine final : public Engine {
   std::uint64_t change_count() const;
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
 
+  bool in_memory() const { return directory_.empty(); }
+  /// The directory is not to be written: another's, or on a medium that cannot be.
+  bool is_read_only() const { return !read_only_.empty(); }
+  Status read_only_status() const { return Status(Code::Unsupported, read_only_); }
+  std::vector<SnapshotInfo> snapshot_list() const;
+
   /// The time liveness is judged by: before all time when expiry is disabled.
   std::int64_t liveness_us() { return options_.ttl_mode == TtlMode::disabled ? INT64_MIN : clock_.now_us(); }
   std::int64_t expiry_of_earliest(std::uint64_t limit);
@@ -138,7 +149,9 @@ class EmbeddedEngine final : public Engine {
   os::SharedMutex range_erase_;
   std::unique_ptr<os::DirectoryLock> directory_lock_;
   std::unique_ptr<Log> log_;
-  std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory
+  std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory, and where nothing is written
+  std::string read_only_;                       ///< why nothing is written; set while opening
+  std::vector<SnapshotInfo> read_snapshots_;    ///< those there were at opening, where nothing is written
   Sweeper sweeper_;
   /// From close on, and while it is opened: an opening that fails leaves the directory as it is.
   std::atomic<bool> closed_ = true;

@@ -1,11 +1,14 @@
 // Opening the embedded engine: which directory, whose lock, what is in it, and what runs in the background afterwards.
+//
+// A directory that must not or cannot be written, a kept snapshot inside its store or a medium that is read-only, is
+// opened for reading: with a share of the lock, without log and snapshots; writes are refused.
 #include <algorithm>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "embedded/embedded_engine.h"
-#include "embedded/recovery.h"
+#include "embedded/snapshot.h"
 #include "named_limits.h"
 
 namespace tuskv::embedded {
@@ -109,7 +112,11 @@ Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& option
 
 Status EmbeddedEngine::open_directory() {
   TUSKV_RETURN_IF_ERROR(prepare_directory());
-  Result<std::unique_ptr<os::DirectoryLock>> lock = file_system_.lock(directory_);
+  Result<std::string> reason = reason_to_only_read();
+  if (!reason.ok()) return std::move(reason).status();
+  read_only_ = std::move(reason).value();
+  Result<std::unique_ptr<os::DirectoryLock>> lock =
+      is_read_only() ? file_system_.lock_shared(directory_) : file_system_.lock(directory_);
   if (!lock.ok()) return std::move(lock).status();
   directory_lock_ = std::move(lock).value();
   // Only now is what is listed the whole truth.
@@ -140,9 +147,27 @@ Status EmbeddedEngine::prepare_directory() {
   return check_ours(file_system_, directory_);
 }
 
+/// Empty when the directory may be written. Of one that holds no store yet nothing is said here.
+Result<std::string> EmbeddedEngine::reason_to_only_read() {
+  Result<os::FileKind> manifest = file_system_.kind(directory_ + "/" + kManifestName);
+  if (!manifest.ok()) return std::move(manifest).status();
+  if (manifest.value() == os::FileKind::missing) return std::string();
+  Result<bool> is_kept = is_kept_snapshot(file_system_, directory_);
+  if (!is_kept.ok()) return std::move(is_kept).status();
+  if (is_kept.value()) {
+    return directory_ +
+           " is a kept snapshot of the store around it, so it is only read: copy the folder to make it a store";
+  }
+  Result<bool> writable = file_system_.is_writable(directory_);
+  if (!writable.ok()) return std::move(writable).status();
+  if (writable.value()) return std::string();
+  return directory_ + " cannot be written (a read-only file system, or another owner), so it is only read";
+}
+
 Status EmbeddedEngine::start_recovered() {
   Result<Recovered> recovery =
-      recover(file_system_, {.directory = directory_, .threads = options_.snapshot_threads}, keyspace_);
+      recover(file_system_,
+              {.directory = directory_, .threads = options_.snapshot_threads, .may_write = !is_read_only()}, keyspace_);
   if (!recovery.ok()) return std::move(recovery).status();
   const Recovered& recovered = recovery.value();
   // Later than that is nothing that tuskv has written, and the sum with a TTL must stay a time.
@@ -150,6 +175,29 @@ Status EmbeddedEngine::start_recovered() {
   recovered_records_ = recovered.records;
   recovered_torn_bytes_ = recovered.torn_bytes;
 
+  if (recovered.records != 0 || recovered.torn_bytes != 0) {
+    report(Event::Kind::recovered, std::to_string(recovered.records) + " log records read, " +
+                                       std::to_string(recovered.torn_bytes) + " bytes of an unfinished write " +
+                                       (is_read_only() ? "passed over" : "cut off"));
+  }
+  if (is_read_only()) return start_reading(recovered);
+  start_log(recovered);
+  TUSKV_RETURN_IF_ERROR(log_->started());
+  return start_checkpointer(recovered.manifest);
+}
+
+Status EmbeddedEngine::start_reading(const Recovered& recovered) {
+  log_ = std::make_unique<Log>(
+      nullptr, LogOptions{.durability = Durability::unlogged, .last_sequence = recovered.last_sequence});
+  for (const RecoveredSegment& segment : recovered.segments)
+    log_->add_recovered_segment(segment.ordinal, segment.bytes);
+  Result<std::vector<SnapshotInfo>> snapshots = snapshot_infos(file_system_, directory_, recovered.manifest);
+  if (!snapshots.ok()) return std::move(snapshots).status();
+  read_snapshots_ = std::move(snapshots).value();
+  return {};
+}
+
+void EmbeddedEngine::start_log(const Recovered& recovered) {
   const auto first_segment = [](void* context, std::uint64_t ordinal) {
     return static_cast<EmbeddedEngine*>(context)->checkpointer_->on_first_segment(ordinal);
   };
@@ -167,14 +215,8 @@ Status EmbeddedEngine::start_recovered() {
                                                          .on_first_segment = first_segment,
                                                          .on_sync_failed = sync_failed,
                                                          .context = this});
-  TUSKV_RETURN_IF_ERROR(log_->started());
   for (const RecoveredSegment& segment : recovered.segments)
     log_->add_recovered_segment(segment.ordinal, segment.bytes);
-  if (recovered.records != 0 || recovered.torn_bytes != 0) {
-    report(Event::Kind::recovered, std::to_string(recovered.records) + " log records read, " +
-                                       std::to_string(recovered.torn_bytes) + " bytes of an unfinished write cut off");
-  }
-  return start_checkpointer(recovered.manifest);
 }
 
 Status EmbeddedEngine::start_checkpointer(const Manifest& manifest) {

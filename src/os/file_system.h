@@ -98,6 +98,8 @@ class FileSystem {
   virtual Status sync_directory(const std::string& path) = 0;
   /// Free bytes for this user on the file system that holds `path`.
   virtual Result<std::uint64_t> free_bytes(const std::string& path) = 0;
+  /// Whether this process may make, rename and remove files in a directory.
+  virtual Result<bool> is_writable(const std::string& directory) = 0;
   /// Takes the exclusive lock of `directory` at once (the file LOCK in it holds the owner's pid), or fails with Busy
   /// naming the holder's pid when another process, or another opener of this one (also by another path), has it. A lock
   /// dies with its process, and does not depend on LOCK staying there.

@@ -317,6 +317,13 @@ class PosixFileSystem final : public FileSystem {
     return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
   }
 
+  Result<bool> is_writable(const std::string& directory) override {
+    const std::string itself = directory + "/.";
+    if (::faccessat(AT_FDCWD, itself.c_str(), W_OK, AT_EACCESS) == 0) return true;
+    if (errno == EROFS || errno == EACCES || errno == EPERM) return false;
+    return system_status(errno, {.operation = "examine", .path = directory});
+  }
+
   Result<std::unique_ptr<DirectoryLock>> lock(const std::string& directory) override {
     const std::string path = directory + "/" + kLockName;
     const auto failed = [&](int error) { return system_status(error, {.operation = "lock", .path = path}); };

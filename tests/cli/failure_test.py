@@ -317,6 +317,43 @@ class FullDiskTest(ToolTest):
         self.tuskv("check")
 
 
+class ReadOnlyTest(ToolTest):
+    def test_a_medium_that_cannot_be_written_is_read(self):
+        disk = self.path("disk")
+        os.mkdir(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tuskv", disk], check=False,
+                          stderr=subprocess.DEVNULL).returncode != 0:
+            self.skipTest("cannot mount a small file system here")
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        self.environment["TUSKV_STORE"] = "file:./disk/data"
+        self.tuskv("set", "k", "v")
+        self.tuskv("snapshots", "take")
+        self.tuskv("set", "k", "w")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        self.assertEqual(self.text("get", "k"), "w\n")
+        self.assertEqual(self.text("get", "k", "--store", "file:./disk/data/snapshot-1"), "v\n")
+        self.assertEqual(self.text("scan", "--keys-only"), "k\n")
+        self.assertIn('"k"', self.text("export"))
+        self.assertRegex(self.text("check"), r"(?m)^damage +none$")
+        self.assertEqual(len(self.json("snapshots")), 1)
+        self.tuskv("doctor")
+        self.tuskv("copy", "file:./disk/data", "file:./copy")
+        self.assertEqual(self.text("get", "k", "--store", "file:./copy"), "w\n")
+        for words in (("set", "k", "x"), ("del", "k"), ("snapshots", "take")):
+            self.assertIn("cannot be written", self.refusal(*words, code=2))
+        for words in (("repair",), ("snapshots", "prune", "0")):
+            self.assertIn("Read-only file system", self.refusal(*words, code=9))
+
+    def test_a_kept_snapshot_in_place_is_only_read(self):
+        self.tuskv("set", "k", "old")
+        self.tuskv("snapshots", "take")
+        self.tuskv("set", "k", "new")
+        kept = "file:./tuskv-data/snapshot-1"
+        self.assertIn("kept snapshot", self.refusal("set", "k", "changed", "--store", kept, code=2))
+        self.assertEqual(self.text("get", "k", "--store", kept), "old\n")
+        self.assertEqual(self.text("get", "k"), "new\n")
+
+
 class DamageTest(ToolTest):
     def damage_a_snapshot_or_log(self):
         """Turns bytes in the middle of the largest file."""

@@ -284,35 +284,6 @@ TEST(Checkpointer, ACopiedFolderBecomesAnOrdinaryStore) {
   }
 }
 
-TEST(Checkpointer, AKeptFolderOpenedInPlaceNeverHarmsItsStore) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  auto store = open(disk, options_of(Durability::durable), clock);
-  ASSERT_TRUE(store->put({{"a", "1"}}).ok());
-  ASSERT_TRUE(store->checkpointer().snapshot().ok());
-  ASSERT_TRUE(store->close().ok());
-  for (const std::string place : {"/d/snapshot-1", "/d/snapshot-1/"}) {
-    auto kept = open(disk, options_of(Durability::durable, place), clock);
-    ASSERT_TRUE(kept->put({{"b", "2"}}).ok());
-    auto refused = kept->checkpointer().snapshot();
-    ASSERT_FALSE(refused.ok());
-    EXPECT_EQ(refused.failure().code, Code::Unsupported);
-    ASSERT_TRUE(kept->close().ok());
-    EXPECT_EQ(state_in(disk, "/d"), (State{{"a", "1"}}));
-  }
-  // Nor does its store remove it while it is open.
-  store = open(disk, options_of(Durability::durable), clock);
-  ASSERT_TRUE(store->put({{"a", "2"}}).ok());
-  ASSERT_TRUE(store->checkpointer().snapshot().ok());
-  {
-    auto kept = open(disk, options_of(Durability::durable, "/d/snapshot-1"), clock);
-    EXPECT_EQ(store->checkpointer().prune(0).value(), 0U);
-    ASSERT_TRUE(kept->close().ok());
-  }
-  EXPECT_EQ(store->checkpointer().prune(0).value(), 1U);
-  ASSERT_TRUE(store->close().ok());
-}
-
 // ---- failures
 
 /// Puts `entries`; when that fails with an unknown outcome, `unknown` is the state that it may have led to.

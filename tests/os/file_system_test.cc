@@ -243,6 +243,11 @@ TEST_P(FileSystemTest, ALockExcludesUntilReleased) {
   EXPECT_EQ(message_of(system().lock(path("none"))), "lock " + path("none") + "/LOCK: No such file or directory");
 }
 
+TEST_P(FileSystemTest, ADirectoryCanBeWrittenOrNot) {
+  EXPECT_TRUE(system().is_writable(root()).value());
+  EXPECT_EQ(message_of(system().is_writable(path("none"))), "examine " + path("none") + ": No such file or directory");
+}
+
 TEST_P(FileSystemTest, ALockIsSharedByReaders) {
   {
     const auto first = system().lock_shared(root());

@@ -282,6 +282,7 @@ TEST_F(PosixFileSystemTest, S38_ADirectoryThatNobodyCanWriteIsLockedByReaders) {
       ASSERT_TRUE(system().lock(root()).ok());
     }
     ASSERT_EQ(::mount("none", root().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=64k"), 0);
+    EXPECT_FALSE(system().is_writable(root()).value());
     EXPECT_EQ(system().lock(root()).failure().code, Code::Io);
     EXPECT_TRUE(system().lock_shared(root()).ok());
     ASSERT_EQ(::mount("none", root().c_str(), "tmpfs", MS_REMOUNT, "size=64k"), 0);

@@ -133,6 +133,7 @@ SimulatedFileSystem::Verdict SimulatedFileSystem::judge(const Call& call) {
                     .size = call.size});
   verdict.stopped = stopped_;
   if (!stopped_) verdict.fault = find_fault(call);
+  if (read_only_ && mutates(call.operation)) verdict.fault = Fault{.error = EROFS};
   if (verdict.fault) verdict.partly_written = verdict.fault->partly_written;
   return verdict;
 }
@@ -178,6 +179,7 @@ Result<std::unique_ptr<os::File>> SimulatedFileSystem::open(const std::string& p
     int error = creating ? disk_.create_file(path, &node) : disk_.find(path, &node);
     if (error == 0 && node->kind == os::FileKind::directory) error = EISDIR;
     if (error == 0 && node->kind == os::FileKind::other) error = ELOOP;
+    if (error == 0 && read_only_ && mode == os::OpenMode::read_write) error = EROFS;
     if (error != 0) return finish(call, error);
     ++node->handles;
   }
@@ -269,6 +271,16 @@ Result<std::uint64_t> SimulatedFileSystem::free_bytes(const std::string& path) {
   NodePointer node;
   if (const int error = disk_.find(path, &node); error != 0) return finish(call, error);
   return disk_.capacity_bytes() - std::min(disk_.capacity_bytes(), disk_.used_bytes());
+}
+
+Result<bool> SimulatedFileSystem::is_writable(const std::string& directory) {
+  const Call call{.operation = Operation::kind, .path = directory};
+  run_hook(call.operation, directory);
+  os::MutexLock lock(mutex_);
+  if (const Verdict verdict = judge(call); verdict.refuses()) return refusal(call, verdict);
+  NodePointer node;
+  if (const int error = disk_.find(directory, &node); error != 0) return finish(call, error);
+  return !read_only_;
 }
 
 Result<std::unique_ptr<os::DirectoryLock>> SimulatedFileSystem::lock(const std::string& directory) {

@@ -111,6 +111,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   Status remove_directory(const std::string& path) override;
   Status sync_directory(const std::string& path) override;
   Result<std::uint64_t> free_bytes(const std::string& path) override;
+  Result<bool> is_writable(const std::string& directory) override;
   Result<std::unique_ptr<os::DirectoryLock>> lock(const std::string& directory) override;
   Result<std::unique_ptr<os::DirectoryLock>> lock_shared(const std::string& directory) override;
 
@@ -130,6 +131,8 @@ class SimulatedFileSystem final : public os::FileSystem {
   /// How many calls failed, or lied, by plan: a test of a fault that was never met tests nothing.
   std::uint64_t faults_met() const;
   void set_capacity(std::uint64_t capacity_bytes);
+  /// As a medium that cannot be written: whatever mutates fails with EROFS.
+  void set_read_only(bool read_only);
   void set_hook(Hook hook);
 
   // Counts
@@ -229,6 +232,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   Random random_ TUSKV_GUARDED_BY(mutex_);
   std::shared_ptr<const Hook> hook_ TUSKV_GUARDED_BY(mutex_);
   bool stopped_ TUSKV_GUARDED_BY(mutex_) = false;
+  bool read_only_ TUSKV_GUARDED_BY(mutex_) = false;
   std::optional<StopPoint> stop_point_ TUSKV_GUARDED_BY(mutex_);
   std::vector<PlannedFault> faults_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t faults_met_ TUSKV_GUARDED_BY(mutex_) = 0;

@@ -67,6 +67,11 @@ std::uint64_t SimulatedFileSystem::faults_met() const {
   return faults_met_;
 }
 
+void SimulatedFileSystem::set_read_only(bool read_only) {
+  os::MutexLock lock(mutex_);
+  read_only_ = read_only;
+}
+
 void SimulatedFileSystem::set_capacity(std::uint64_t capacity_bytes) {
   os::MutexLock lock(mutex_);
   disk_.set_capacity(capacity_bytes);
