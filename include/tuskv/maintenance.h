@@ -59,8 +59,8 @@ TUSKV_API RepairReport repair(Bytes directory);
 TUSKV_API std::vector<SnapshotInfo> list_snapshots(Bytes directory);
 /// As Store::prune_snapshots.
 TUSKV_API std::size_t prune_snapshots(Bytes directory, std::size_t keep);
-/// Makes the state of a kept snapshot the present one. The state before is kept as a snapshot of its own; returns that
-/// one.
+/// Makes the state of a kept snapshot the present one. The state before is kept as a snapshot, pinned: it stays until
+/// it is pruned, whatever `keep_snapshots` says. Returns that one.
 TUSKV_API SnapshotInfo restore_snapshot(Bytes directory, std::uint64_t ordinal);
 
 /// One row of the table of options: what a URL parameter is called, its form, its default and its meaning.

@@ -198,6 +198,8 @@ struct SnapshotInfo {
   std::uint64_t size_bytes = 0;
   /// The sequence of the last write it contains.
   std::uint64_t sequence = 0;
+  /// It holds the state before a restore: `keep_snapshots` passes over it, and it goes only with prune_snapshots.
+  bool pinned = false;
 };
 
 /// What a store holds and has done since it was opened. Counts are exact at some moment during the call.

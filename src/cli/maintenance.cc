@@ -63,17 +63,16 @@ void print_damage(Call& call, const std::vector<Damage>& damage) {
 }
 
 Json json_of_snapshot(const SnapshotInfo& snapshot) {
-  return {{"ordinal", snapshot.ordinal},
-          {"taken_at_ms", unix_ms(snapshot.taken_at)},
-          {"entries", snapshot.entries},
-          {"size_bytes", snapshot.size_bytes},
-          {"sequence", snapshot.sequence}};
+  return {{"ordinal", snapshot.ordinal},   {"taken_at_ms", unix_ms(snapshot.taken_at)},
+          {"entries", snapshot.entries},   {"size_bytes", snapshot.size_bytes},
+          {"sequence", snapshot.sequence}, {"pinned", snapshot.pinned}};
 }
 
 void print_snapshots(Call& call, const std::vector<SnapshotInfo>& snapshots) {
   for (const SnapshotInfo& snapshot : snapshots) {
     call.output.line(std::to_string(snapshot.ordinal) + "\t" + to_text(snapshot.taken_at) + "\t" +
-                     std::to_string(snapshot.entries) + " entries\t" + size_text(snapshot.size_bytes));
+                     std::to_string(snapshot.entries) + " entries\t" + size_text(snapshot.size_bytes) +
+                     (snapshot.pinned ? "\tkept until it is pruned" : ""));
   }
 }
 
@@ -199,7 +198,7 @@ Action add_snapshots(Arguments& arguments) {
     if (name != "restore") throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
     const SnapshotInfo before =
         when_free(call, closed_directory(call, std::nullopt), [&](auto& at) { return restore_snapshot(at, number); });
-    return print_snapshot(call, before, "the state before is kept as snapshot ");
+    return print_snapshot(call, before, "the state before is kept, until it is pruned, as snapshot ");
   };
 }
 

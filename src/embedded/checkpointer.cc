@@ -208,7 +208,7 @@ Status Checkpointer::remove_superseded(const Run& run) {
     if (first_failure.ok()) first_failure = std::move(status);
   };
   Result<std::size_t> removed =
-      remove_older_snapshots(file_system_, options_.directory, manifest(), options_.keep_snapshots);
+      remove_older_snapshots(file_system_, options_.directory, manifest(), options_.keep_snapshots, Removal::retention);
   if (!removed.ok()) note(std::move(removed).status());
   if (run.before.is_snapshot_folder) note(remove_own_snapshot_files(run.before));
   note(refresh_list());
@@ -231,7 +231,8 @@ Status Checkpointer::remove_own_snapshot_files(const Manifest& before) {
 Result<std::size_t> Checkpointer::prune(std::size_t keep) {
   os::MutexLock running(run_mutex_);
   TUSKV_RETURN_IF_ERROR(check_open());
-  Result<std::size_t> removed = remove_older_snapshots(file_system_, options_.directory, manifest(), keep);
+  Result<std::size_t> removed =
+      remove_older_snapshots(file_system_, options_.directory, manifest(), keep, Removal::asked_for);
   TUSKV_RETURN_IF_ERROR(refresh_list());
   return removed;
 }

@@ -1,8 +1,9 @@
 // Snapshots of a store that is not open: listing, pruning, restoring.
 //
-// Restoring writes two new snapshots, the state before and the state restored, and then replaces the manifest: a crash
-// before that leaves the store as it was, with leftovers, and after it the store restored. What is restored is copied
-// under a new ordinal and continues behind the highest sequence ever used, so that no version means two values.
+// Restoring writes two new snapshots, the state before, which is pinned, and the state restored, and then replaces the
+// manifest: a crash before that leaves the store as it was, with leftovers, and after it the store restored. What is
+// restored is copied under a new ordinal and continues behind the highest sequence ever used, so that no version means
+// two values.
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -115,7 +116,7 @@ Result<std::size_t> prune_store_snapshots(os::FileSystem& file_system, const std
   if (!lock.ok()) return std::move(lock).status();
   Result<Manifest> manifest = read_manifest(file_system, directory);
   if (!manifest.ok()) return std::move(manifest).status();
-  return remove_older_snapshots(file_system, directory, manifest.value(), keep);
+  return remove_older_snapshots(file_system, directory, manifest.value(), keep, Removal::asked_for);
 }
 
 Result<SnapshotInfo> restore_store(os::FileSystem& file_system, const std::string& directory, std::uint64_t ordinal,
@@ -149,6 +150,8 @@ Result<SnapshotInfo> restore_store(os::FileSystem& file_system, const std::strin
   }
   Result<LoadedStore> chosen = load_store(file_system, folder_path(directory, ordinal));
   if (!chosen.ok()) return std::move(chosen).status();
+  TUSKV_RETURN_IF_ERROR(pin_snapshot(file_system, folder_path(directory, before.ordinal)));
+  before.pinned = true;
   last_sequence = std::max(last_sequence, chosen.value().recovered.last_sequence);
   next.snapshot.ordinal = before.ordinal;
   next.hash_seed = chosen.value().recovered.manifest.hash_seed;  // parts are divided by it

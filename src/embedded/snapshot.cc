@@ -3,6 +3,7 @@
 //   snapshot-<ordinal>/part-<index>     one for each shard, dumped while writes went on
 //   snapshot-<ordinal>/log-<n>.tlog     the delta: the log segments of that time, second names of the same files
 //   snapshot-<ordinal>/MANIFEST         of a store that consists of just these files
+//   snapshot-<ordinal>/PINNED           empty: it holds the state before a restore, and retention leaves it alone
 //
 // Parts alone are not a state: an entry may be newer than its neighbour, and half a batch may be in. Parts and delta
 // together are exactly the state at the end of the dump, with batches whole. That is why every folder, the newest and
@@ -107,6 +108,12 @@ Result<std::uint64_t> file_size(os::FileSystem& file_system, const std::string& 
   Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::read);
   if (!file.ok()) return std::move(file).status();
   return file.value()->size();
+}
+
+Result<bool> is_pinned(os::FileSystem& file_system, const std::string& folder) {
+  Result<os::FileKind> kind = file_system.kind(folder + "/" + kPinnedName);
+  if (!kind.ok()) return std::move(kind).status();
+  return kind.value() != os::FileKind::missing;
 }
 
 /// Nothing when the folder cannot be opened as snapshot `ordinal`.
@@ -242,6 +249,9 @@ Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::strin
   info.ordinal = snapshot.ordinal;
   info.taken_at = TimePoint(std::chrono::microseconds(snapshot.taken_at_us));
   info.sequence = snapshot.end_sequence;
+  Result<bool> pinned = is_pinned(file_system, folder);
+  if (!pinned.ok()) return std::move(pinned).status();
+  info.pinned = pinned.value();
   for (const PartInfo& part : snapshot.parts) {
     info.entries += part.entries;
     info.size_bytes += part.size_bytes;
@@ -324,17 +334,34 @@ Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std:
   return made;
 }
 
+Status pin_snapshot(os::FileSystem& file_system, const std::string& folder) {
+  const std::string path = folder + "/" + kPinnedName;
+  Result<bool> pinned = is_pinned(file_system, folder);
+  if (!pinned.ok()) return std::move(pinned).status();
+  if (!pinned.value()) {
+    Result<std::unique_ptr<os::File>> file = file_system.open(path, os::OpenMode::create);
+    if (!file.ok()) return std::move(file).status();
+  }
+  return file_system.sync_directory(folder);
+}
+
 Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
-                                           const Manifest& manifest, std::size_t keep) {
+                                           const Manifest& manifest, std::size_t keep, Removal removal) {
   if (manifest.snapshot.ordinal == 0) return std::size_t{0};
   Result<std::vector<Manifest>> older = list_snapshot_folders(file_system, directory, manifest.snapshot.ordinal - 1);
   if (!older.ok()) return std::move(older).status();
+  std::vector<std::string> folders;
+  for (const Manifest& each : older.value()) {
+    std::string folder = directory + "/" + snapshot_folder_name(each.snapshot.ordinal);
+    Result<bool> pinned = is_pinned(file_system, folder);
+    if (!pinned.ok()) return std::move(pinned).status();
+    if (!pinned.value() || removal == Removal::asked_for) folders.push_back(std::move(folder));
+  }
   std::size_t removed = 0;
-  for (std::size_t i = 0; i + keep < older.value().size(); ++i) {
-    const std::string folder = directory + "/" + snapshot_folder_name(older.value()[i].snapshot.ordinal);
-    Result<std::unique_ptr<os::DirectoryLock>> lock = file_system.lock(folder);
+  for (std::size_t i = 0; i + keep < folders.size(); ++i) {
+    Result<std::unique_ptr<os::DirectoryLock>> lock = file_system.lock(folders[i]);
     if (!lock.ok() && lock.failure().code == Code::Busy) continue;  // a full disk may refuse a lock, not a removal
-    TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system, folder));
+    TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system, folders[i]));
     ++removed;
   }
   return removed;

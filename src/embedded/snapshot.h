@@ -69,10 +69,17 @@ Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std:
                                          const Keyspace& keyspace, const Manifest& store,
                                          const SnapshotManifest& snapshot);
 
+/// A file in a folder that only goes when somebody asks for it.
+inline constexpr const char* kPinnedName = "PINNED";
+/// Makes the folder one of those, durably.
+Status pin_snapshot(os::FileSystem& file_system, const std::string& folder);
+
+/// Why snapshots are removed: retention neither counts nor removes the pinned ones.
+enum class Removal { retention, asked_for };
 /// Removes the oldest folders until `keep` remain beside the manifest's own snapshot; returns how many. A folder that
 /// another program has open as a store stays.
 Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
-                                           const Manifest& manifest, std::size_t keep);
+                                           const Manifest& manifest, std::size_t keep, Removal removal);
 /// Removes a folder (its path ends in its name) with all its files. A crash leaves it whole, or under the unfinished
 /// name, as a leftover.
 Status remove_snapshot_folder(os::FileSystem& file_system, const std::string& folder);

@@ -218,6 +218,43 @@ TEST(Restore, MakesAKeptSnapshotThePresentState) {
   }
 }
 
+/// It is the only copy of what was acknowledged, and what was restored may have been the wrong one.
+TEST(Restore, S41_TheStateBeforeOutlivesRetention) {
+  for (const bool is_newest : {false, true}) {
+    SimulatedFileSystem disk;
+    State state = fill(disk)[2];
+    const ManualClock clock;
+    TestStoreOptions options = maintained_options();
+    options.checkpointer.keep_snapshots = 1;
+    const auto work = [&](int snapshots) {
+      auto store = TestStore::open(disk, options, clock);
+      ASSERT_TRUE(store.ok());
+      for (int i = 0; i < snapshots; ++i) {
+        ASSERT_TRUE(store.value()->put({{"new", std::to_string(i)}}).ok());
+        ASSERT_TRUE(store.value()->checkpointer().snapshot().ok());
+      }
+      ASSERT_TRUE(store.value()->close().ok());
+    };
+    if (is_newest) {
+      work(1);
+      state = state_in(disk, "/d");
+    }
+    const auto listed = list_store_snapshots(disk, "/d").value();
+    const auto before = restore_store(disk, "/d", listed.front().ordinal, kNowUs);
+    ASSERT_TRUE(before.ok());
+    EXPECT_TRUE(before.value().pinned);
+    work(3);
+    const auto after = list_store_snapshots(disk, "/d").value();
+    ASSERT_EQ(after.size(), 3U) << "the pinned one, the one kept and the newest";
+    EXPECT_EQ(after[0].ordinal, before.value().ordinal);
+    EXPECT_TRUE(after[0].pinned && !after[1].pinned && !after[2].pinned);
+    ASSERT_TRUE(restore_store(disk, "/d", after[0].ordinal, kNowUs).ok());
+    EXPECT_EQ(state_in(disk, "/d"), state);
+    EXPECT_GT(prune_store_snapshots(disk, "/d", 0).value(), 0U);
+    EXPECT_EQ(list_store_snapshots(disk, "/d").value().size(), 1U) << "when it is asked for";
+  }
+}
+
 TEST(Restore, OfTheNewestAlone) {
   SimulatedFileSystem disk;
   const ManualClock clock;
