@@ -150,7 +150,7 @@ Status Checkpointer::write_folder(Run& run) {
 }
 
 Status Checkpointer::begin_delta(Run& run) {
-  if (logged_) TUSKV_RETURN_IF_ERROR(log_.prepare_roll());  // so that no writer waits for a file to be made
+  TUSKV_RETURN_IF_ERROR(log_.prepare_roll());  // so that no writer waits for a file to be made
   keyspace_.lock_all_writers();
   Result<std::uint64_t> first = logged_ ? log_.roll() : log_.start_recording();
   run.made.snapshot.start_sequence = log_.last_sequence();

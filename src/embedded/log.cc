@@ -86,8 +86,13 @@ Status Log::write_record(RecordBuffer& record, std::uint64_t sequence) {
   return status;
 }
 
-/// Makes sure that no record can be found at the log's end; see the top of this file.
+/// Makes sure that no record can be found at the log's end; see the top of this file. Only a tail that needs it waits
+/// for a sync under way.
 Status Log::clean_tail() {
+  {
+    os::MutexLock lock(append_mutex_);
+    if (!tail_unknown_) return {};
+  }
   return sync_.exclusively([this]() -> Status {
     os::MutexLock lock(append_mutex_);
     if (!tail_unknown_) return {};  // another thread was faster

@@ -84,10 +84,10 @@ class Log final : private SyncSource {
   Status health() const { return sync_.health(); }
 
   /// Ends the present segment with a seal and starts the next, whose ordinal it returns: records from the call on are
-  /// in that and later ones. The same one again when it holds no record yet. Call while no append can happen. Does not
-  /// sync.
+  /// in that and later ones. The same one again when it holds no record yet. Call while no append can happen. Neither
+  /// syncs nor waits for a sync, if prepare_roll came before, unless the disk has refused a write and its taking back.
   Result<std::uint64_t> roll() TUSKV_EXCLUDES(append_mutex_);
-  /// Makes the next segment now, so that a roll that follows soon does not wait for the disk.
+  /// Makes the next segment now, so that a roll or start_recording that follows soon does not wait for the disk.
   Status prepare_roll() TUSKV_EXCLUDES(append_mutex_);
   /// `unlogged`: writes records from now on, into a new segment whose ordinal is returned. Call while no append can
   /// happen.
