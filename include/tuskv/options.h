@@ -56,8 +56,10 @@ struct Event {
 /// is a Config error naming the option and the rule. One that the engine does not have is refused in a URL and has no
 /// effect here.
 struct Options {
-  /// Every call ends by then, but those that write a whole snapshot (snapshot, sync of an unlogged store, close), and
-  /// the time your own function takes in a transaction or an update. 1 ms to 1 day.
+  /// Every call ends by then, but those that write a whole snapshot or wait for one (snapshot, prune_snapshots, sync of
+  /// an unlogged store, close), and the time your own function takes in a transaction or an update. `file:` on a disk
+  /// that stands still: the one call that is writing its record, and the one that syncs for all who wait, stay until
+  /// the disk answers; others, asynchronous ones too, end in time. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
   /// For `file:` and `postgresql:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;

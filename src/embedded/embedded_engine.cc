@@ -105,7 +105,7 @@ void EmbeddedEngine::submit(Submission& submission) {
       if (!status.ok()) fail_unsynced(waiting.unit, status.clone());
       waiting.done(waiting);
     };
-    if (!log_->notify_synced(revealed, synced, &submission)) return;
+    if (!log_->notify_synced(revealed, submission.unit.timeout_ms, synced, &submission)) return;
   }
   submission.done(submission);
 }
@@ -187,8 +187,8 @@ void EmbeddedEngine::remove_met_dead(const Unit& unit) TUSKV_NO_THREAD_SAFETY_AN
 
 // ---- writes
 
-Result<std::uint64_t> EmbeddedEngine::log_record(RecordBuffer& record) noexcept {
-  Result<std::uint64_t> sequence = log_->append(record);
+Result<std::uint64_t> EmbeddedEngine::log_record(RecordBuffer& record, std::int64_t& left_ms) noexcept {
+  Result<std::uint64_t> sequence = log_->append(record, left_ms);
   if (sequence.ok() && checkpointer_ != nullptr) checkpointer_->consider();
   return sequence;
 }
@@ -228,7 +228,7 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
     RecordBuffer& record = shard.record_buffer();
     record.start(RecordKind::changes);
     record.add(change);
-    Result<std::uint64_t> logged = log_record(record);
+    Result<std::uint64_t> logged = log_record(record, unit.timeout_ms);
     if (!logged.ok()) {
       Shard::discard(prepared);
       clear_applied(command);
@@ -273,7 +273,7 @@ std::uint64_t EmbeddedEngine::run_batch(Unit& unit) {
     return batch.revealed();
   }
   if (batch.empty()) return batch.revealed();
-  Result<std::uint64_t> sequence = log_batch(batch);
+  Result<std::uint64_t> sequence = log_batch(batch, unit.timeout_ms);
   if (!sequence.ok()) {
     for (Command& command : unit.commands) clear_applied(command);
     fail(unit, std::move(sequence).status());
@@ -284,14 +284,14 @@ std::uint64_t EmbeddedEngine::run_batch(Unit& unit) {
   return sequence.value();
 }
 
-Result<std::uint64_t> EmbeddedEngine::log_batch(Batch& batch) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+Result<std::uint64_t> EmbeddedEngine::log_batch(Batch& batch, std::int64_t& left_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   batch.prepare();
   Result<std::uint64_t> sequence(std::uint64_t{0});
   if (log_->recording()) {
     RecordBuffer& record = keyspace_.shard(batch.net().front().shard).record_buffer();
     record.start(RecordKind::changes);
     for (const NetChange& net : batch.net()) record.add(net.change);
-    sequence = log_record(record);
+    sequence = log_record(record, left_ms);
   } else {
     sequence = log_->next_sequence();
   }
@@ -308,7 +308,7 @@ std::uint64_t EmbeddedEngine::run_again(Unit& unit, Batch& logged, std::uint64_t
   const Moment again = moment();
   Status status = batch.plan_unit(unit, again.now_us, again.liveness_us);
   batch.put_back(logged, again.liveness_us);
-  Result<std::uint64_t> replaced = log_batch(batch);
+  Result<std::uint64_t> replaced = log_batch(batch, unit.timeout_ms);
   if (!replaced.ok()) {
     // The log has the first record alone: that is what happened.
     static_cast<void>(Batch(keyspace_).plan_unit(unit, planned_at.now_us, planned_at.liveness_us).ok());
@@ -328,11 +328,11 @@ std::uint64_t EmbeddedEngine::run_again(Unit& unit, Batch& logged, std::uint64_t
 }
 
 /// The same for a transaction, which then is a conflict; false when what was logged counts after all.
-bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence) noexcept {
+bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence, std::int64_t& left_ms) noexcept {
   const auto always = [] { return INT64_MIN; };
   Batch batch(keyspace_);
   batch.put_back(logged, liveness_us());
-  const Result<std::uint64_t> replaced = log_batch(batch);
+  const Result<std::uint64_t> replaced = log_batch(batch, left_ms);
   if (!replaced.ok()) {
     logged.install(sequence, always);
     return false;
@@ -358,7 +358,7 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
   if (live.count == 0) return revealed;
   std::uint64_t sequence = 0;
   if (log_->recording()) {
-    Result<std::uint64_t> logged = log_record(record);
+    Result<std::uint64_t> logged = log_record(record, unit.timeout_ms);
     if (!logged.ok()) {
       fail(unit, std::move(logged).status());
       return 0;
@@ -477,10 +477,10 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     batch.rests_until(ends_us);
     batch.plan_writes(transaction, now.now_us, now.liveness_us);
     if (batch.empty()) return {};
-    Result<std::uint64_t> logged = log_batch(batch);
+    Result<std::uint64_t> logged = log_batch(batch, timeout_ms);
     if (!logged.ok()) return std::move(logged).status();
     sequence = logged.value();
-    if (!install(batch, sequence) && take_back(batch, sequence)) return conflict();
+    if (!install(batch, sequence) && take_back(batch, sequence, timeout_ms)) return conflict();
   }
   if (!must_wait(sequence)) return {};
   return log_->wait_synced(sequence, timeout_ms).with_outcome(Outcome::unknown);

@@ -108,14 +108,14 @@ class EmbeddedEngine final : public Engine {
   };
   Moment moment() { return {.now_us = clock_.now_us(), .liveness_us = liveness_us()}; }
   /// Prepares and logs what the batch holds; discards it when that fails. Every writer mutex concerned is held.
-  Result<std::uint64_t> log_batch(Batch& batch);
+  Result<std::uint64_t> log_batch(Batch& batch, std::int64_t& left_ms);
   bool install(Batch& batch, std::uint64_t sequence) {
     return batch.install(sequence, [this] { return liveness_us(); });
   }
   std::uint64_t run_again(Unit& unit, Batch& logged, std::uint64_t sequence, const Moment& planned_at) noexcept;
-  bool take_back(Batch& logged, std::uint64_t sequence) noexcept;
+  bool take_back(Batch& logged, std::uint64_t sequence, std::int64_t& left_ms) noexcept;
   /// Ends the process rather than throw: nobody could tell whether the record is in the log.
-  Result<std::uint64_t> log_record(RecordBuffer& record) noexcept;
+  Result<std::uint64_t> log_record(RecordBuffer& record, std::int64_t& left_ms) noexcept;
   /// Lowers `ends_us` to the earliest end of an entry that was read.
   bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t& ends_us);
   static Status remember(OptimisticTransaction& transaction, const Unit& unit);

@@ -36,9 +36,9 @@ struct SyncRound {
 class SyncSource {
  public:
   virtual ~SyncSource() = default;
-  /// Everything written and not yet synced. One round at a time; every round but a failed one is followed by
-  /// end_round, outside all waiting.
-  virtual SyncRound begin_round() = 0;
+  /// Everything written and not yet synced; false when that cannot be known within `left_ms`. One round at a time;
+  /// every round but a failed one is followed by end_round, outside all waiting.
+  virtual bool begin_round(SyncRound& round, std::int64_t left_ms) = 0;
   virtual void end_round(const SyncRound& round) = 0;
   /// The message of such a failure: what it means for whoever waits.
   virtual std::string explain_failure(std::string_view cause) const = 0;
@@ -63,13 +63,16 @@ class GroupSync final {
   /// Waits until `sequence` is synced. After `timeout_ms` it gives up, unless it is this thread that syncs: then it
   /// stays until the disk has answered. All failures have outcome `unknown`.
   Status wait(std::uint64_t sequence, std::int64_t timeout_ms);
-  /// Runs `work` while no sync is under way, and none starts.
-  Status exclusively(FunctionRef<Status()> work);
+  /// The failure of a wait that was too long.
+  static Status not_synced_in(std::int64_t timeout_ms);
+  /// Runs `work` while no sync is under way, and none starts. Timeout when that is not so within `left_ms`, from which
+  /// it takes what it has waited.
+  Status exclusively(std::int64_t& left_ms, FunctionRef<Status()> work);
   /// Syncs `file`, inside of exclusively() only. A failure ends all syncing.
   Status sync_file(os::File& file);
 
  private:
-  void run_round();
+  bool run_round(std::int64_t left_ms);
   void end_turn();
 
   SyncSource& source_;

@@ -22,6 +22,8 @@ namespace {
 /// A sealed segment gives back what it did not use when that is worth a system call.
 constexpr std::uint64_t kUnusedBytesWorthCutting = std::uint64_t{64} << 10;
 
+Status held_up_status() { return {Code::Timeout, "the deadline passed while the disk held up another write"}; }
+
 }  // namespace
 
 Log::Log(os::FileSystem* file_system, LogOptions options)
@@ -38,33 +40,36 @@ Log::Log(os::FileSystem* file_system, LogOptions options)
       announced_(options_.on_first_segment == nullptr || options_.durability == Durability::unlogged) {
   if (file_system_ == nullptr) return;
   started_ = os::start_thread(thread_, "looks after the log", [this] { run_thread(); });
+  if (!started_.ok() || options_.durability != Durability::durable) return;
+  started_ = os::start_thread(deadline_thread_, "keeps deadlines", [this] { run_deadline_thread(); });
 }
 
-Log::~Log() { stop_thread(); }
+Log::~Log() { stop_threads(); }
 
 Status Log::check_writable() const {
   if (closed_) return {Code::Closed, "the log is closed"};
   return health();
 }
 
-Result<std::uint64_t> Log::append(RecordBuffer& record) {
+Result<std::uint64_t> Log::append(RecordBuffer& record, std::int64_t& left_ms) {
   if (record.size_bytes() > kRecordBytesMax) {
     return Status(Code::TooLarge, "a batch makes a log record of " + std::to_string(record.size_bytes()) +
                                       " bytes; the limit is " + std::to_string(kRecordBytesMax));
   }
-  os::MutexLock lock(append_mutex_);
-  while (tail_unknown_) {
-    lock.unlock();
-    TUSKV_RETURN_IF_ERROR(clean_tail().with_outcome(Outcome::not_applied));
-    lock.lock();
+  for (;;) {
+    if (!append_mutex_.lock_within(left_ms)) return held_up_status();
+    if (!tail_unknown_) break;
+    append_mutex_.unlock();
+    TUSKV_RETURN_IF_ERROR(clean_tail(left_ms).with_outcome(Outcome::not_applied));
   }
+  os::AdoptedLock lock(append_mutex_);
   TUSKV_RETURN_IF_ERROR(check_writable());
-  TUSKV_RETURN_IF_ERROR(make_room(record).with_outcome(Outcome::not_applied));
+  TUSKV_RETURN_IF_ERROR(make_room(record, left_ms).with_outcome(Outcome::not_applied));
   const std::uint64_t sequence = last_.load(std::memory_order_relaxed) + 1;
   Status written = write_record(record, sequence);
   if (!written.ok()) {
     lock.unlock();
-    const bool taken_back = clean_tail().ok();
+    const bool taken_back = clean_tail(left_ms).ok();
     return std::move(written).with_outcome(taken_back ? Outcome::not_applied : Outcome::unknown);
   }
   last_.store(sequence, std::memory_order_release);
@@ -88,13 +93,15 @@ Status Log::write_record(RecordBuffer& record, std::uint64_t sequence) {
 
 /// Makes sure that no record can be found at the log's end; see the top of this file. Only a tail that needs it waits
 /// for a sync under way.
-Status Log::clean_tail() {
+Status Log::clean_tail(std::int64_t& left_ms) {
   {
-    os::MutexLock lock(append_mutex_);
+    if (!append_mutex_.lock_within(left_ms)) return held_up_status();
+    os::AdoptedLock lock(append_mutex_);
     if (!tail_unknown_) return {};
   }
-  return sync_.exclusively([this]() -> Status {
-    os::MutexLock lock(append_mutex_);
+  return sync_.exclusively(left_ms, [&]() -> Status {
+    if (!append_mutex_.lock_within(left_ms)) return held_up_status();
+    os::AdoptedLock lock(append_mutex_);
     if (!tail_unknown_) return {};  // another thread was faster
     if (current_->header.size_bytes != 0) {
       TUSKV_RETURN_IF_ERROR(current_->file->write_at(offset_, std::string(kRecordHeaderBytes, '\0')));
@@ -123,9 +130,9 @@ Status Log::wait_synced(std::uint64_t sequence, std::int64_t timeout_ms) {
   return sync_.wait(sequence, timeout_ms);
 }
 
-SyncRound Log::begin_round() {
-  os::MutexLock lock(append_mutex_);
-  SyncRound round;
+bool Log::begin_round(SyncRound& round, std::int64_t left_ms) {
+  if (!append_mutex_.lock_within(left_ms)) return false;
+  os::AdoptedLock lock(append_mutex_);
   round.segments = std::exchange(ended_, {});
   round.ended = round.segments.size();
   if (current_ != nullptr && offset_ > round_offset_) {
@@ -133,7 +140,7 @@ SyncRound Log::begin_round() {
     round_offset_ = offset_;
   }
   round.sequence = last_.load(std::memory_order_relaxed);
-  return round;
+  return true;
 }
 
 void Log::end_round(const SyncRound& round) {

@@ -57,7 +57,7 @@ class Log final : private SyncSource {
   Log(os::FileSystem* file_system, LogOptions options);
   /// Ok, or that the system had no thread for it: then nothing else may be called.
   Status started() const { return started_.clone(); }
-  /// Ends the log's thread. Neither syncs nor closes: what is not synced fares as in a crash.
+  /// Ends the log's threads. Neither syncs nor closes: what is not synced fares as in a crash.
   ~Log() override;
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -65,19 +65,20 @@ class Log final : private SyncSource {
   /// True when append writes records (changes only while no append can happen: start_recording, stop_recording).
   bool recording() const { return recording_.load(std::memory_order_acquire); }
   /// Gives the record the next sequence and writes it. It survives the process when this returns. Only while recording.
-  /// Frees the buffer of a large record. A failure is not_applied, except that it is `unknown` when the disk refused to
-  /// take back a record it had refused to write.
-  Result<std::uint64_t> append(RecordBuffer& record) TUSKV_EXCLUDES(append_mutex_);
+  /// Frees the buffer of a large record. Timeout when the disk has held up others for `left_ms`, from which it takes
+  /// what it has waited. A failure is not_applied, except that it is `unknown` when the disk refused to take back a
+  /// record it had refused to write.
+  Result<std::uint64_t> append(RecordBuffer& record, std::int64_t& left_ms) TUSKV_EXCLUDES(append_mutex_);
   /// The next sequence, without a record. Only while not recording.
   std::uint64_t next_sequence() { return last_.fetch_add(1, std::memory_order_acq_rel) + 1; }
 
   /// Waits until every record up to `sequence` survives a power loss; the first waiter syncs for all. Timeout (outcome
-  /// unknown) after `timeout_ms`, which the one that syncs does not look at while the disk works.
+  /// unknown) after `timeout_ms`, which the one that syncs cannot look at while the disk works.
   Status wait_synced(std::uint64_t sequence, std::int64_t timeout_ms);
-  /// Without blocking: true when it is so already; otherwise calls `done` once, from the log's own thread, when it is
-  /// so or has failed.
-  bool notify_synced(std::uint64_t sequence, void (*done)(void* context, const Status& status), void* context)
-      TUSKV_EXCLUDES(work_mutex_);
+  /// Without blocking: true when it is so already; otherwise calls `done` once, from a thread of the log's own, when it
+  /// is so, has failed, or after `timeout_ms`.
+  bool notify_synced(std::uint64_t sequence, std::int64_t timeout_ms, void (*done)(void* context, const Status& status),
+                     void* context) TUSKV_EXCLUDES(work_mutex_);
   std::uint64_t synced_sequence() const { return sync_.synced(); }
   std::uint64_t last_sequence() const { return last_.load(std::memory_order_acquire); }
   /// Ok, or why the log is poisoned.
@@ -112,11 +113,13 @@ class Log final : private SyncSource {
  private:
   struct Waiter {
     std::uint64_t sequence = 0;
+    os::Deadline deadline = {};
+    std::int64_t timeout_ms = 0;
     void (*done)(void* context, const Status& status) = nullptr;
     void* context = nullptr;
   };
 
-  SyncRound begin_round() override TUSKV_EXCLUDES(append_mutex_);
+  bool begin_round(SyncRound& round, std::int64_t left_ms) override TUSKV_EXCLUDES(append_mutex_);
   void end_round(const SyncRound& round) override TUSKV_EXCLUDES(cut_mutex_);
   std::string explain_failure(std::string_view cause) const override;
   void sync_failed(const Status& status) override;
@@ -124,11 +127,11 @@ class Log final : private SyncSource {
   // log.cc: records.
   Status check_writable() const TUSKV_REQUIRES(append_mutex_);
   Status write_record(RecordBuffer& record, std::uint64_t sequence) TUSKV_REQUIRES(append_mutex_);
-  Status clean_tail() TUSKV_EXCLUDES(append_mutex_);
+  Status clean_tail(std::int64_t& left_ms) TUSKV_EXCLUDES(append_mutex_);
   void after_append() TUSKV_REQUIRES(append_mutex_);
 
   // log_ends.cc: segments.
-  Status make_room(const RecordBuffer& record) TUSKV_REQUIRES(append_mutex_);
+  Status make_room(const RecordBuffer& record, std::int64_t& left_ms) TUSKV_REQUIRES(append_mutex_);
   Status next_segment() TUSKV_REQUIRES(append_mutex_);
   Status end_segment(RecordKind kind) TUSKV_REQUIRES(append_mutex_);
   void give_up_segment() TUSKV_REQUIRES(append_mutex_);
@@ -138,12 +141,15 @@ class Log final : private SyncSource {
   Status close_last_segment() TUSKV_EXCLUDES(append_mutex_);
 
   // log_thread.cc: what happens in the background.
-  void stop_thread() TUSKV_EXCLUDES(work_mutex_);
+  void stop_threads() TUSKV_EXCLUDES(work_mutex_);
   void request_prepare() TUSKV_EXCLUDES(work_mutex_);
   void request_sync() TUSKV_EXCLUDES(work_mutex_);
   void run_thread() TUSKV_EXCLUDES(work_mutex_);
   bool wait_for_work() TUSKV_REQUIRES(work_mutex_);
-  void serve(const std::vector<Waiter>& waiters);
+  void serve_waiters() TUSKV_EXCLUDES(work_mutex_);
+  void run_deadline_thread() TUSKV_EXCLUDES(work_mutex_);
+  template <class Belongs>
+  std::vector<Waiter> take_waiters(const Belongs& belongs) TUSKV_REQUIRES(work_mutex_);
   void sync_in_background() TUSKV_EXCLUDES(append_mutex_);
 
   os::FileSystem* const file_system_;
@@ -155,7 +161,8 @@ class Log final : private SyncSource {
   std::atomic<std::uint64_t> log_bytes_ = 0;
   std::atomic<std::uint64_t> segments_ = 0;  ///< older_ and the present one: known without waiting for the disk
 
-  mutable os::Mutex append_mutex_;
+  /// Held while a record is written, and so for as long as the disk likes.
+  mutable os::TimedMutex append_mutex_;
   std::shared_ptr<Segment> current_ TUSKV_GUARDED_BY(append_mutex_);  ///< null until the first record
   std::uint64_t offset_ TUSKV_GUARDED_BY(append_mutex_) = 0;          ///< in current_, of the next record
   std::uint64_t round_offset_ TUSKV_GUARDED_BY(append_mutex_) = 0;    ///< bytes below are in a round, or synced
@@ -183,12 +190,16 @@ class Log final : private SyncSource {
   os::Mutex work_mutex_;
   os::CondVar work_;
   std::vector<Waiter> waiters_ TUSKV_GUARDED_BY(work_mutex_);
+  os::CondVar deadline_is_near_;
+  /// When the thread for deadlines will look next. Not moved when waiters go, so that it is woken once in a timeout.
+  os::Deadline next_deadline_ TUSKV_GUARDED_BY(work_mutex_) = os::Deadline::max();
   bool prepare_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
   bool sync_wanted_ TUSKV_GUARDED_BY(work_mutex_) = false;
   os::Deadline sync_at_ TUSKV_GUARDED_BY(work_mutex_) = {};
   bool stopping_ TUSKV_GUARDED_BY(work_mutex_) = false;
   Status started_;
   std::thread thread_;
+  std::thread deadline_thread_;  ///< durable; elsewhere nobody is to be told
 };
 
 }  // namespace tuskv::embedded

@@ -19,17 +19,17 @@ constexpr std::uint64_t kReserveDivisor = 10;
 
 }  // namespace
 
-Status Log::make_room(const RecordBuffer& record) {
+Status Log::make_room(const RecordBuffer& record, std::int64_t& left_ms) {
   if (current_ != nullptr) {
     const std::uint64_t capacity = current_->capacity_bytes;
     const std::uint64_t end = offset_ + record.size_bytes() + kRecordHeaderBytes;  // the seal must fit behind it
     if (end <= capacity) {
       const bool in_reserve = end > capacity - capacity / kReserveDivisor;
       if (!in_reserve || record.only_erases() || supply_.ready()) return {};
-      return supply_.prepare(0);
+      return supply_.prepare(0, left_ms);
     }
   }
-  TUSKV_RETURN_IF_ERROR(supply_.prepare(record.size_bytes()));
+  TUSKV_RETURN_IF_ERROR(supply_.prepare(record.size_bytes(), left_ms));
   return next_segment();
 }
 
@@ -60,11 +60,12 @@ Status Log::end_segment(RecordKind kind) {
 }
 
 Result<std::uint64_t> Log::roll() {
-  TUSKV_RETURN_IF_ERROR(clean_tail());
+  std::int64_t patience_ms = os::kLongestWaitMs;
+  TUSKV_RETURN_IF_ERROR(clean_tail(patience_ms));
   os::MutexLock lock(append_mutex_);
   TUSKV_RETURN_IF_ERROR(check_writable());
   if (current_ != nullptr && offset_ == kSegmentHeaderBytes) return current_->header.ordinal;
-  TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
+  TUSKV_RETURN_IF_ERROR(supply_.prepare());
   TUSKV_RETURN_IF_ERROR(next_segment());
   return current_->header.ordinal;
 }
@@ -74,7 +75,7 @@ Status Log::prepare_roll() {
     os::MutexLock lock(append_mutex_);
     if (current_ != nullptr && offset_ == kSegmentHeaderBytes) return {};
   }
-  return supply_.prepare(0);
+  return supply_.prepare();
 }
 
 Result<std::uint64_t> Log::start_recording() {
@@ -83,14 +84,15 @@ Result<std::uint64_t> Log::start_recording() {
   // What an earlier recording could not sync was given up with its files; this one has files of its own.
   ended_.clear();
   sync_.forget_failure();
-  TUSKV_RETURN_IF_ERROR(supply_.prepare(0));
+  TUSKV_RETURN_IF_ERROR(supply_.prepare());
   TUSKV_RETURN_IF_ERROR(next_segment());
   recording_.store(true, std::memory_order_release);
   return current_->header.ordinal;
 }
 
 Result<std::uint64_t> Log::stop_recording() {
-  Status ended = clean_tail();
+  std::int64_t patience_ms = os::kLongestWaitMs;
+  Status ended = clean_tail(patience_ms);
   os::MutexLock lock(append_mutex_);
   if (ended.ok()) ended = check_writable();
   if (ended.ok() && current_ != nullptr) ended = end_segment(RecordKind::close);
@@ -137,7 +139,7 @@ Status Log::close() {
   if (close_done_) return close_result_.clone();
   close_done_ = true;
   close_result_ = close_once();
-  stop_thread();
+  stop_threads();
   stop_cutting();
   // Only when the end of the log is known: otherwise there may be a seal on the disk that needs its successor.
   if (close_result_.ok() && file_system_ != nullptr) close_result_ = discard_prepared();
@@ -163,7 +165,8 @@ Status Log::close_once() {
   }
   if (file_system_ == nullptr) return {};
   if (sync_.failed()) return health().with_outcome(Outcome::unknown);
-  TUSKV_RETURN_IF_ERROR(clean_tail());
+  std::int64_t patience_ms = os::kLongestWaitMs;
+  TUSKV_RETURN_IF_ERROR(clean_tail(patience_ms));
   // First the records, then their close: it says that all of them are synced.
   TUSKV_RETURN_IF_ERROR(sync_.wait(last_sequence(), INT64_MAX));
   return close_last_segment();
@@ -173,7 +176,8 @@ Status Log::close_once() {
 /// sync: recovery relies on it. So the cut itself needs no sync: without it the next opening looks more closely. Seals
 /// are not records that anybody has waited for, so they are synced here.
 Status Log::close_last_segment() {
-  return sync_.exclusively([this]() -> Status {
+  std::int64_t patience_ms = os::kLongestWaitMs;
+  return sync_.exclusively(patience_ms, [this]() -> Status {
     os::MutexLock lock(append_mutex_);
     for (const auto& sealed : std::exchange(ended_, {})) TUSKV_RETURN_IF_ERROR(sync_.sync_file(*sealed->file));
     if (current_ == nullptr) return {};

@@ -28,8 +28,11 @@ SegmentSupply::SegmentSupply(os::FileSystem* file_system, SegmentSupplyOptions o
       next_ordinal_(options_.next_ordinal),
       next_bytes_(options_.segment_bytes_min) {}
 
-Status SegmentSupply::prepare(std::uint64_t record_bytes) {
-  os::MutexLock lock(mutex_);
+Status SegmentSupply::prepare(std::uint64_t record_bytes, std::int64_t& left_ms) {
+  if (!mutex_.lock_within(left_ms)) {
+    return {Code::Timeout, "the deadline passed while the disk held up the making of a segment of the log"};
+  }
+  os::AdoptedLock lock(mutex_);
   const std::uint64_t least = bytes_for(record_bytes);
   if (prepared_ && prepared_->capacity_bytes >= least) return {};
   return make(least);

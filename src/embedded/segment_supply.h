@@ -28,8 +28,14 @@ class SegmentSupply final {
   SegmentSupply(os::FileSystem* file_system, SegmentSupplyOptions options);
 
   /// Makes sure that the next segment exists durably and has room for a record of `record_bytes` and a seal. On a disk
-  /// that is nearly full it is made smaller than usual.
-  Status prepare(std::uint64_t record_bytes) TUSKV_EXCLUDES(mutex_);
+  /// that is nearly full it is made smaller than usual. Timeout when another has been at it for `left_ms`, from which
+  /// it takes what it has waited.
+  Status prepare(std::uint64_t record_bytes, std::int64_t& left_ms) TUSKV_EXCLUDES(mutex_);
+  /// For any record, however long it takes.
+  Status prepare() TUSKV_EXCLUDES(mutex_) {
+    std::int64_t left_ms = os::kLongestWaitMs;
+    return prepare(0, left_ms);
+  }
   /// Whether there is one, of whatever size.
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   /// Hands out the one that prepare made; from now on the one after it is the next.
@@ -44,7 +50,7 @@ class SegmentSupply final {
   os::FileSystem* const file_system_;
   const SegmentSupplyOptions options_;
   std::atomic<bool> ready_ = false;
-  mutable os::Mutex mutex_;
+  mutable os::TimedMutex mutex_;
   std::optional<Segment> prepared_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t next_ordinal_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t next_bytes_ TUSKV_GUARDED_BY(mutex_);

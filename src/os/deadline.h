@@ -9,12 +9,13 @@ namespace tuskv::os {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// The point `milliseconds` from now. Longer than any process lives is as good as never, and far from where the clock's
-/// arithmetic ends.
+/// Longer than any process lives is as good as never, and far from where the clock's arithmetic ends.
+inline constexpr std::int64_t kLongestWaitMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
+
+/// The point `milliseconds` from now.
 inline Deadline deadline_in(std::int64_t milliseconds) {
-  constexpr std::int64_t kLongestMs = std::int64_t{1000} * 3600 * 24 * 365 * 100;
   return std::chrono::steady_clock::now() +
-         std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestMs));
+         std::chrono::milliseconds(std::clamp<std::int64_t>(milliseconds, 0, kLongestWaitMs));
 }
 
 /// Zero when it has passed.

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <mutex>
 
+#include "os/deadline.h"
+
 #if defined(__clang__)
 #define TUSKV_THREAD_ANNOTATION(x) __attribute__((x))
 #else
@@ -125,7 +127,7 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
   bool lock_within(std::int64_t& left_ms) TUSKV_TRY_ACQUIRE(true) {
     if (spin_for_lock([this] { return mutex_.try_lock(); })) return true;
     const auto begin = std::chrono::steady_clock::now();
-    const bool held = wait_for_lock(std::chrono::milliseconds(left_ms));
+    const bool held = wait_for_lock(std::chrono::milliseconds(std::min(left_ms, kLongestWaitMs)));
     const auto waited = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
     left_ms = std::max<std::int64_t>(0, left_ms - waited.count());
     return held;
@@ -145,22 +147,31 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
   std::timed_mutex mutex_;
 };
 
-/// Unlocks at the end of its scope a TimedMutex that is held already.
+/// Unlocks at the end of its scope, or before, a TimedMutex that is held already.
 class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
  public:
   explicit AdoptedLock(TimedMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
-  ~AdoptedLock() TUSKV_RELEASE() { mutex_.unlock(); }
+  ~AdoptedLock() TUSKV_RELEASE() {
+    if (held_) mutex_.unlock();
+  }
   AdoptedLock(const AdoptedLock&) = delete;
   AdoptedLock& operator=(const AdoptedLock&) = delete;
 
+  void unlock() TUSKV_RELEASE() {
+    held_ = false;
+    mutex_.unlock();
+  }
+
  private:
   TimedMutex& mutex_;
+  bool held_ = true;
 };
 
-/// Holds a Mutex for its lifetime; may let go of it in between.
+/// Holds a Mutex or a TimedMutex for its lifetime; may let go of it in between.
+template <class AnyMutex>
 class TUSKV_SCOPED_CAPABILITY MutexLock final {
  public:
-  explicit MutexLock(Mutex& mutex) TUSKV_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+  explicit MutexLock(AnyMutex& mutex) TUSKV_ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
   ~MutexLock() TUSKV_RELEASE() {
     if (held_) mutex_.unlock();
   }
@@ -177,7 +188,7 @@ class TUSKV_SCOPED_CAPABILITY MutexLock final {
   }
 
  private:
-  Mutex& mutex_;
+  AnyMutex& mutex_;
   bool held_ = true;
 };
 

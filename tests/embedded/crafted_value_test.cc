@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedded/append_record.h"
 #include "embedded/byte_order.h"
 #include "embedded/segment_scan.h"
 #include "embedded/store_fixture.h"
@@ -54,14 +55,14 @@ std::unique_ptr<SimulatedFileSystem> crashed_disk(const Crafted& crafted, std::u
   RecordBuffer record;
   record.start(RecordKind::changes);
   record.add({.op = ChangeOp::put, .key = "one", .value = std::string(8192, 'v')});
-  EXPECT_TRUE(store->log().append(record).ok());
+  EXPECT_TRUE(append_record(store->log(), record).ok());
   EXPECT_TRUE(store->log().wait_synced(1, 60'000).ok());
   EXPECT_TRUE(store->log().roll().ok());
   begin = kSegmentHeaderBytes;
   record.start(RecordKind::changes);
   record.add({.op = ChangeOp::put, .key = "two", .value = crafted_value(crafted)});
   end = begin + record.size_bytes();
-  EXPECT_TRUE(store->log().append(record).ok());
+  EXPECT_TRUE(append_record(store->log(), record).ok());
   return disk.crash_image(CrashMode::keep_all, 1);
 }
 

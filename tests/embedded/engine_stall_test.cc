@@ -128,5 +128,85 @@ TEST_F(EngineStall, S25_TheSegmentOfASnapshotIsMadeWithoutLocks) {
   snapshot.join();
 }
 
+/// A write stands still and holds the log: those of other keys, in other shards too, end at their deadline.
+TEST_F(EngineStall, S26_WhoWaitsForTheLogEndsAtItsDeadline) {
+  open(Durability::relaxed);
+  ASSERT_EQ(put("a", 5000), nullptr);
+  Stall stall(disk_, [](Operation operation, const std::string&) { return operation == Operation::write; });
+  std::thread writer([&] { EXPECT_EQ(put("a", 5000), nullptr); });
+  ASSERT_TRUE(stall.is_met());
+  std::future<void> others = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 16; ++i) {
+      const auto failure = put("other" + std::to_string(i), 20);
+      ASSERT_NE(failure, nullptr);
+      EXPECT_EQ(failure->code, Code::Timeout);
+      EXPECT_EQ(failure->outcome, Outcome::not_applied);
+    }
+  });
+  EXPECT_EQ(others.wait_for(kLong), std::future_status::ready);
+  stall.end();
+  writer.join();
+}
+
+/// It would sync for all, but what there is to sync cannot be known yet.
+TEST_F(EngineStall, S26_WhoWouldSyncBehindAWriteThatStandsStillEndsAtItsDeadline) {
+  open(Durability::relaxed, std::chrono::hours(1));
+  ASSERT_EQ(put("a", 5000), nullptr);
+  Stall stall(disk_, [](Operation operation, const std::string&) { return operation == Operation::write; });
+  std::thread writer([&] { EXPECT_EQ(put("b", 5000), nullptr); });
+  ASSERT_TRUE(stall.is_met());
+  std::future<Status> sync = std::async(std::launch::async, [&] { return engine_->sync(20); });
+  EXPECT_EQ(sync.wait_for(kLong), std::future_status::ready);
+  stall.end();
+  writer.join();
+  const Status status = sync.get();
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.failure().code, Code::Timeout);
+  EXPECT_TRUE(engine_->sync(5000).ok()) << "nobody has kept the turn";
+}
+
+struct Submitted final : Submission {
+  explicit Submitted(Command command) : commands{std::move(command)} {
+    unit.commands = commands;
+    done = [](Submission& submission) noexcept { static_cast<Submitted&>(submission).ended.set_value(); };
+  }
+  std::vector<Command> commands;
+  std::promise<void> ended = {};
+};
+
+/// The log's thread is in the sync itself.
+TEST_F(EngineStall, S27_AsynchronousCallsEndAtTheirDeadline) {
+  open(Durability::durable);
+  ASSERT_EQ(put("a", 5000), nullptr);
+  Stall stall(disk_, [](Operation operation, const std::string&) { return operation == Operation::sync; });
+  Submitted patient(Put{.key = "a", .value = "patient"});
+  patient.unit.timeout_ms = 60'000;
+  engine_->submit(patient);
+  ASSERT_TRUE(stall.is_met());
+  std::string value;
+  Submitted write(Put{.key = "a", .value = "late"});
+  Submitted read(Read{.key = "a", .into = &value});
+  for (Submitted* late : {&write, &read}) {
+    late->unit.timeout_ms = 20;
+    engine_->submit(*late);
+  }
+  std::future<void> ended = patient.ended.get_future();
+  for (Submitted* late : {&write, &read}) {
+    EXPECT_EQ(late->ended.get_future().wait_for(kLong), std::future_status::ready);
+  }
+  EXPECT_EQ(ended.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  stall.end();
+  ended.wait();
+  EXPECT_EQ(patient.unit.failure, nullptr);
+  ASSERT_TRUE(write.unit.failure != nullptr && read.unit.failure != nullptr);
+  EXPECT_EQ(write.unit.failure->code, Code::Timeout);
+  EXPECT_EQ(write.unit.failure->outcome, Outcome::unknown);
+  EXPECT_EQ(read.unit.failure->outcome, Outcome::not_applied);
+  Submitted next(Put{.key = "a", .value = "next"});
+  engine_->submit(next);
+  next.ended.get_future().wait();
+  EXPECT_EQ(next.unit.failure, nullptr);
+}
+
 }  // namespace
 }  // namespace tuskv::embedded

@@ -254,12 +254,12 @@ TEST(LogFailure, E11AFailedSyncReachesEveryWaiter) {
     noted.failed = !status.ok();
     noted.called = true;
   };
-  EXPECT_FALSE(log.notify_synced(1, done, &told));
+  EXPECT_FALSE(log.notify_synced(1, kLongMs, done, &told));
   EXPECT_FALSE(log.close().ok());
   EXPECT_TRUE(told.called);
   EXPECT_TRUE(told.failed);
   told.called = false;
-  EXPECT_FALSE(log.notify_synced(1, done, &told)) << "after the end";
+  EXPECT_FALSE(log.notify_synced(1, kLongMs, done, &told)) << "after the end";
   EXPECT_TRUE(told.called);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedded/append_record.h"
 #include "embedded/log.h"
 #include "embedded/log_reader.h"
 #include "support/simulated_file_system.h"
@@ -42,14 +43,14 @@ inline Result<std::uint64_t> append_put(Log& log, const std::string& key, std::s
   record.start(RecordKind::changes);
   const std::string value(value_size, 'v');
   record.add({.op = ChangeOp::put, .key = key, .value = value, .created_us = 1, .updated_us = 1});
-  return log.append(record);
+  return append_record(log, record);
 }
 
 inline Result<std::uint64_t> append_erase(Log& log, const std::string& key) {
   RecordBuffer record;
   record.start(RecordKind::changes);
   record.add({.op = ChangeOp::erase, .key = key});
-  return log.append(record);
+  return append_record(log, record);
 }
 
 class KeyCollector final : public ChangeSink {

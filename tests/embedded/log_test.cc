@@ -161,7 +161,7 @@ TEST(Log, InMemoryItOnlyCounts) {
   EXPECT_FALSE(log.recording());
   EXPECT_EQ(log.next_sequence(), 6);
   EXPECT_TRUE(log.wait_synced(6, 0).ok());
-  EXPECT_TRUE(log.notify_synced(6, nullptr, nullptr));
+  EXPECT_TRUE(log.notify_synced(6, 0, nullptr, nullptr));
   EXPECT_TRUE(log.close().ok());
 }
 
@@ -223,12 +223,12 @@ TEST(Log, TellsWhoeverAsked) {
     int asked = 0;
     for (int i = 0; i < 100; ++i) {
       const std::uint64_t sequence = append_put(log, "a").value();
-      if (!log.notify_synced(sequence, done, &told)) ++asked;
+      if (!log.notify_synced(sequence, kLongMs, done, &told)) ++asked;
     }
     EXPECT_TRUE(log.close().ok());
     EXPECT_EQ(told.count, asked) << "close waits for them";
     EXPECT_EQ(told.failures, 0);
-    EXPECT_TRUE(log.notify_synced(100, done, &told)) << "synced already";
+    EXPECT_TRUE(log.notify_synced(100, kLongMs, done, &told)) << "synced already";
   }
   EXPECT_GT(told.count, 0);
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "embedded/append_record.h"
 #include "embedded/byte_order.h"
 #include "embedded/log_reader.h"
 #include "embedded/snapshot.h"
@@ -111,7 +112,7 @@ std::unique_ptr<SimulatedFileSystem> disk_with_torn_seal() {
     record.start(RecordKind::changes);
     const std::string value(value_bytes, 'v');
     record.add({.op = ChangeOp::put, .key = "key", .value = value, .created_us = 1, .updated_us = 2});
-    EXPECT_TRUE(store->log().append(record).ok());
+    EXPECT_TRUE(append_record(store->log(), record).ok());
     const std::uint64_t seal_at = kSegmentHeaderBytes + store->log().log_bytes();
     if ((seal_at + kBytesBeforeTear) % kSectorBytes != 0) continue;
     EXPECT_TRUE(store->log().wait_synced(1, 60'000).ok());
@@ -188,7 +189,7 @@ TEST(Recovery, E20LargeNumbersAndManySegments) {
     for (int i = 0; i < kSegments; ++i) {
       record.start(RecordKind::changes);
       record.add({.op = ChangeOp::put, .key = "k", .value = std::to_string(i)});
-      ASSERT_TRUE(log.append(record).ok());
+      ASSERT_TRUE(append_record(log, record).ok());
       ASSERT_TRUE(log.roll().ok());
     }
     ASSERT_TRUE(log.close().ok());
@@ -211,7 +212,7 @@ TEST(Recovery, E18ABatchIsWholeOrAbsent) {
       record.add({.op = ChangeOp::put, .key = "key" + std::to_string(i), .value = std::string(40, 'v')});
     }
     const std::size_t size = record.size_bytes();
-    ASSERT_TRUE(store->log().append(record).ok());
+    ASSERT_TRUE(append_record(store->log(), record).ok());
     const auto after = disk->crash_image(CrashMode::keep_all, 1);
     ASSERT_TRUE(
         after->overwrite("d/log-1.tlog", kSegmentHeaderBytes + size - lost_bytes, std::string(lost_bytes, '\0')));

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedded/append_record.h"
 #include "embedded/keyspace.h"
 #include "embedded/log.h"
 #include "embedded/log_reader.h"
@@ -107,7 +108,7 @@ class LogStore final {
     RecordBuffer record;
     record.start(RecordKind::changes);
     record.add(next.change());
-    return log_->append(record);
+    return append_record(*log_, record);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "embedded/append_record.h"
 #include "embedded/batch.h"
 #include "embedded/checkpointer.h"
 #include "embedded/keyspace.h"
@@ -126,7 +127,7 @@ class TestStore final {
     RecordBuffer record;
     record.start(RecordKind::changes);
     for (const Change& change : changes) record.add(change);
-    Result<std::uint64_t> sequence = log_->append(record);
+    Result<std::uint64_t> sequence = append_record(*log_, record);
     if (sequence.ok()) checkpointer_->consider();
     return sequence;
   }
