@@ -39,6 +39,12 @@ bool all_reads(const Unit& unit) {
                      [](const Command& command) { return std::holds_alternative<Read>(command); });
 }
 
+void answer_read(Command& command, const StoredEntry* stored, std::int64_t liveness_us) {
+  PlannedChange none;
+  // A Read cannot fail.
+  static_cast<void>(plan(state_of(stored, liveness_us), command, liveness_us, none));
+}
+
 bool changes_something(const Unit& unit) {
   return std::any_of(unit.commands.begin(), unit.commands.end(), [](const Command& command) {
     return is_keyed_write(command) || std::holds_alternative<EraseRange>(command);
@@ -140,13 +146,20 @@ std::uint64_t EmbeddedEngine::run(Unit& unit) {
 std::uint64_t EmbeddedEngine::run_reads(Unit& unit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   std::uint64_t revealed = 0;
   std::int64_t now = INT64_MIN;  // read when the first entry with an expiry is met
+  struct LargeRead {
+    Command& command;
+    KeptEntry entry;
+  };
+  std::vector<LargeRead> large_reads;  // copied behind the locks
   const auto answer = [&](Command& command, std::uint64_t hash, const Shard& shard) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
     const StoredEntry* stored = shard.find(hash, command_key(command));
     if (stored != nullptr && now == INT64_MIN && stored->expires_us() != 0) now = liveness_us();
     revealed = std::max(revealed, stored != nullptr ? stored->sequence() : shard.last_erase_sequence());
-    PlannedChange none;
-    // A Read cannot fail.
-    static_cast<void>(plan(state_of(stored, now), command, now, none));
+    if (stored != nullptr && stored->is_large()) {
+      large_reads.push_back({.command = command, .entry = stored->keep()});
+    } else {
+      answer_read(command, stored, now);
+    }
   };
   if (unit.commands.size() == 1) {
     Command& command = unit.commands.front();
@@ -168,6 +181,7 @@ std::uint64_t EmbeddedEngine::run_reads(Unit& unit) TUSKV_NO_THREAD_SAFETY_ANALY
       answer(unit.commands[i], hashes[i], keyspace_.shard(keyspace_.shard_index(hashes[i])));
     }
   }
+  for (const LargeRead& read : large_reads) answer_read(read.command, read.entry.get(), now);
   if (options_.ttl_mode == TtlMode::on_read && now != INT64_MIN) remove_met_dead(unit);
   return revealed;
 }

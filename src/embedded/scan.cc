@@ -15,8 +15,7 @@ namespace {
 
 /// Entries visited under one hold of the map locks: about 30 us, which writers wait for at most.
 constexpr std::size_t kHoldEntries = 256;
-/// The same for values, which are copied under the locks and looked at behind them. A larger one is copied alone, while
-/// the other shards go on.
+/// The same for values, which are copied under the locks and looked at behind them. A larger one is copied without any.
 constexpr std::size_t kHoldValueBytes = 256 << 10;
 
 /// Holds the map lock of every shard shared.
@@ -102,14 +101,19 @@ std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, s
                                 std::int64_t now_us, std::uint64_t& revealed) {
   const std::uint64_t hash = keyspace.hash(key);
   const Shard& shard = keyspace.shard(keyspace.shard_index(hash));
-  const os::ReaderLock lock(shard.map);
-  revealed = std::max(revealed, shard.last_erase_sequence());
-  const StoredEntry* stored = shard.find(hash, key);
-  if (stored == nullptr) return std::nullopt;
-  const EntryView view = stored->view();
-  revealed = std::max(revealed, view.sequence);
-  if (!is_live(view.expires_us, now_us) && !command.include_expired) return std::nullopt;
-  return reply_entry(command, view);
+  KeptEntry kept;
+  {
+    const os::ReaderLock lock(shard.map);
+    revealed = std::max(revealed, shard.last_erase_sequence());
+    const StoredEntry* stored = shard.find(hash, key);
+    if (stored == nullptr) return std::nullopt;
+    const EntryView view = stored->view();
+    revealed = std::max(revealed, view.sequence);
+    if (!is_live(view.expires_us, now_us) && !command.include_expired) return std::nullopt;
+    if (!stored->is_large()) return reply_entry(command, view);
+    kept = stored->keep();
+  }
+  return reply_entry(command, kept->view());
 }
 
 /// An entry that a search has met.

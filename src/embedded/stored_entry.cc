@@ -2,26 +2,61 @@
 
 #include <malloc.h>
 
+#include <atomic>
 #include <new>
 
 namespace tuskv::embedded {
+namespace {
+
+/// In front of a large entry, which the hash table wants aligned.
+struct alignas(16) Owners {
+  std::atomic<std::uint64_t> count = 1;
+};
+
+Owners* owners_of(const StoredEntry* large) {
+  return reinterpret_cast<Owners*>(reinterpret_cast<char*>(const_cast<StoredEntry*>(large)) - sizeof(Owners));
+}
+
+}  // namespace
 
 StoredEntry* StoredEntry::make(const Change& put, std::uint64_t sequence) {
-  auto* entry = static_cast<StoredEntry*>(::operator new(size_bytes(put)));
+  const std::size_t size = size_bytes(put);
+  StoredEntry* entry = nullptr;
+  if (put.value.size() >= kLargeValueBytes) {
+    auto* const owners = ::new (::operator new(sizeof(Owners) + size)) Owners;
+    entry = reinterpret_cast<StoredEntry*>(owners + 1);
+  } else {
+    entry = static_cast<StoredEntry*>(::operator new(size));
+  }
   entry->fill(put, sequence);
   return entry;
 }
 
-void StoredEntry::destroy(StoredEntry* entry) { ::operator delete(entry); }
+void StoredEntry::destroy(StoredEntry* entry) {
+  if (!entry->is_large()) {
+    ::operator delete(entry);
+  } else if (Owners* const owners = owners_of(entry); owners->count.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    ::operator delete(owners);
+  }
+}
 
-std::size_t StoredEntry::allocated_bytes() const { return malloc_usable_size(const_cast<StoredEntry*>(this)); }
+KeptEntry StoredEntry::keep() const {
+  owners_of(this)->count.fetch_add(1, std::memory_order_relaxed);
+  return KeptEntry(this);
+}
+
+void EntryRelease::operator()(const StoredEntry* entry) const { StoredEntry::destroy(const_cast<StoredEntry*>(entry)); }
+
+std::size_t StoredEntry::allocated_bytes() const {
+  return malloc_usable_size(is_large() ? static_cast<void*>(owners_of(this)) : const_cast<StoredEntry*>(this));
+}
 
 bool StoredEntry::fits(const Change& put) const {
   // Large values are copied into a new allocation before the map lock is taken, so that readers do not wait for the
   // copy.
   constexpr std::size_t kCopyUnderLockBytesMax = 4096;
   const std::size_t wanted = size_bytes(put);
-  if (wanted > kCopyUnderLockBytesMax) return false;
+  if (wanted > kCopyUnderLockBytesMax || is_large()) return false;
   const std::size_t allocated = allocated_bytes();
   return wanted <= allocated && allocated - wanted <= allocated / 4 + 16;
 }

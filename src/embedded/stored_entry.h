@@ -5,11 +5,15 @@
 //
 // 26 bytes of header, 34 with an expiry: most entries have none, and the 8 bytes are a tenth of what a small entry
 // costs. Fields are bytes, read and written by memcpy: alignment would round the header up.
+//
+// One with a large value is never written over, and the number of its owners stands in front of it: a reader keeps it
+// and copies the value when it has let go of the shard's lock.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string_view>
 
 #include "embedded/record.h"
@@ -29,12 +33,24 @@ struct EntryView {
 /// Stamps are kept, and logged, in whole milliseconds.
 constexpr std::int64_t stamp_us(std::int64_t now_us) { return now_us < 0 ? 0 : now_us - now_us % 1000; }
 
+class StoredEntry;
+struct EntryRelease {
+  void operator()(const StoredEntry* entry) const;
+};
+/// A large entry that its holder owns as well as the shard.
+using KeptEntry = std::unique_ptr<const StoredEntry, EntryRelease>;
+
 class StoredEntry final {
  public:
   /// A new entry with the contents of `put`.
   static StoredEntry* make(const Change& put, std::uint64_t sequence);
   void set_sequence(std::uint64_t sequence) { std::memcpy(sequence_, &sequence, sizeof(sequence)); }
+  /// Gives up the ownership of one who made or keeps it.
   static void destroy(StoredEntry* entry);
+  /// Too large to be copied under a lock.
+  bool is_large() const { return value().size() >= kLargeValueBytes; }
+  /// Only a large one, and under the shard's lock; the value can then be read without.
+  KeptEntry keep() const;
 
   StoredEntry() = delete;
   StoredEntry(const StoredEntry&) = delete;
@@ -87,6 +103,7 @@ class StoredEntry final {
 
   static constexpr std::size_t kHeaderBytes = 26;
   static constexpr std::size_t kExpiryBytes = 8;
+  static constexpr std::size_t kLargeValueBytes = std::size_t{64} << 10;
 
  private:
   static constexpr std::uint16_t kHasExpiry = kChangeKeyBytesMax + 1;

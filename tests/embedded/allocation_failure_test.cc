@@ -1,6 +1,7 @@
 // Memory that runs out in the middle of a write. Before the record is in the log nothing has happened and the program
 // gets std::bad_alloc; behind it the process ends, as ARCHITECTURE promises, and the log has the write. Never is an
-// entry in one index of a shard and not in the others.
+// entry in one index of a shard and not in the others. Also, since a test can wait in an allocation: who can go on
+// while a large value is copied.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -9,9 +10,12 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <future>
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "embedded/embedded_engine.h"
@@ -24,6 +28,10 @@ constexpr long kNever = -1;
 /// How many allocations of this thread still succeed.
 thread_local long allocations_left = kNever;
 
+constexpr std::size_t kLargeBytes = 1 << 20;
+/// Called once by the first allocation of this thread that is so large.
+thread_local const std::function<void()>* at_large_allocation = nullptr;
+
 }  // namespace
 
 void* operator new(std::size_t size) {
@@ -32,6 +40,7 @@ void* operator new(std::size_t size) {
     throw std::bad_alloc();
   }
   if (allocations_left > 0) --allocations_left;
+  if (size >= kLargeBytes && at_large_allocation != nullptr) (*std::exchange(at_large_allocation, nullptr))();
   void* memory = std::malloc(size != 0 ? size : 1);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
@@ -129,6 +138,45 @@ TEST(AllocationFailure, S10_BehindTheLogItEndsTheProcessAndBeforeItNothingHasHap
   }
   EXPECT_GT(ended, 0) << "no allocation behind the log failed: the test has lost its subject";
   ::munmap(writing, sizeof(int));
+}
+
+/// Who reads a large value gets what it was, while others replace it.
+TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
+  test::ManualClock clock;
+  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
+  const std::unique_ptr<Engine> engine = EmbeddedEngine::open({}, *no_files, clock).value();
+  const auto run = [&](std::vector<Command>& commands) {
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+  };
+  const std::string large(kLargeBytes, 'v');
+  const auto reads = [&](std::vector<Command> commands) {
+    std::vector<Command> before{Put{.key = "k", .value = large}};
+    run(before);
+    std::future<void> replaced;
+    const std::function<void()> replace = [&] {
+      replaced = std::async(std::launch::async, [&] {
+        std::vector<Command> after{Put{.key = "k", .value = "new"}};
+        run(after);
+      });
+      EXPECT_EQ(replaced.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    };
+    at_large_allocation = &replace;
+    run(commands);
+    EXPECT_EQ(std::exchange(at_large_allocation, nullptr), nullptr) << "nothing was copied";
+    if (replaced.valid()) replaced.wait();
+    return commands;
+  };
+  std::string value;
+  std::string other;
+  reads({Read{.key = "k", .into = &value}});
+  EXPECT_EQ(value, large);
+  std::string among_others;
+  reads({Read{.key = "other", .into = &other}, Read{.key = "k", .into = &among_others}});
+  EXPECT_EQ(among_others, large);
+  std::vector<Command> page = reads({Scan{.range = {.from = "k", .to = "l"}, .limit = 10, .want = Want::value}});
+  ASSERT_EQ(std::get<Scan>(page[0]).entries.size(), 1U);
+  EXPECT_EQ(std::get<Scan>(page[0]).entries[0].value, large);
 }
 
 }  // namespace
