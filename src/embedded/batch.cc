@@ -31,6 +31,8 @@ WriterSetLock::~WriterSetLock() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
                  [&](std::size_t shard) TUSKV_NO_THREAD_SAFETY_ANALYSIS { keyspace_.shard(shard).writer.unlock(); });
 }
 
+Status busy_shard_status() { return {Code::Timeout, "the deadline passed while other writes held the key's shard"}; }
+
 MapSetLock::MapSetLock(const Keyspace& keyspace, ShardSet shards, Mode mode) TUSKV_NO_THREAD_SAFETY_ANALYSIS
     : keyspace_(keyspace),
       mask_(shards.mask()),

@@ -49,6 +49,9 @@ class WriterSetLock final {
   bool held_ = true;
 };
 
+/// What a call fails with whose time for writer mutexes was too short.
+Status busy_shard_status();
+
 /// Holds map locks, shared or exclusively.
 class MapSetLock final {
  public:

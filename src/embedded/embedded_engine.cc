@@ -9,10 +9,6 @@
 namespace tuskv::embedded {
 namespace {
 
-Status busy_shard_status() {
-  return Status(Code::Timeout, "the deadline passed while other writes held the key's shard");
-}
-
 /// The keys a page has looked at, as a range.
 OptimisticTransaction::RangeRead examined_range(const Scan& page) {
   OptimisticTransaction::RangeRead read{.from = std::string(page.range.from),
@@ -56,36 +52,6 @@ bool changes_something(const Unit& unit) {
 void fail_unsynced(Unit& unit, Status status) {
   const bool may_have_changed = unit.failure == nullptr && changes_something(unit);
   fail(unit, std::move(status).with_outcome(may_have_changed ? Outcome::unknown : Outcome::not_applied));
-}
-
-/// Entries of a range looked at, or erased, under one hold of the map locks.
-constexpr std::size_t kRangeHoldEntries = 256;
-/// A replayed erase_range looks at every entry of the store, so what fits into a record of this size is erased key by
-/// key: replay then looks at the store once for so many bytes of log at most. Small beside what is kept on a full disk.
-constexpr std::size_t kErasedByKeyBytesMax = std::size_t{64} << 10;
-
-/// Counts the range and makes `record` the one that erases it, dead entries included. Returns what the count reveals.
-std::uint64_t record_erase(const Keyspace& keyspace, Count& live, std::int64_t now_us, RecordBuffer& record) {
-  std::string cursor;
-  std::uint64_t revealed = 0;
-  WalkEnd end;
-  record.start(RecordKind::changes);
-  do {
-    std::string last_key;
-    end = walk(keyspace, {.range = live.range, .after = cursor}, kRangeHoldEntries, [&](const EntryView& entry) {
-      last_key.assign(entry.key);
-      if (is_live(entry.expires_us, now_us)) ++live.count;
-      if (record.size_bytes() <= kErasedByKeyBytesMax) record.add({.op = ChangeOp::erase, .key = entry.key});
-      return true;
-    });
-    revealed = std::max(revealed, end.revealed);
-    cursor = std::move(last_key);
-  } while (!end.exhausted);
-  if (record.size_bytes() > kErasedByKeyBytesMax) {
-    record.start(RecordKind::changes);
-    record.add({.op = ChangeOp::erase_range, .key = live.range.from, .value = live.range.to});
-  }
-  return revealed;
 }
 
 }  // namespace
@@ -354,44 +320,6 @@ bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence, std::int64
   batch.install(replaced.value(), always);
   logged.discard();
   return true;
-}
-
-/// All or nothing for writers, transactions and recovery. Other readers may see a part of it while it goes on: it gives
-/// way to them.
-std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  ShardSet all;
-  all.add_all(keyspace_.shard_count());
-  const WriterSetLock lock(keyspace_, all, unit.timeout_ms);
-  if (!lock.held() || closed()) {
-    fail(unit, closed() ? closed_status() : busy_shard_status());
-    return 0;
-  }
-  Count live{.range = command.range};
-  RecordBuffer& record = keyspace_.shard(0).record_buffer();
-  const std::uint64_t revealed = record_erase(keyspace_, live, liveness_us(), record);
-  if (live.count == 0) return revealed;
-  std::uint64_t sequence = 0;
-  if (log_->recording()) {
-    Result<std::uint64_t> logged = log_record(record, unit.timeout_ms);
-    if (!logged.ok()) {
-      fail(unit, std::move(logged).status());
-      return 0;
-    }
-    sequence = logged.value();
-  } else {
-    sequence = log_->next_sequence();
-  }
-  os::WriterLock whole(range_erase_);
-  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
-    Shard& shard = keyspace_.shard(i);
-    bool more = true;
-    while (more) {
-      os::WriterLock map(shard.map);
-      more = shard.erase_some(command.range.from, command.range.to, kRangeHoldEntries, sequence);
-    }
-  }
-  command.erased = live.count;
-  return sequence;
 }
 
 // ---- transactions

@@ -23,6 +23,10 @@ std::uint64_t KeyHash::operator()(std::string_view key) const {
   return XXH3_64bits_withSeed(key.data(), key.size(), seed_);
 }
 
+ShardContents::~ShardContents() {
+  table.for_each([](StoredEntry* entry) { StoredEntry::destroy(entry); });
+}
+
 Shard::~Shard() {
   table_.for_each([](StoredEntry* entry) { StoredEntry::destroy(entry); });
 }
@@ -115,13 +119,40 @@ void Shard::remove(std::uint64_t hash, StoredEntry* entry) {
   StoredEntry::destroy(entry);
 }
 
-bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) noexcept {
+bool Shard::lies_within(std::string_view from, std::string_view to) const {
+  const OrderedIndex& ordered = ordered_as_writer();
+  if (ordered.empty()) return true;
+  return (*ordered.begin())->key() >= from && (to.empty() || (*ordered.rbegin())->key() < to);
+}
+
+ShardContents Shard::take_contents(std::uint64_t sequence, std::int64_t now_us, std::uint64_t& live) noexcept {
+  const ExpiryIndex& expiry = expiry_as_writer();
+  live += entry_count();
+  for (auto it = expiry.begin(); it != expiry.end() && it->first <= now_us; ++it) --live;
+  ShardContents contents;
+  {
+    os::WriterLock lock(map);
+    bump_change_count();
+    last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
+    std::swap(table_, contents.table);
+    ordered_.swap(contents.ordered);
+    expiry_.swap(contents.expiry);
+  }
+  for (auto* total : {&entry_count_, &key_bytes_, &value_bytes_, &entry_memory_bytes_}) {
+    total->store(0, std::memory_order_relaxed);
+  }
+  return contents;
+}
+
+bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence,
+                       std::int64_t now_us, std::uint64_t& live) noexcept {
   bump_change_count();
   last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
   std::vector<StoredEntry*> doomed;
   for (auto it = ordered_.lower_bound(from); it != ordered_.end() && doomed.size() < limit; ++it) {
     if (!to.empty() && (*it)->key() >= to) break;
     doomed.push_back(*it);
+    if ((*it)->expires_us() == 0 || now_us < (*it)->expires_us()) ++live;
   }
   for (StoredEntry* entry : doomed) remove(hash_(entry->key()), entry);
   return doomed.size() == limit;

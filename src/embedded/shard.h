@@ -53,9 +53,24 @@ struct PreparedChange {
   StoredEntry* fresh = nullptr;  ///< null: in place
 };
 
+using OrderedIndex = absl::btree_set<StoredEntry*, KeyOrder>;
+using ExpiryIndex = absl::btree_set<std::pair<std::int64_t, StoredEntry*>>;
+
+/// What a shard has held, taken out of it whole; goes with its entries.
+struct ShardContents {
+  ShardContents() = default;
+  ShardContents(ShardContents&&) = default;
+  ShardContents& operator=(ShardContents&&) = delete;
+  ~ShardContents();
+
+  HashTable table = HashTable();
+  OrderedIndex ordered = {};
+  ExpiryIndex expiry = {};
+};
+
 class Shard final {
  public:
-  using OrderedIndex = absl::btree_set<StoredEntry*, KeyOrder>;
+  using OrderedIndex = embedded::OrderedIndex;
 
   explicit Shard(KeyHash hash) : hash_(hash) {}
   ~Shard();
@@ -98,9 +113,15 @@ class Shard final {
   static void discard(const PreparedChange& prepared);
   // What has been logged is applied whole or not at all: these end the process rather than throw half-way.
   void install(const PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
-  /// Erases up to `limit` entries with keys in [from, to); false when none is left.
-  bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence) noexcept
-      TUSKV_REQUIRES(writer, map);
+  /// Erases up to `limit` entries with keys in [from, to), adding to `live` how many of them are; false when none is
+  /// left.
+  bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence,
+                  std::int64_t now_us, std::uint64_t& live) noexcept TUSKV_REQUIRES(writer, map);
+  /// Whether all keys are in [from, to).
+  bool lies_within(std::string_view from, std::string_view to) const TUSKV_REQUIRES(writer);
+  /// Erases all entries at once.
+  ShardContents take_contents(std::uint64_t sequence, std::int64_t now_us, std::uint64_t& live) noexcept
+      TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
   /// For encoding the records of changes to this shard.
   RecordBuffer& record_buffer() TUSKV_REQUIRES(writer) { return record_buffer_; }
 
@@ -134,8 +155,6 @@ class Shard final {
   std::uint64_t index_memory_bytes() const TUSKV_REQUIRES_SHARED(map);
 
  private:
-  using ExpiryIndex = absl::btree_set<std::pair<std::int64_t, StoredEntry*>>;
-
   const HashTable& table_as_writer() const TUSKV_REQUIRES(writer) {
     map.assert_held_shared();
     return table_;

@@ -1,7 +1,7 @@
 // Memory that runs out in the middle of a write. Before the record is in the log nothing has happened and the program
 // gets std::bad_alloc; behind it the process ends, as ARCHITECTURE promises, and the log has the write. Never is an
 // entry in one index of a shard and not in the others. Also, since a test can wait in an allocation: who can go on
-// while a large value is copied.
+// while a large value is copied, or much is freed.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -31,6 +31,9 @@ thread_local long allocations_left = kNever;
 constexpr std::size_t kLargeBytes = 1 << 20;
 /// Called once by the first allocation of this thread that is so large.
 thread_local const std::function<void()>* at_large_allocation = nullptr;
+/// Called once so many deletes of this thread have been.
+thread_local const std::function<void()>* at_delete = nullptr;
+thread_local long deletes_left = 0;
 
 }  // namespace
 
@@ -46,8 +49,11 @@ void* operator new(std::size_t size) {
   return memory;
 }
 
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+  if (deletes_left > 0 && --deletes_left == 0) (*at_delete)();
+}
+void operator delete(void* memory, std::size_t) noexcept { operator delete(memory); }
 
 namespace tuskv::embedded {
 namespace {
@@ -177,6 +183,43 @@ TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
   std::vector<Command> page = reads({Scan{.range = {.from = "k", .to = "l"}, .limit = 10, .want = Want::value}});
   ASSERT_EQ(std::get<Scan>(page[0]).entries.size(), 1U);
   EXPECT_EQ(std::get<Scan>(page[0]).entries[0].value, large);
+}
+
+TEST(ClearedStore, S29_NobodyWaitsWhileWhatWasErasedIsFreed) {
+  test::ManualClock clock;
+  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
+  const std::unique_ptr<Engine> engine =
+      EmbeddedEngine::open({.options = {.ttl_mode = TtlMode::manual}}, *no_files, clock).value();
+  const auto run = [&](std::vector<Command> commands) {
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+    EXPECT_EQ(unit.failure, nullptr);
+    return commands;
+  };
+  constexpr int kMany = 5000;
+  constexpr int kDead = 100;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string key = key_of(i);
+    const Expiry expiry{.kind = i < kDead ? Expiry::Kind::after : Expiry::Kind::never, .value = 1000};
+    run({Put{.key = key, .value = "v", .expiry = expiry}});
+  }
+  clock.advance_ms(1000);
+  std::future<void> written;
+  const std::function<void()> write = [&] {
+    written = std::async(std::launch::async, [&] { run({Put{.key = "new", .value = "v"}}); });
+    EXPECT_EQ(written.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  };
+  at_delete = &write;
+  deletes_left = kMany / 2;
+  const std::vector<Command> cleared = run({EraseRange{}});
+  deletes_left = 0;
+  EXPECT_EQ(std::get<EraseRange>(cleared[0]).erased, kMany - kDead);
+  ASSERT_TRUE(written.valid()) << "nothing was freed";
+  written.wait();
+  EXPECT_EQ(std::get<Count>(run({Count{}})[0]).count, 1U);
+  const Stats stats = engine->stats(1000).value();
+  EXPECT_EQ(stats.entries, 1U);
+  EXPECT_EQ(stats.key_bytes, 3U);
 }
 
 }  // namespace
