@@ -4,9 +4,13 @@
 // used. If the seal cannot be written the present segment goes on as if nothing had happened. A seal that was reported
 // as failed and is found by recovery nevertheless does no harm: its successor is there, and empty.
 //
-// A full disk: the present segment is preallocated, so appends go on in it. As long as no successor can be made, its
-// last tenth is kept for records that only erase; everything else fails with NoSpace, and each such attempt tries to
-// make the successor first. So erasing works, and writing works again as soon as there is room.
+// A full disk: the present segment is preallocated, so appends go on in it. As long as no successor can be made, a part
+// at its end is kept for records that only erase; everything else fails with NoSpace, and each such attempt tries to
+// make the successor first. So erasing works, and writing works again as soon as there is room. That part is large
+// enough for another opening too: closing, or recovery after a crash, cuts it off, and then there is room for the small
+// segment and the manifest that the first erase needs. What does not only erase gets no segment without such a part.
+// Left out: others who fill the disk while the store is closed, and file systems that cannot preallocate.
+#include <algorithm>
 #include <utility>
 
 #include "embedded/log.h"
@@ -14,7 +18,7 @@
 namespace tuskv::embedded {
 namespace {
 
-/// Part of a segment that is kept for erases while it has no successor.
+/// Part of a segment that is kept for erases while it has no successor, but not less than reserve_bytes().
 constexpr std::uint64_t kReserveDivisor = 10;
 
 }  // namespace
@@ -24,12 +28,13 @@ Status Log::make_room(const RecordBuffer& record, std::int64_t& left_ms) {
     const std::uint64_t capacity = current_->capacity_bytes;
     const std::uint64_t end = offset_ + record.size_bytes() + kRecordHeaderBytes;  // the seal must fit behind it
     if (end <= capacity) {
-      const bool in_reserve = end > capacity - capacity / kReserveDivisor;
-      if (!in_reserve || record.only_erases() || supply_.ready()) return {};
-      return supply_.prepare(0, left_ms);
+      const std::uint64_t reserve = std::max(capacity / kReserveDivisor, supply_.reserve_bytes());
+      if (end + reserve <= capacity || record.only_erases() || supply_.ready()) return {};
+      return supply_.prepare(supply_.reserve_bytes(), left_ms);
     }
   }
-  TUSKV_RETURN_IF_ERROR(supply_.prepare(record.size_bytes(), left_ms));
+  const std::uint64_t kept = record.only_erases() ? 0 : supply_.reserve_bytes();
+  TUSKV_RETURN_IF_ERROR(supply_.prepare(record.size_bytes() + kept, left_ms));
   return next_segment();
 }
 

@@ -44,7 +44,7 @@ Status SegmentSupply::make(std::uint64_t least_bytes) {
     Result<Segment> made = make_segment(*file_system_, options_.directory, options_.store_id, next_ordinal_, size);
     if (made.ok()) {
       prepared_ = std::move(made).value();
-      ready_.store(true, std::memory_order_release);
+      ready_.store(prepared_->capacity_bytes >= bytes_for(reserve_bytes()), std::memory_order_release);
       return {};
     }
     if (made.failure().outcome == Outcome::unknown) {

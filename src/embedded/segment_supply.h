@@ -2,6 +2,7 @@
 // waits for a file to be made.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -31,12 +32,14 @@ class SegmentSupply final {
   /// that is nearly full it is made smaller than usual. Timeout when another has been at it for `left_ms`, from which
   /// it takes what it has waited.
   Status prepare(std::uint64_t record_bytes, std::int64_t& left_ms) TUSKV_EXCLUDES(mutex_);
-  /// For any record, however long it takes.
+  /// For what comes next, however long it takes.
   Status prepare() TUSKV_EXCLUDES(mutex_) {
     std::int64_t left_ms = os::kLongestWaitMs;
-    return prepare(0, left_ms);
+    return prepare(reserve_bytes(), left_ms);
   }
-  /// Whether there is one, of whatever size.
+  /// Of a segment, for erases on a full disk: see log_ends.cc.
+  std::uint64_t reserve_bytes() const { return std::min(kReserveBytes, options_.segment_bytes_min / 2); }
+  /// Whether there is one with such a reserve.
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   /// Hands out the one that prepare made; from now on the one after it is the next.
   Segment take() TUSKV_EXCLUDES(mutex_);
@@ -45,6 +48,9 @@ class SegmentSupply final {
   Status discard() TUSKV_EXCLUDES(mutex_);
 
  private:
+  /// Several times a small segment and a manifest.
+  static constexpr std::uint64_t kReserveBytes = std::uint64_t{64} << 10;
+
   Status make(std::uint64_t least_bytes) TUSKV_REQUIRES(mutex_);
 
   os::FileSystem* const file_system_;

@@ -13,15 +13,15 @@
 namespace tuskv::test {
 namespace {
 
-constexpr std::uint64_t kSmallDiskBytes = 256 << 10;
+constexpr std::uint64_t kSmallDiskBytes = 512 << 10;
 constexpr std::size_t kErasesOnAFullDisk = 5;
 
 Mix full_mix() {
   return {.name = "Full",
           .weights = {{Step::Kind::set, 1}},
           .steps = 0,
-          .segment_bytes_min = 16 << 10,
-          .segment_bytes_max = 32 << 10};
+          .segment_bytes_min = 64 << 10,
+          .segment_bytes_max = 128 << 10};
 }
 
 class FullDiskTest : public testing::TestWithParam<Durability> {
@@ -113,8 +113,22 @@ TEST_P(FullLogTest, GoesOnWhenThereIsSpaceAgain) {
   close_and_reopen();
 }
 
+/// The first erase of an opening needs a segment and a manifest: closing gives back what the last segment has kept.
+TEST_P(FullLogTest, S30_ErasesFirstThingAfterOpeningAgain) {
+  for (std::size_t opening = 0; opening < 8; ++opening) {
+    fill();
+    close_and_reopen();
+    for (std::size_t i = 0; i < kErasesOnAFullDisk; ++i) {
+      const std::size_t index = opening * kErasesOnAFullDisk + i;
+      const Status erased = write({.kind = Step::Kind::erase, .key = "k" + std::to_string(index)});
+      ASSERT_TRUE(erased.ok()) << "opening " << opening << ", erase " << index << ": " << erased.failure().message;
+    }
+    explore();
+  }
+}
+
 TEST_P(FullDiskTest, ASnapshotThatDoesNotFitLeavesNothingBehind) {
-  for (std::size_t i = 0; i < 150; ++i) ASSERT_TRUE(write(set(i)).ok());
+  for (std::size_t i = 0; i < 300; ++i) ASSERT_TRUE(write(set(i)).ok());
   const bool logged = GetParam() != Durability::unlogged;
   runner_.disk().set_capacity(logged ? kSmallDiskBytes : kSmallDiskBytes / 3);
   const Result<SnapshotInfo> taken = runner_.engine()->snapshot();
