@@ -64,7 +64,9 @@ os::Deadline share_of(os::Deadline deadline, std::size_t parts) {
 }
 
 /// A refusal that another host would not take back: the request is wrong.
-bool is_final(const Failure& failure) { return failure.code != Code::Connection && failure.code != Code::Timeout; }
+bool ends_the_search(const Failure& failure) {
+  return failure.code != Code::Connection && failure.code != Code::Timeout;
+}
 
 /// A server on a system that tells nothing of lost clients (Windows, before version 15 also macOS) takes no interval,
 /// and one before version 14 knows none, which it is told better once there is a session.
@@ -119,7 +121,7 @@ Result<PGconn*> Route::connect(const SessionSettings& settings, std::int64_t tim
   std::optional<Failure> failures;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     Result<PGconn*> session = connect_to_host(hosts[i], settings, share_of(deadline, hosts.size() - i));
-    if (session.ok() || is_final(session.failure())) return session;
+    if (session.ok() || ends_the_search(session.failure())) return session;
     add_failure(failures, session.failure());
   }
   return Status(std::make_unique<Failure>(std::move(*failures)));
@@ -147,7 +149,7 @@ Result<PGconn*> Route::connect_to_host(std::size_t index, const SessionSettings&
       good_ = {.host = index, .address = host.address};
       if (is_passed_by(host) && passed_by_->address == host.address) passed_by_.reset();
     }
-    if (session.ok() || is_final(session.failure())) return session;
+    if (session.ok() || ends_the_search(session.failure())) return session;
     add_failure(failures, session.failure());
   }
   return Status(std::make_unique<Failure>(std::move(*failures)));
