@@ -225,8 +225,8 @@ Status PostgresEngine::close() {
   close_done_ = true;
   closed_.store(true, std::memory_order_release);
   batcher_.close();
-  sweeper_.stop();
   database_->close();
+  sweeper_.stop();  // which may have waited for a connection until now
   return {};
 }
 

@@ -216,6 +216,17 @@ TEST_F(PostgresHosts, R61_AStoreClosesAtOnceWhileAConnectionIsMade) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 1s);
 }
 
+TEST_F(PostgresHosts, R61_AStoreClosesAtOnceWhileItsSweeperWaitsForAConnection) {
+  FaultProxy proxy(shared().server());
+  const Store store = Store::open(proxy.address().url(database()) + "&sslmode=disable&sweep_interval=10ms");
+  proxy.set_behaviour({.holds = true});
+  proxy.act_on_all(ProxyAction::reset);
+  ASSERT_TRUE(eventually([&] { return proxy.connections() > 0; })) << "the sweeper connects again";
+  const auto start = std::chrono::steady_clock::now();
+  store.close();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 1s);
+}
+
 /// Seconds until the kernel probes the first idle connection of this machine to the port; -1: there is none.
 double next_probe_s(int port) {
   constexpr double kTicksPerSecond = 100;
