@@ -152,6 +152,7 @@ struct Scan {
   /// What was examined, matching or not, as one number: equal before and after means nothing changed in between.
   std::uint64_t examined = 0;
   std::uint64_t fingerprint = 0;
+  std::int64_t ends_us = INT64_MAX;  ///< the earliest end of what was examined
 };
 
 struct Count {

@@ -57,6 +57,7 @@ struct OptimisticTransaction {
   std::vector<KeyRead> reads = {};
   std::vector<RangeRead> ranges = {};
   std::vector<KeyWrite> writes = {};  ///< one net write for each key
+  std::int64_t ends_us = INT64_MAX;   ///< the earliest end of an entry that was read
   /// How far the clock that lifetimes were counted from was ahead of the steady one: at least, and at most.
   std::int64_t clock_ahead_us_min = INT64_MAX;
   std::int64_t clock_ahead_us_max = INT64_MIN;

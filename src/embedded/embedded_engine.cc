@@ -375,6 +375,8 @@ Status EmbeddedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
       transaction.validated_at = changes;
       TUSKV_RETURN_IF_ERROR(validate(transaction));
     }
+    // Time changes nothing that is compared, and what was seen to be gone stays so: only the living can end meanwhile.
+    if (liveness_us() >= transaction.ends_us) return conflict();
   }
   settle(unit, revealed);
   return unit.failure == nullptr ? Status() : Status(std::move(unit.failure));
@@ -385,8 +387,12 @@ Status EmbeddedEngine::remember(OptimisticTransaction& transaction, const Unit& 
     if (const auto* read = std::get_if<Read>(&command)) {
       transaction.reads.push_back(
           {.key = std::string(read->key), .version = read->seen.found ? read->seen.version : 0});
+      if (read->seen.found && read->seen.expires_us != 0) {
+        transaction.ends_us = std::min(transaction.ends_us, read->seen.expires_us);
+      }
     } else if (const auto* page = std::get_if<Scan>(&command)) {
       transaction.ranges.push_back(examined_range(*page));
+      transaction.ends_us = std::min(transaction.ends_us, page->ends_us);
     } else {
       return Status(Code::Internal, "a transaction reads with Read and Scan only");
     }

@@ -80,6 +80,12 @@ std::uint64_t entry_fingerprint(const Keyspace& keyspace, const EntryView& entry
   return (keyspace.hash(entry.key) ^ (entry.sequence * 0x9E3779B97F4A7C15U)) * 0xD6E8FEB86659FD93U;
 }
 
+void add_examined(Scan& command, std::uint64_t fingerprint, std::int64_t expires_us) {
+  ++command.examined;
+  command.fingerprint += fingerprint;
+  if (expires_us != 0) command.ends_us = std::min(command.ends_us, expires_us);
+}
+
 Entry reply_entry(const Scan& command, const EntryView& view) {
   Entry entry;
   entry.key = view.key.substr(command.key_offset);
@@ -121,6 +127,7 @@ struct Candidate {
   Entry entry = {};  ///< with its value when it is to be looked at
   bool is_live = false;
   bool is_wanted = false;
+  std::int64_t expires_us = 0;
   std::uint64_t fingerprint = 0;
 };
 
@@ -137,6 +144,7 @@ WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::stri
     Candidate& candidate = candidates.emplace_back();
     candidate.is_live = is_live(view.expires_us, now_us);
     candidate.is_wanted = candidate.is_live || command.include_expired;
+    candidate.expires_us = view.expires_us;
     candidate.fingerprint = entry_fingerprint(keyspace, view);
     if (!candidate.is_wanted || view.value.size() > kHoldValueBytes) {
       candidate.entry.key = view.key.substr(command.key_offset);
@@ -185,8 +193,7 @@ std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_u
       bytes += candidate.entry.value.size();
       cursor = before_key + candidate.entry.key;
       if (candidate.is_live) {
-        ++command.examined;
-        command.fingerprint += candidate.fingerprint;
+        add_examined(command, candidate.fingerprint, candidate.expires_us);
       }
       take_match(command, candidate);
       if (command.entries.size() < command.limit && bytes < kScanBytesMax && visited < max_examined) continue;
@@ -259,8 +266,7 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
       last_key.assign(view.key);
       const bool live = is_live(view.expires_us, now_us);
       if (live) {
-        ++command.examined;
-        command.fingerprint += entry_fingerprint(keyspace, view);
+        add_examined(command, entry_fingerprint(keyspace, view), view.expires_us);
       }
       if (!live && !command.include_expired) return true;
       if (!matches(command.filter, view.key, command.key_offset)) return true;

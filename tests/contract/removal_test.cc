@@ -98,6 +98,18 @@ class Disabled : public ContractTest {
 };
 INSTANTIATE_TEST_SUITE_P(Backends, Disabled, testing::ValuesIn(backend_kinds()), backend_name);
 
+TEST_P(Disabled, S20_NothingEndsDuringATransaction) {
+  store().set_many({{"first", "v"}, {"second", "v"}}, {.ttl = std::chrono::seconds(1)});
+  int runs = 0;
+  store().transaction([&](Transaction& tx) {
+    ++runs;
+    EXPECT_TRUE(tx.exists("first"));
+    advance_ms(10'000);
+    EXPECT_EQ(tx.count({.prefix = "second"}), 1u);
+  });
+  EXPECT_EQ(runs, 1);
+}
+
 TEST_P(Disabled, P10_EveryReadShowsAnExpiredEntry) {
   set_dead("k", "v");
   EXPECT_THAT(get("k"), Optional(std::string("v")));

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "contract/contract.h"
@@ -10,6 +11,7 @@ namespace tuskv::test {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 using testing::Optional;
 using Names = std::vector<std::string>;
 
@@ -342,6 +344,52 @@ TEST_P(Transactional, ExpiryInsideIsTheStoresExpiry) {
   EXPECT_EQ(store().ttl("k").left, 100ms);
   EXPECT_THAT(get("dead"), Optional(std::string("new")));
   EXPECT_FALSE(store().exists("gone"));
+}
+
+/// Ways to see whether an entry is there.
+std::vector<bool (*)(Transaction& tx, Bytes key)> looks() {
+  return {
+      [](Transaction& tx, Bytes key) { return tx.exists(key); },
+      [](Transaction& tx, Bytes key) {
+        return tx.get_many({key, "absent"})[0].has_value();
+      },
+      [](Transaction& tx, Bytes key) { return tx.count({.prefix = key}) == 1; },
+      [](Transaction& tx, Bytes key) { return !tx.scan({.prefix = key}).entries.empty(); },
+      [](Transaction& tx, Bytes key) { return !tx.search_values("live", {.prefix = key}).entries.empty(); },
+  };
+}
+
+TEST_P(Transactional, S20_ATransactionSeesOneMomentWhileTimePasses) {
+  for (const auto first : looks()) {
+    for (const auto second : looks()) {
+      store().set("first", "live", {.ttl = 10s});
+      store().set("second", "live", {.ttl = 20s});
+      int runs = 0;
+      const auto [saw_first, saw_second] = store().transaction([&](Transaction& tx) {
+        const bool found = first(tx, "first");
+        if (++runs == 1) advance_ms(30'000);
+        return std::pair(found, second(tx, "second"));
+      });
+      EXPECT_EQ(runs, 2);
+      EXPECT_FALSE(saw_first);
+      EXPECT_FALSE(saw_second);
+    }
+  }
+}
+
+TEST_P(Transactional, S20_TimeThatEndsNothingDisturbsNoTransaction) {
+  set_dead("dead");
+  store().set("lasting", "live", {.ttl = 60s});
+  int runs = 0;
+  store().transaction([&](Transaction& tx) {
+    ++runs;
+    for (const auto look : looks()) {
+      EXPECT_FALSE(look(tx, "dead"));
+      EXPECT_TRUE(look(tx, "lasting"));
+      advance_ms(10'000);
+    }
+  });
+  EXPECT_EQ(runs, 1);
 }
 
 /// What takes a KeyValue works on a store and in a transaction alike.
