@@ -135,6 +135,13 @@ struct Filter {
   std::string_view value = {};
 };
 
+/// The live entries that were looked at, matching or not: the same number and sum again mean that nothing has changed.
+struct Examined {
+  std::uint64_t entries = 0;
+  std::uint64_t fingerprint = 0;     ///< a sum over the entries
+  std::int64_t ends_us = INT64_MAX;  ///< the earliest end of one of them
+};
+
 /// A page: of one entry at least, until the values that it gives, or looks at for its filter, come to kScanBytesMax.
 struct Scan {
   Range range = {};
@@ -148,11 +155,8 @@ struct Scan {
   Want want = Want::value;
 
   std::vector<Entry> entries = {};
-  std::string next = {};  ///< stored key of the last entry examined; empty: the range is exhausted
-  /// What was examined, matching or not, as one number: equal before and after means nothing changed in between.
-  std::uint64_t examined = 0;
-  std::uint64_t fingerprint = 0;
-  std::int64_t ends_us = INT64_MAX;  ///< the earliest end of what was examined
+  std::string next = {};   ///< stored key of the last entry examined; empty: the range is exhausted
+  Examined examined = {};  ///< an engine's own note, for transactions
 };
 
 struct Count {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "optimistic_transaction.h"
 #include "status.h"
 #include "tuskv/options.h"
 #include "tuskv/store.h"
@@ -32,38 +33,6 @@ struct Submission {
   void (*done)(Submission& submission) noexcept = nullptr;
 };
 
-/// What an optimistic transaction has read and wants to write. No lock and no server transaction is held while it is
-/// filled.
-struct OptimisticTransaction {
-  struct KeyRead {
-    std::string key;
-    std::uint64_t version = 0;  ///< 0: absent
-  };
-  struct RangeRead {
-    std::string from;  ///< inclusive
-    std::string to;    ///< exclusive; empty: no end
-    std::uint64_t examined = 0;
-    std::uint64_t fingerprint = 0;
-  };
-  struct KeyWrite {
-    enum class Kind { put, erase, touch };
-    std::string key;
-    Kind kind = Kind::put;
-    std::string value = {};
-    std::int64_t expires_us = 0;  ///< put, touch; 0: never
-    bool restarts_created =
-        false;  ///< put: the entry was erased before in this transaction, so created_at starts again
-  };
-  std::vector<KeyRead> reads = {};
-  std::vector<RangeRead> ranges = {};
-  std::vector<KeyWrite> writes = {};  ///< one net write for each key
-  std::int64_t ends_us = INT64_MAX;   ///< the earliest end of an entry that was read
-  /// How far the clock that lifetimes were counted from was ahead of the steady one: at least, and at most.
-  std::int64_t clock_ahead_us_min = INT64_MAX;
-  std::int64_t clock_ahead_us_max = INT64_MIN;
-  std::uint64_t validated_at = 0;  ///< the engine's own note: when the reads last held together
-};
-
 struct EngineSweeperOptions {
   std::int64_t interval_ms = 1000;
   std::size_t batch = 1000;
@@ -74,8 +43,8 @@ class Engine : public Executor {
   /// Runs one unit without blocking the caller for the disk or a server.
   virtual void submit(Submission& submission) = 0;
 
-  /// Runs a read-only unit (Reads, or one Scan) for a transaction and adds what it read to `transaction`. Conflict when
-  /// what was read before does not hold any more: user code never sees two moments at once.
+  /// Runs a read-only unit (Reads, one Scan or one Count) for a transaction and adds what it read to `transaction`.
+  /// Conflict when what was read before does not hold any more: user code never sees two moments at once.
   virtual Status read(OptimisticTransaction& transaction, Unit& unit) = 0;
   /// Checks at one instant that everything read still holds and applies all writes, or returns Conflict with nothing
   /// applied.

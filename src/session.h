@@ -27,7 +27,6 @@
 #include "os/mutex.h"
 #include "plan.h"
 #include "status.h"
-#include "tuskv/function_ref.h"
 
 namespace tuskv {
 
@@ -112,10 +111,6 @@ class Session final : public Executor {
                                  std::int64_t now_us) const TUSKV_REQUIRES(mutex_);
   Status run_count(Count& count) TUSKV_REQUIRES(mutex_);
   Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
-  /// Calls `visit` with the stored key of every live entry that matches.
-  Status visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
-                    FunctionRef<void(const std::string& key)> visit) TUSKV_REQUIRES(mutex_);
-
   /// For the engine to see at commit whether its idea of the time was right.
   void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
   std::int64_t left_ms() const {

@@ -103,32 +103,39 @@ void Session::merge_own(Scan& page) {
   page.entries = std::move(merged);
 }
 
-Status Session::visit_keys(const Range& range, const Filter& filter, std::size_t key_offset,
-                           FunctionRef<void(const std::string& key)> visit) {
-  std::string cursor;
-  do {
-    Scan page{.range = range,
-              .after = cursor,
-              .filter = filter,
-              .limit = kScanLimitMax,
-              .key_offset = key_offset,
-              .want = Want::nothing};
-    TUSKV_RETURN_IF_ERROR(run_scan(page));
-    const std::string prefix(cut_off(page));
-    for (const Entry& entry : page.entries) visit(prefix + entry.key);
-    cursor = std::move(page.next);
-  } while (!cursor.empty());
-  return {};
-}
-
+/// The engine's entries, and what the transaction's own change in that.
 Status Session::run_count(Count& count) {
-  count.count = 0;
-  return visit_keys(count.range, count.filter, count.key_offset, [&](const std::string&) { ++count.count; });
+  Command command(std::in_place_type<Count>, count);
+  TUSKV_RETURN_IF_ERROR(read_from_engine(std::span(&command, 1)));
+  count.count = std::get<Count>(command).count;
+  const Scan all{.range = count.range, .filter = count.filter, .key_offset = count.key_offset, .want = Want::nothing};
+  const std::vector<Overlay::const_iterator> own = own_in_page(all);
+  if (own.empty()) return {};
+  std::vector<Command> reads;
+  for (const auto& written : own) reads.emplace_back(Read{.key = written->first, .want = Want::meta});
+  TUSKV_RETURN_IF_ERROR(read_from_engine(reads));
+  const std::int64_t now_us = engine_.now_us(left_ms());
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (!matches_key(count.filter, std::string_view(own[i]->first).substr(count.key_offset))) continue;
+    Entry stored;
+    const bool is_stored = std::get<Read>(reads[i]).seen.found;
+    if (is_stored) --count.count;
+    if (own_entry(all, own[i], is_stored ? &stored : nullptr, now_us)) ++count.count;
+  }
+  return {};
 }
 
 Status Session::run_erase_range(EraseRange& erase) {
   std::vector<std::string> keys;
-  TUSKV_RETURN_IF_ERROR(visit_keys(erase.range, {}, 0, [&](const std::string& key) { keys.push_back(key); }));
+  std::string cursor;
+  do {
+    // Each page may cost a look at all before, so it is as large as these.
+    const std::size_t limit = std::max(kScanLimitMax, keys.size());
+    Scan page{.range = erase.range, .after = cursor, .limit = limit, .max_examined = 2 * limit, .want = Want::nothing};
+    TUSKV_RETURN_IF_ERROR(run_scan(page));
+    for (Entry& entry : page.entries) keys.push_back(std::move(entry.key));
+    cursor = std::move(page.next);
+  } while (!cursor.empty() && keys.size() <= kBatchCommandsMax);
   if (overlay_.size() + keys.size() > kBatchCommandsMax) {
     return Status(Code::TooLarge, "a transaction that writes more than " + std::to_string(kBatchCommandsMax) + " keys");
   }

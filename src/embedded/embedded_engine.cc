@@ -9,12 +9,16 @@
 namespace tuskv::embedded {
 namespace {
 
+OptimisticTransaction::RangeRead range_read(const Range& range, const Examined& examined) {
+  return {.from = std::string(range.from),
+          .to = std::string(range.to),
+          .examined = examined.entries,
+          .fingerprint = examined.fingerprint};
+}
+
 /// The keys a page has looked at, as a range.
 OptimisticTransaction::RangeRead examined_range(const Scan& page) {
-  OptimisticTransaction::RangeRead read{.from = std::string(page.range.from),
-                                        .to = std::string(page.range.to),
-                                        .examined = page.examined,
-                                        .fingerprint = page.fingerprint};
+  OptimisticTransaction::RangeRead read = range_read(page.range, page.examined);
   // The first key behind K is K with a NUL appended.
   if (page.reverse) {
     if (!page.after.empty() && (read.to.empty() || page.after < read.to)) read.to = page.after;
@@ -355,20 +359,20 @@ bool EmbeddedEngine::reads_hold(const OptimisticTransaction& transaction, std::i
     if (state.expires_us != 0) ends_us = std::min(ends_us, state.expires_us);
   }
   for (const auto& range : transaction.ranges) {
-    const Fingerprint present = fingerprint(keyspace_, {.from = range.from, .to = range.to}, now_us, ends_us);
-    if (present != Fingerprint{.examined = range.examined, .fingerprint = range.fingerprint}) return false;
+    const Examined present = examine_held(keyspace_, {.from = range.from, .to = range.to}, now_us);
+    if (present.entries != range.examined || present.fingerprint != range.fingerprint) return false;
+    ends_us = std::min(ends_us, present.ends_us);
   }
   return true;
 }
 
 Status EmbeddedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
+  if (closed()) return closed_status();
   std::uint64_t revealed = 0;
   {
     os::ReaderLock whole(range_erase_);
     if (transaction.reads.empty() && transaction.ranges.empty()) transaction.validated_at = change_count();
-    revealed = run(unit);
-    if (unit.failure != nullptr) return Status(std::move(unit.failure));
-    TUSKV_RETURN_IF_ERROR(remember(transaction, unit));
+    revealed = read_and_remember(transaction, unit);
     // Nothing has changed anywhere since the reads last held together: they still do.
     const std::uint64_t changes = change_count();
     if (transaction.validated_at != changes) {
@@ -382,22 +386,28 @@ Status EmbeddedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
   return unit.failure == nullptr ? Status() : Status(std::move(unit.failure));
 }
 
-Status EmbeddedEngine::remember(OptimisticTransaction& transaction, const Unit& unit) {
-  for (const Command& command : unit.commands) {
-    if (const auto* read = std::get_if<Read>(&command)) {
-      transaction.reads.push_back(
-          {.key = std::string(read->key), .version = read->seen.found ? read->seen.version : 0});
-      if (read->seen.found && read->seen.expires_us != 0) {
-        transaction.ends_us = std::min(transaction.ends_us, read->seen.expires_us);
-      }
-    } else if (const auto* page = std::get_if<Scan>(&command)) {
-      transaction.ranges.push_back(examined_range(*page));
-      transaction.ends_us = std::min(transaction.ends_us, page->ends_us);
-    } else {
-      return Status(Code::Internal, "a transaction reads with Read and Scan only");
-    }
+std::uint64_t EmbeddedEngine::read_and_remember(OptimisticTransaction& transaction, Unit& unit) {
+  const auto ends_by = [&](std::int64_t us) { transaction.ends_us = std::min(transaction.ends_us, us); };
+  if (auto* page = std::get_if<Scan>(&unit.commands.front())) {
+    const std::uint64_t revealed = scan(keyspace_, *page, liveness_us());
+    transaction.add(examined_range(*page));
+    ends_by(page->examined.ends_us);
+    return revealed;
   }
-  return {};
+  if (auto* whole = std::get_if<Count>(&unit.commands.front())) {
+    Examined examined;
+    const std::uint64_t revealed = count(keyspace_, *whole, liveness_us(), &examined);
+    transaction.add(range_read(whole->range, examined));
+    ends_by(examined.ends_us);
+    return revealed;
+  }
+  const std::uint64_t revealed = run_reads(unit);
+  for (const Command& command : unit.commands) {
+    const Read& read = std::get<Read>(command);
+    transaction.reads.push_back({.key = std::string(read.key), .version = read.seen.found ? read.seen.version : 0});
+    if (read.seen.found && read.seen.expires_us != 0) ends_by(read.seen.expires_us);
+  }
+  return revealed;
 }
 
 Status EmbeddedEngine::validate(const OptimisticTransaction& transaction) {

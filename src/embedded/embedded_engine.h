@@ -118,7 +118,8 @@ class EmbeddedEngine final : public Engine {
   Result<std::uint64_t> log_record(RecordBuffer& record, std::int64_t& left_ms) noexcept;
   /// Lowers `ends_us` to the earliest end of an entry that was read.
   bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t& ends_us);
-  static Status remember(OptimisticTransaction& transaction, const Unit& unit);
+  /// Returns what the reply reveals.
+  std::uint64_t read_and_remember(OptimisticTransaction& transaction, Unit& unit);
   /// Checks at one instant that the reads hold.
   Status validate(const OptimisticTransaction& transaction) TUSKV_REQUIRES_SHARED(range_erase_);
   std::uint64_t change_count() const;

@@ -80,10 +80,10 @@ std::uint64_t entry_fingerprint(const Keyspace& keyspace, const EntryView& entry
   return (keyspace.hash(entry.key) ^ (entry.sequence * 0x9E3779B97F4A7C15U)) * 0xD6E8FEB86659FD93U;
 }
 
-void add_examined(Scan& command, std::uint64_t fingerprint, std::int64_t expires_us) {
-  ++command.examined;
-  command.fingerprint += fingerprint;
-  if (expires_us != 0) command.ends_us = std::min(command.ends_us, expires_us);
+void add(Examined& examined, std::uint64_t fingerprint, std::int64_t expires_us) {
+  ++examined.entries;
+  examined.fingerprint += fingerprint;
+  if (expires_us != 0) examined.ends_us = std::min(examined.ends_us, expires_us);
 }
 
 Entry reply_entry(const Scan& command, const EntryView& view) {
@@ -193,7 +193,7 @@ std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_u
       bytes += candidate.entry.value.size();
       cursor = before_key + candidate.entry.key;
       if (candidate.is_live) {
-        add_examined(command, candidate.fingerprint, candidate.expires_us);
+        add(command.examined, candidate.fingerprint, candidate.expires_us);
       }
       take_match(command, candidate);
       if (command.entries.size() < command.limit && bytes < kScanBytesMax && visited < max_examined) continue;
@@ -266,7 +266,7 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
       last_key.assign(view.key);
       const bool live = is_live(view.expires_us, now_us);
       if (live) {
-        add_examined(command, entry_fingerprint(keyspace, view), view.expires_us);
+        add(command.examined, entry_fingerprint(keyspace, view), view.expires_us);
       }
       if (!live && !command.include_expired) return true;
       if (!matches(command.filter, view.key, command.key_offset)) return true;
@@ -288,7 +288,7 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
   return revealed;
 }
 
-std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us) {
+std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us, Examined* examined) {
   assert(!looks_at_value(command.filter));
   std::string cursor;
   std::uint64_t revealed = 0;
@@ -297,7 +297,9 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
     std::string last_key;
     end = walk(keyspace, {.range = command.range, .after = cursor}, kHoldEntries, [&](const EntryView& view) {
       last_key.assign(view.key);
-      if (is_live(view.expires_us, now_us) && matches(command.filter, view.key, command.key_offset)) ++command.count;
+      if (!is_live(view.expires_us, now_us)) return true;
+      if (examined != nullptr) add(*examined, entry_fingerprint(keyspace, view), view.expires_us);
+      if (matches(command.filter, view.key, command.key_offset)) ++command.count;
       return true;
     });
     revealed = std::max(revealed, end.revealed);
@@ -306,16 +308,13 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
   return revealed;
 }
 
-Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us, std::int64_t& ends_us) {
-  Fingerprint result;
+Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+  Examined examined;
   walk_held(keyspace, {.range = range}, SIZE_MAX, [&](const EntryView& view) {
-    if (!is_live(view.expires_us, now_us)) return true;
-    if (view.expires_us != 0) ends_us = std::min(ends_us, view.expires_us);
-    ++result.examined;
-    result.fingerprint += entry_fingerprint(keyspace, view);
+    if (is_live(view.expires_us, now_us)) add(examined, entry_fingerprint(keyspace, view), view.expires_us);
     return true;
   });
-  return result;
+  return examined;
 }
 
 }  // namespace tuskv::embedded

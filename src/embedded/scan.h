@@ -34,16 +34,10 @@ WalkEnd walk_held(const Keyspace& keyspace, const WalkBounds& bounds, std::size_
 
 /// Fills the reply of a Scan; returns what it reveals. Dead entries are those expired at `now_us`.
 std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us);
-std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us);
+/// `examined` is for a transaction; null otherwise.
+std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us, Examined* examined = nullptr);
 
-/// The live entries of a range as two numbers: equal twice means that nothing in it changed in between.
-struct Fingerprint {
-  std::uint64_t examined = 0;
-  std::uint64_t fingerprint = 0;
-  friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
-};
-/// Lowers `ends_us` to the earliest end of these entries. The caller holds, for every shard, the map lock or the writer
-/// mutex.
-Fingerprint fingerprint(const Keyspace& keyspace, const Range& range, std::int64_t now_us, std::int64_t& ends_us);
+/// What is in a range. The caller holds, for every shard, the map lock or the writer mutex.
+Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
 
 }  // namespace tuskv::embedded

@@ -62,7 +62,6 @@ class EncryptedSearch final {
   /// True when the page is complete.
   Result<bool> take(Scan& page) {
     const std::string before_key(scan_.range.from.substr(0, scan_.key_offset));
-    scan_.examined += page.examined;
     for (Entry& entry : page.entries) {
       key_ = before_key + entry.key;
       TUSKV_RETURN_IF_ERROR(sealer_.open(key_, entry.value));

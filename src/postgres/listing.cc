@@ -50,19 +50,11 @@ Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
 }
 
 Status run_count(Database& database, Count& count, os::Deadline deadline) {
-  assert(!looks_at_value(count.filter));
-  const bool filtered = count.filter.kind != Filter::Kind::none;
   const Bounds bounds = bounds_of(count.range);
-  const std::string pattern = filtered ? pattern_of(count.range, count.filter, count.key_offset) : std::string();
   return database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
-    Parameters parameters;
-    parameters.add_bytes(bounds.from);
-    parameters.add_bytes(bounds.to);
-    if (filtered) parameters.add_bytes(pattern);
     database.add_settings(connection, {.deadline = deadline});
-    const Statements& statements = database.statements();
     const std::optional<std::size_t> canary = database.add_canary(connection);
-    const std::size_t place = connection.add(filtered ? statements.count_like : statements.count, parameters);
+    const std::size_t place = add_count(database, connection, count, bounds);
     connection.end_transaction();
     TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
     TUSKV_RETURN_IF_ERROR(database.check_canary_at(connection, canary, deadline));
@@ -123,6 +115,18 @@ Bounds bounds_behind(const Scan& scan, std::string_view cursor) {
 
 std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset) {
   return like_pattern(range.from.substr(0, key_offset), filter.pattern);
+}
+
+std::size_t add_count(Database& database, Connection& connection, const Count& count, const Bounds& bounds) {
+  assert(!looks_at_value(count.filter));
+  const bool filtered = count.filter.kind != Filter::Kind::none;
+  const std::string pattern = filtered ? pattern_of(count.range, count.filter, count.key_offset) : std::string();
+  Parameters parameters;
+  parameters.add_bytes(bounds.from);
+  parameters.add_bytes(bounds.to);
+  if (filtered) parameters.add_bytes(pattern);
+  const Statements& statements = database.statements();
+  return connection.add(filtered ? statements.count_like : statements.count, parameters);
 }
 
 Bounds examined_bounds(const Scan& page) {

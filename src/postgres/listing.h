@@ -26,6 +26,8 @@ Bounds bounds_of(const Range& range);
 Bounds bounds_behind(const Scan& scan, std::string_view cursor);
 /// The pattern of LIKE, for stored keys, of a filter with a glob.
 std::string pattern_of(const Range& range, const Filter& filter, std::size_t key_offset);
+/// Adds the statement of a Count; `bounds` are those of its range. Returns its place.
+std::size_t add_count(Database& database, Connection& connection, const Count& count, const Bounds& bounds);
 /// The part of a range that a page has looked at.
 Bounds examined_bounds(const Scan& page);
 

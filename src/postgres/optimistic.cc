@@ -100,10 +100,20 @@ std::uint64_t version_of(const SnapshotRead& read, std::string_view key) {
   return found.row < 0 ? 0 : read.chunks[found.chunk].version(found.row, 1 + StateColumns::kVersion);
 }
 
-std::size_t add_fingerprint(Database& database, Connection& connection, const Bounds& bounds) {
+constexpr std::uint64_t kNoMark = 0;
+/// Sums are kept modulo this and one, which is how fingerprints of pages add up.
+constexpr std::uint64_t kFingerprintMask = (std::uint64_t{1} << 63) - 1;
+
+struct FingerprintColumns {
+  static constexpr int kMoved = 0, kCount = 1, kSum = 2, kExpires = 3;
+};
+
+/// `mark` is that of a snapshot in which the fingerprint is known.
+std::size_t add_fingerprint(Database& database, Connection& connection, const Bounds& bounds, std::uint64_t mark) {
   Parameters parameters;
   parameters.add_bytes(bounds.from);
   parameters.add_bytes(bounds.to);
+  parameters.add_int8(static_cast<std::int64_t>(mark));
   return connection.add(database.statements().fingerprint, parameters);
 }
 
@@ -111,19 +121,21 @@ std::vector<std::size_t> add_fingerprints(Database& database, Connection& connec
                                           const OptimisticTransaction& transaction) {
   std::vector<std::size_t> places;
   for (const auto& range : transaction.ranges) {
-    places.push_back(add_fingerprint(database, connection, bounds_of({.from = range.from, .to = range.to})));
+    const Bounds bounds = bounds_of({.from = range.from, .to = range.to});
+    places.push_back(add_fingerprint(database, connection, bounds, transaction.validated_at));
   }
   return places;
 }
 
-/// `note_expiry` is told when the first entry of each range expires.
 bool ranges_hold(const Connection& connection, const OptimisticTransaction& transaction,
-                 const std::vector<std::size_t>& places, FunctionRef<void(std::int64_t)> note_expiry) {
+                 const std::vector<std::size_t>& places) {
+  using Columns = FingerprintColumns;
   for (std::size_t i = 0; i < places.size(); ++i) {
     const Rows& rows = connection.rows(places[i]);
-    if (rows.version(0, 0) != transaction.ranges[i].examined) return false;
-    if (rows.version(0, 1) != transaction.ranges[i].fingerprint) return false;
-    note_expiry(rows.time(0, 2));
+    const auto& range = transaction.ranges[i];
+    if (!rows.boolean(0, Columns::kMoved)) continue;
+    if (rows.version(0, Columns::kCount) != range.examined) return false;
+    if (((rows.version(0, Columns::kSum) ^ range.fingerprint) & kFingerprintMask) != 0) return false;
   }
   return true;
 }
@@ -134,12 +146,12 @@ bool keys_hold(const SnapshotRead& read, const OptimisticTransaction& transactio
 }
 
 /// Everything read before, in the snapshot that begins here. `more` are keys to be read for the first time.
-Status read_snapshot(Database& database, Connection& connection, const OptimisticTransaction& transaction,
-                     SnapshotRead& read, bool ends, os::Deadline deadline) {
+Status read_snapshot(Database& database, Connection& connection, OptimisticTransaction& transaction, SnapshotRead& read,
+                     bool ends, os::Deadline deadline) {
   read.with_canary = database.needs_canary(connection);
   read.places.clear();
   read.chunks.clear();
-  read.live_until_us = INT64_MAX;
+  read.live_until_us = transaction.ends_us;
   for (const auto& known : transaction.reads) read.keys.try_emplace(known.key);
   const Statements& statements = database.statements();
   // One statement is a snapshot of its own.
@@ -149,15 +161,20 @@ Status read_snapshot(Database& database, Connection& connection, const Optimisti
                         {.deadline = deadline, .is_small_read = !several && read.keys.size() <= kSmallReadKeys});
   if (!read.keys.empty() || read.with_canary) add_keys(database, connection, read);
   const std::vector<std::size_t> ranges = add_fingerprints(database, connection, transaction);
+  const std::size_t mark = several && ends ? connection.add(statements.snapshot_mark) : 0;
   const std::size_t clock = several && ends ? connection.add(statements.clocks) : 0;
   if (several && ends) connection.add(statements.commit);
   connection.end_transaction();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-  bool hold = ranges_hold(connection, transaction, ranges, [&](std::int64_t us) { read.note_expiry(us); });
+  bool hold = ranges_hold(connection, transaction, ranges);
   const std::int64_t now_us = several && ends ? connection.rows(clock).time(0, 0) : INT64_MIN;
+  const std::uint64_t new_mark = several && ends ? connection.rows(mark).version(0, 0) : 0;
   TUSKV_RETURN_IF_ERROR(take_keys(database, connection, read, deadline));
   hold = hold && keys_hold(read, transaction) && read.live_until_us > database.liveness_us(now_us);
-  return hold ? Status() : conflict();
+  if (!hold) return conflict();
+  if (new_mark != 0) transaction.validated_at = new_mark;
+  transaction.ends_us = read.live_until_us;
+  return {};
 }
 
 Status read_keys(Database& database, Connection& connection, OptimisticTransaction& transaction, Unit& unit,
@@ -186,41 +203,67 @@ Status read_keys(Database& database, Connection& connection, OptimisticTransacti
   return {};
 }
 
-Status read_range(Database& database, Connection& connection, OptimisticTransaction& transaction, Scan& scan,
-                  os::Deadline deadline) {
-  SnapshotRead read;
+/// Ends the snapshot in which something of `bounds` was read; `place` is where their fingerprint will be.
+Status end_range(Database& database, Connection& connection, OptimisticTransaction& transaction, SnapshotRead& read,
+                 Bounds bounds, std::size_t place, os::Deadline deadline) {
+  const std::size_t mark = connection.add(database.statements().snapshot_mark);
+  const std::size_t clock = connection.add(database.statements().clocks);
+  connection.add(database.statements().commit);
+  connection.end_transaction();
+  Status status = connection.exchange(deadline);
+  if (!status.ok()) {
+    database.roll_back(connection, deadline);
+    return status;
+  }
+  const Rows& rows = connection.rows(place);
+  read.note_expiry(rows.time(0, FingerprintColumns::kExpires));
+  if (read.live_until_us <= database.liveness_us(connection.rows(clock).time(0, 0))) return conflict();
+  transaction.add({.from = std::move(bounds.from),
+                   .to = std::move(bounds.to),
+                   .examined = rows.version(0, FingerprintColumns::kCount),
+                   .fingerprint = rows.version(0, FingerprintColumns::kSum) & kFingerprintMask});
+  transaction.ends_us = read.live_until_us;
+  transaction.validated_at = connection.rows(mark).version(0, 0);
+  return {};
+}
+
+Status read_page(Database& database, Connection& connection, OptimisticTransaction& transaction, Scan& scan,
+                 os::Deadline deadline) {
   if (!can_match(database, scan)) {
     scan.entries.clear();
     scan.next.clear();
     return {};
   }
+  SnapshotRead read;
   Status status = read_snapshot(database, connection, transaction, read, false, deadline);
-  Bounds bounds;
-  std::size_t place = 0;
-  std::size_t clock = 0;
   std::int64_t page_until_us = INT64_MAX;
   if (status.ok()) status = scan_page(database, connection, scan, deadline, page_until_us);
-  if (status.ok()) {
-    bounds = examined_bounds(scan);
-    place = add_fingerprint(database, connection, bounds);
-    clock = connection.add(database.statements().clocks);
-    connection.add(database.statements().commit);
-    connection.end_transaction();
-    status = connection.exchange(deadline);
-  }
   if (!status.ok()) {
     database.roll_back(connection, deadline);
     return status;
   }
   read.note_expiry(page_until_us);
-  read.note_expiry(connection.rows(place).time(0, 2));
-  if (read.live_until_us <= database.liveness_us(connection.rows(clock).time(0, 0))) return conflict();
-  scan.examined = connection.rows(place).version(0, 0);
-  scan.fingerprint = connection.rows(place).version(0, 1);
-  transaction.ranges.push_back({.from = std::move(bounds.from),
-                                .to = std::move(bounds.to),
-                                .examined = scan.examined,
-                                .fingerprint = scan.fingerprint});
+  Bounds bounds = examined_bounds(scan);
+  const std::size_t place = add_fingerprint(database, connection, bounds, kNoMark);
+  return end_range(database, connection, transaction, read, std::move(bounds), place, deadline);
+}
+
+Status read_count(Database& database, Connection& connection, OptimisticTransaction& transaction, Count& count,
+                  os::Deadline deadline) {
+  SnapshotRead read;
+  Status status = read_snapshot(database, connection, transaction, read, false, deadline);
+  if (!status.ok()) {
+    database.roll_back(connection, deadline);
+    return status;
+  }
+  Bounds bounds = bounds_of(count.range);
+  // First, so that what lives by the time of the count has an end that the fingerprint tells.
+  const std::size_t place = add_fingerprint(database, connection, bounds, kNoMark);
+  const bool filtered = count.filter.kind != Filter::Kind::none;
+  const std::size_t count_place = filtered ? add_count(database, connection, count, bounds) : place;
+  TUSKV_RETURN_IF_ERROR(end_range(database, connection, transaction, read, std::move(bounds), place, deadline));
+  const int column = filtered ? 0 : FingerprintColumns::kCount;
+  count.count = static_cast<std::uint64_t>(connection.rows(count_place).int8(0, column));
   return {};
 }
 
@@ -286,7 +329,8 @@ Status commit_writes(Database& database, Connection& connection, const Optimisti
       database.roll_back(connection, deadline);
       return status;
     }
-    hold = ranges_hold(connection, transaction, places, [&](std::int64_t us) { rows.note_expiry(us); });
+    hold = ranges_hold(connection, transaction, places);
+    rows.note_expiry(transaction.ends_us);
   }
   if (!hold) {
     database.roll_back(connection, deadline);
@@ -303,7 +347,10 @@ Status read_in_transaction(Database& database, OptimisticTransaction& transactio
   const os::Deadline deadline = os::deadline_in(unit.timeout_ms);
   return database.run(Database::Effect::reads, deadline, [&](Connection& connection) {
     if (auto* scan = std::get_if<Scan>(&unit.commands.front())) {
-      return read_range(database, connection, transaction, *scan, deadline);
+      return read_page(database, connection, transaction, *scan, deadline);
+    }
+    if (auto* count = std::get_if<Count>(&unit.commands.front())) {
+      return read_count(database, connection, transaction, *count, deadline);
     }
     return read_keys(database, connection, transaction, unit, deadline);
   });

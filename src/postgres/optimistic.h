@@ -13,7 +13,8 @@
 
 namespace tuskv::postgres {
 
-/// Runs a unit of Reads, or one Scan, and remembers what it read. Conflict when something read before has changed.
+/// Runs a unit of Reads, one Scan or one Count, and remembers what it read. Conflict when something read before has
+/// changed.
 Status read_in_transaction(Database& database, OptimisticTransaction& transaction, Unit& unit);
 /// Checks at one instant that everything read still holds, and applies all writes.
 Status commit_transaction(Database& database, OptimisticTransaction& transaction, std::int64_t timeout_ms);

@@ -105,7 +105,10 @@ struct Statements {
   Statement count;        ///< from, to → count
   Statement count_like;   ///< from, to, pattern → count
   Statement erase_range;  ///< from, to → count of live ones
-  Statement fingerprint;  ///< from, to → count, fingerprint, when the first of them expires
+  /// from, to, mark → whether the snapshot is another than that of the mark; if so, count, fingerprint, when the first
+  /// of them expires.
+  Statement fingerprint;
+  Statement snapshot_mark;  ///< → mark
   // Expiry.
   Statement sweep;          ///< limit, looked at → count
   Statement cleanup;        ///< limit → count; the earliest first

@@ -114,6 +114,42 @@ TEST_P(Transactional, SeesItsOwnWritesInEveryRead) {
   });
 }
 
+TEST_P(Transactional, CountsWhatItHasWrittenAmongWhatIsThere) {
+  store().set_many({{"k1", ""}, {"k2", ""}, {"k3", ""}, {"k4", ""}, {"other", ""}});
+  set_dead("k5");
+  set_dead("k6");
+  store().transaction([&](Transaction& tx) {
+    tx.set("k1", "over it");
+    tx.erase("k2");
+    tx.expire("k3", 1s);
+    tx.set("k4", "gone", {.expires_at = now_plus_ms(0)});
+    tx.set("k5", "over a dead one");
+    tx.erase("k6");
+    tx.set("k7", "new");
+    tx.set("k8", "new and gone");
+    tx.erase("k8");
+    EXPECT_EQ(tx.count({.prefix = "k"}), 4u);
+    EXPECT_EQ(tx.count({.glob = "?1"}), 1u);
+    EXPECT_EQ(tx.count({.glob = "*7"}), 1u);
+    EXPECT_EQ(tx.count({.glob = "*[24]"}), 0u);
+    EXPECT_EQ(tx.count(), 5u);
+  });
+  EXPECT_EQ(store().count(), 5u);
+}
+
+TEST_P(Transactional, RunsAgainWhenWhatItCountedHasChanged) {
+  store().set_many({{"p:1", "v"}, {"p:2", "v"}});
+  for (const Bytes glob : {Bytes(""), Bytes("*1")}) {
+    int runs = 0;
+    store().transaction([&](Transaction& tx) {
+      EXPECT_GE(tx.count({.prefix = "p:", .glob = glob}), 1u);
+      if (runs++ == 0) std::thread([&] { store().set("p:1", "w"); }).join();
+      tx.set("other", "");
+    });
+    EXPECT_EQ(runs, 2);
+  }
+}
+
 TEST_P(Transactional, EveryOperationWorksInside) {
   store().set_many({{"n", "5"}, {"text", "abc"}, {"p:1", ""}, {"p:2", ""}});
   store().transaction([](Transaction& tx) {

@@ -204,6 +204,13 @@ Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
       transaction.reads.push_back({.key = std::string(read->key), .version = read->seen.version});
       continue;
     }
+    if (const auto* whole = std::get_if<Count>(&command)) {
+      OptimisticTransaction::RangeRead range{.from = std::string(whole->range.from),
+                                             .to = std::string(whole->range.to)};
+      range.fingerprint = fingerprint(range.from, range.to, range.examined);
+      transaction.add(std::move(range));
+      continue;
+    }
     const auto& page = std::get<Scan>(command);
     OptimisticTransaction::RangeRead range{.from = std::string(page.range.from), .to = std::string(page.range.to)};
     if (page.reverse) {
@@ -214,7 +221,7 @@ Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
       if (!page.next.empty()) range.to = page.next + '\0';
     }
     range.fingerprint = fingerprint(range.from, range.to, range.examined);
-    transaction.ranges.push_back(std::move(range));
+    transaction.add(std::move(range));
   }
   return reads_hold(transaction) ? Status() : Status(Code::Conflict, "what was read has changed");
 }
