@@ -140,6 +140,10 @@ struct Examined {
   std::uint64_t entries = 0;
   std::uint64_t fingerprint = 0;     ///< a sum over the entries
   std::int64_t ends_us = INT64_MAX;  ///< the earliest end of one of them
+  std::uint64_t latest_version = 0;  ///< of one of them
+  // Of those that had ended, the latest of each.
+  std::uint64_t ended_version = 0;
+  std::int64_t ended_us = INT64_MIN;
 };
 
 /// A page: of one entry at least, until the values that it gives, or looks at for its filter, come to kScanBytesMax.

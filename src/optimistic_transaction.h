@@ -41,8 +41,9 @@ struct OptimisticTransaction {
   /// How far the clock that lifetimes were counted from was ahead of the steady one: at least, and at most.
   std::int64_t clock_ahead_us_min = INT64_MAX;
   std::int64_t clock_ahead_us_max = INT64_MIN;
-  /// The engine's own note: when the reads last held together.
+  // The engine's own note of the moment at which the reads held together.
   std::uint64_t validated_at = 0;
+  std::int64_t validated_us = 0;
 };
 
 }  // namespace tuskv

@@ -13,6 +13,7 @@
 
 #include "commands.h"
 #include "embedded/keyspace.h"
+#include "embedded/log.h"
 #include "engine.h"
 #include "plan.h"
 #include "status.h"
@@ -65,6 +66,21 @@ class MapSetLock final {
   const Keyspace& keyspace_;
   std::uint64_t mask_;
   Mode mode_;
+};
+
+/// From before a change gets its sequence until it can be seen, so that no transaction takes it for seen in between. Of
+/// a batch one shard is enough.
+class ChangeUnderWay final {
+ public:
+  ChangeUnderWay(Shard& shard, const Log& log) TUSKV_NO_THREAD_SAFETY_ANALYSIS : shard_(shard) {
+    shard_.begin_change(log.last_sequence() + 1);
+  }
+  ~ChangeUnderWay() TUSKV_NO_THREAD_SAFETY_ANALYSIS { shard_.end_change(); }
+  ChangeUnderWay(const ChangeUnderWay&) = delete;
+  ChangeUnderWay& operator=(const ChangeUnderWay&) = delete;
+
+ private:
+  Shard& shard_;
 };
 
 /// The net effect on one key.

@@ -9,29 +9,6 @@
 namespace tuskv::embedded {
 namespace {
 
-OptimisticTransaction::RangeRead range_read(const Range& range, const Examined& examined) {
-  return {.from = std::string(range.from),
-          .to = std::string(range.to),
-          .examined = examined.entries,
-          .fingerprint = examined.fingerprint};
-}
-
-/// The keys a page has looked at, as a range.
-OptimisticTransaction::RangeRead examined_range(const Scan& page) {
-  OptimisticTransaction::RangeRead read = range_read(page.range, page.examined);
-  // The first key behind K is K with a NUL appended.
-  if (page.reverse) {
-    if (!page.after.empty() && (read.to.empty() || page.after < read.to)) read.to = page.after;
-    if (!page.next.empty()) read.from = page.next;
-  } else {
-    if (!page.after.empty() && page.after >= read.from) read.from = std::string(page.after) + '\0';
-    if (!page.next.empty()) read.to = page.next + '\0';
-  }
-  return read;
-}
-
-Status conflict() { return Status(Code::Conflict, "another write changed what the transaction has read"); }
-
 void fail(Unit& unit, Status status) { unit.failure = std::move(status).take(); }
 
 bool all_reads(const Unit& unit) {
@@ -208,6 +185,7 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
   if (change.op == ChangeOp::put) shard.make_room(1);
   const PreparedChange prepared = shard.prepare(hash, change);
   std::uint64_t sequence = 0;
+  const ChangeUnderWay change_under_way(shard, *log_);
   if (log_->recording()) {
     RecordBuffer& record = shard.record_buffer();
     record.start(RecordKind::changes);
@@ -257,6 +235,7 @@ std::uint64_t EmbeddedEngine::run_batch(Unit& unit) {
     return batch.revealed();
   }
   if (batch.empty()) return batch.revealed();
+  const ChangeUnderWay change_under_way(keyspace_.shard(batch.net().front().shard), *log_);
   Result<std::uint64_t> sequence = log_batch(batch, unit.timeout_ms);
   if (!sequence.ok()) {
     for (Command& command : unit.commands) clear_applied(command);
@@ -324,124 +303,6 @@ bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence, std::int64
   batch.install(replaced.value(), always);
   logged.discard();
   return true;
-}
-
-// ---- transactions
-
-std::uint64_t EmbeddedEngine::change_count() const {
-  std::uint64_t total = 0;
-  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) total += keyspace_.shard(i).change_count();
-  return total;
-}
-
-ShardSet EmbeddedEngine::shards_of(const OptimisticTransaction& transaction, bool with_writes) const {
-  ShardSet shards;
-  if (!transaction.ranges.empty()) {
-    shards.add_all(keyspace_.shard_count());
-    return shards;
-  }
-  const auto add = [&](const std::string& key) { shards.add(keyspace_.shard_index(keyspace_.hash(key))); };
-  for (const auto& read : transaction.reads) add(read.key);
-  if (with_writes) {
-    for (const auto& write : transaction.writes) add(write.key);
-  }
-  return shards;
-}
-
-/// Whether everything read still is what it was. The locks of the shards concerned are held.
-bool EmbeddedEngine::reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us,
-                                std::int64_t& ends_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  for (const auto& read : transaction.reads) {
-    const std::uint64_t hash = keyspace_.hash(read.key);
-    const Shard& shard = keyspace_.shard(keyspace_.shard_index(hash));
-    const EntryState state = state_of(shard.find(hash, read.key), now_us);
-    if (state.version != read.version) return false;
-    if (state.expires_us != 0) ends_us = std::min(ends_us, state.expires_us);
-  }
-  for (const auto& range : transaction.ranges) {
-    const Examined present = examine_held(keyspace_, {.from = range.from, .to = range.to}, now_us);
-    if (present.entries != range.examined || present.fingerprint != range.fingerprint) return false;
-    ends_us = std::min(ends_us, present.ends_us);
-  }
-  return true;
-}
-
-Status EmbeddedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
-  if (closed()) return closed_status();
-  std::uint64_t revealed = 0;
-  {
-    os::ReaderLock whole(range_erase_);
-    if (transaction.reads.empty() && transaction.ranges.empty()) transaction.validated_at = change_count();
-    revealed = read_and_remember(transaction, unit);
-    // Nothing has changed anywhere since the reads last held together: they still do.
-    const std::uint64_t changes = change_count();
-    if (transaction.validated_at != changes) {
-      transaction.validated_at = changes;
-      TUSKV_RETURN_IF_ERROR(validate(transaction));
-    }
-    // Time changes nothing that is compared, and what was seen to be gone stays so: only the living can end meanwhile.
-    if (liveness_us() >= transaction.ends_us) return conflict();
-  }
-  settle(unit, revealed);
-  return unit.failure == nullptr ? Status() : Status(std::move(unit.failure));
-}
-
-std::uint64_t EmbeddedEngine::read_and_remember(OptimisticTransaction& transaction, Unit& unit) {
-  const auto ends_by = [&](std::int64_t us) { transaction.ends_us = std::min(transaction.ends_us, us); };
-  if (auto* page = std::get_if<Scan>(&unit.commands.front())) {
-    const std::uint64_t revealed = scan(keyspace_, *page, liveness_us());
-    transaction.add(examined_range(*page));
-    ends_by(page->examined.ends_us);
-    return revealed;
-  }
-  if (auto* whole = std::get_if<Count>(&unit.commands.front())) {
-    Examined examined;
-    const std::uint64_t revealed = count(keyspace_, *whole, liveness_us(), &examined);
-    transaction.add(range_read(whole->range, examined));
-    ends_by(examined.ends_us);
-    return revealed;
-  }
-  const std::uint64_t revealed = run_reads(unit);
-  for (const Command& command : unit.commands) {
-    const Read& read = std::get<Read>(command);
-    transaction.reads.push_back({.key = std::string(read.key), .version = read.seen.found ? read.seen.version : 0});
-    if (read.seen.found && read.seen.expires_us != 0) ends_by(read.seen.expires_us);
-  }
-  return revealed;
-}
-
-Status EmbeddedEngine::validate(const OptimisticTransaction& transaction) {
-  const MapSetLock lock(keyspace_, shards_of(transaction, false), MapSetLock::Mode::shared);
-  std::int64_t ends_us = INT64_MAX;
-  return reads_hold(transaction, liveness_us(), ends_us) ? Status() : conflict();
-}
-
-Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
-  if (closed()) return closed_status();
-  if (transaction.writes.empty()) {
-    os::ReaderLock whole(range_erase_);
-    return validate(transaction);
-  }
-  if (is_read_only()) return read_only_status();
-  Unit wait{.timeout_ms = timeout_ms};
-  std::uint64_t sequence = 0;
-  {
-    const WriterSetLock lock(keyspace_, shards_of(transaction, true), timeout_ms);
-    if (!lock.held() || closed()) return closed() ? closed_status() : busy_shard_status();
-    const Moment now = moment();
-    std::int64_t ends_us = INT64_MAX;
-    if (!reads_hold(transaction, now.liveness_us, ends_us)) return conflict();
-    Batch batch(keyspace_);
-    batch.rests_until(ends_us);
-    batch.plan_writes(transaction, now.now_us, now.liveness_us);
-    if (batch.empty()) return {};
-    Result<std::uint64_t> logged = log_batch(batch, timeout_ms);
-    if (!logged.ok()) return std::move(logged).status();
-    sequence = logged.value();
-    if (!install(batch, sequence) && take_back(batch, sequence, timeout_ms)) return conflict();
-  }
-  if (!must_wait(sequence)) return {};
-  return log_->wait_synced(sequence, timeout_ms).with_outcome(Outcome::unknown);
 }
 
 }  // namespace tuskv::embedded

@@ -116,13 +116,20 @@ class EmbeddedEngine final : public Engine {
   bool take_back(Batch& logged, std::uint64_t sequence, std::int64_t& left_ms) noexcept;
   /// Ends the process rather than throw: nobody could tell whether the record is in the log.
   Result<std::uint64_t> log_record(RecordBuffer& record, std::int64_t& left_ms) noexcept;
-  /// Lowers `ends_us` to the earliest end of an entry that was read.
-  bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us, std::int64_t& ends_us);
-  /// Returns what the reply reveals.
-  std::uint64_t read_and_remember(OptimisticTransaction& transaction, Unit& unit);
-  /// Checks at one instant that the reads hold.
-  Status validate(const OptimisticTransaction& transaction) TUSKV_REQUIRES_SHARED(range_erase_);
-  std::uint64_t change_count() const;
+
+  // Transactions (embedded_transaction.cc).
+  ReadMoment present_moment();
+  /// These two: false when something has been met that comes behind the moment of the transaction.
+  bool read_and_remember(OptimisticTransaction& transaction, Unit& unit, std::uint64_t& revealed);
+  bool remember(OptimisticTransaction& transaction, OptimisticTransaction::RangeRead range, const Examined& examined);
+  bool was_absent(std::uint64_t hash, std::string_view key, const ReadMoment& moment) const;
+  bool was_complete(const OptimisticTransaction::RangeRead& range, const ReadMoment& moment) const;
+  /// Moves the transaction to a later moment, or is a conflict.
+  Status validate(OptimisticTransaction& transaction) TUSKV_EXCLUDES(range_erase_);
+  bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us);
+  bool reads_hold_by_and_by(const OptimisticTransaction& transaction, const ReadMoment& moment, bool& is_certain) const;
+  std::uint64_t version_at(std::uint64_t hash, std::string_view key, std::int64_t now_us) const;
+  bool is_unchanged(const OptimisticTransaction& transaction) const;
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
 
   bool in_memory() const { return directory_.empty(); }

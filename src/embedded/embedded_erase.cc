@@ -67,6 +67,7 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
   const std::int64_t now = liveness_us();
   const RangeSeen seen = record_erase(keyspace_, command.range, now, record);
   if (!seen.any_live) return seen.revealed;
+  const ChangeUnderWay change_under_way(keyspace_.shard(0), *log_);
   std::uint64_t sequence = 0;
   if (log_->recording()) {
     Result<std::uint64_t> logged = log_record(record, unit.timeout_ms);

@@ -80,10 +80,32 @@ std::uint64_t entry_fingerprint(const Keyspace& keyspace, const EntryView& entry
   return (keyspace.hash(entry.key) ^ (entry.sequence * 0x9E3779B97F4A7C15U)) * 0xD6E8FEB86659FD93U;
 }
 
-void add(Examined& examined, std::uint64_t fingerprint, std::int64_t expires_us) {
+/// What a transaction has to know of an entry that it has met.
+struct Mark {
+  bool is_live = false;
+  std::uint64_t sequence = 0;
+  std::int64_t expires_us = 0;
+  std::uint64_t fingerprint = 0;
+};
+
+Mark mark_of(const Keyspace& keyspace, const EntryView& view, std::int64_t now_us) {
+  const bool live = is_live(view.expires_us, now_us);
+  return {.is_live = live,
+          .sequence = view.sequence,
+          .expires_us = view.expires_us,
+          .fingerprint = live ? entry_fingerprint(keyspace, view) : 0};
+}
+
+void add(Examined& examined, const Mark& mark) {
+  if (!mark.is_live) {
+    examined.ended_version = std::max(examined.ended_version, mark.sequence);
+    examined.ended_us = std::max(examined.ended_us, mark.expires_us);
+    return;
+  }
   ++examined.entries;
-  examined.fingerprint += fingerprint;
-  if (expires_us != 0) examined.ends_us = std::min(examined.ends_us, expires_us);
+  examined.fingerprint += mark.fingerprint;
+  examined.latest_version = std::max(examined.latest_version, mark.sequence);
+  if (mark.expires_us != 0) examined.ends_us = std::min(examined.ends_us, mark.expires_us);
 }
 
 Entry reply_entry(const Scan& command, const EntryView& view) {
@@ -102,9 +124,10 @@ bool matches(const Filter& filter, std::string_view key, std::size_t key_offset)
   return matches_key(filter, key.substr(key_offset));
 }
 
-/// Copies an entry whose value is too large for a hold of all locks; nothing when it has gone meanwhile.
+/// Copies an entry whose value is too large for a hold of all locks; nothing when it has gone meanwhile. `latest` is
+/// raised to its version, which may be a later one than was met.
 std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, std::string_view key,
-                                std::int64_t now_us, std::uint64_t& revealed) {
+                                std::int64_t now_us, std::uint64_t& revealed, std::uint64_t& latest) {
   const std::uint64_t hash = keyspace.hash(key);
   const Shard& shard = keyspace.shard(keyspace.shard_index(hash));
   KeptEntry kept;
@@ -115,6 +138,7 @@ std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, s
     if (stored == nullptr) return std::nullopt;
     const EntryView view = stored->view();
     revealed = std::max(revealed, view.sequence);
+    latest = std::max(latest, view.sequence);
     if (!is_live(view.expires_us, now_us) && !command.include_expired) return std::nullopt;
     if (!stored->is_large()) return reply_entry(command, view);
     kept = stored->keep();
@@ -125,14 +149,12 @@ std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, s
 /// An entry that a search has met.
 struct Candidate {
   Entry entry = {};  ///< with its value when it is to be looked at
-  bool is_live = false;
   bool is_wanted = false;
-  std::int64_t expires_us = 0;
-  std::uint64_t fingerprint = 0;
+  Mark mark = {};
 };
 
 /// Copies what comes behind the cursor, until it is enough for one hold of the locks.
-WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::string_view cursor, std::size_t limit,
+WalkEnd copy_candidates(const Keyspace& keyspace, Scan& command, std::string_view cursor, std::size_t limit,
                         std::int64_t now_us, std::vector<Candidate>& candidates) {
   const Scan with_value = {
       .key_offset = command.key_offset, .include_expired = command.include_expired, .want = Want::value};
@@ -142,10 +164,8 @@ WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::stri
   const WalkBounds bounds{.range = command.range, .after = cursor, .reverse = command.reverse};
   WalkEnd end = walk(keyspace, bounds, limit, [&](const EntryView& view) {
     Candidate& candidate = candidates.emplace_back();
-    candidate.is_live = is_live(view.expires_us, now_us);
-    candidate.is_wanted = candidate.is_live || command.include_expired;
-    candidate.expires_us = view.expires_us;
-    candidate.fingerprint = entry_fingerprint(keyspace, view);
+    candidate.mark = mark_of(keyspace, view, now_us);
+    candidate.is_wanted = candidate.mark.is_live || command.include_expired;
     if (!candidate.is_wanted || view.value.size() > kHoldValueBytes) {
       candidate.entry.key = view.key.substr(command.key_offset);
       if (candidate.is_wanted) apart = view.key;
@@ -156,7 +176,8 @@ WalkEnd copy_candidates(const Keyspace& keyspace, const Scan& command, std::stri
     return bytes < kHoldValueBytes;
   });
   if (!apart.empty()) {
-    std::optional<Entry> entry = copy_apart(keyspace, with_value, apart, now_us, end.revealed);
+    std::optional<Entry> entry =
+        copy_apart(keyspace, with_value, apart, now_us, end.revealed, command.examined.latest_version);
     candidates.back().is_wanted = entry.has_value();
     if (entry) candidates.back().entry = *std::move(entry);
   }
@@ -192,9 +213,7 @@ std::uint64_t search(const Keyspace& keyspace, Scan& command, std::int64_t now_u
       ++visited;
       bytes += candidate.entry.value.size();
       cursor = before_key + candidate.entry.key;
-      if (candidate.is_live) {
-        add(command.examined, candidate.fingerprint, candidate.expires_us);
-      }
+      add(command.examined, candidate.mark);
       take_match(command, candidate);
       if (command.entries.size() < command.limit && bytes < kScanBytesMax && visited < max_examined) continue;
       if (!end.exhausted || &candidate != &candidates.back()) command.next = std::move(cursor);
@@ -264,11 +283,9 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
     end = walk(keyspace, bounds, std::min(kHoldEntries, max_examined - visited), [&](const EntryView& view) {
       ++visited;
       last_key.assign(view.key);
-      const bool live = is_live(view.expires_us, now_us);
-      if (live) {
-        add(command.examined, entry_fingerprint(keyspace, view), view.expires_us);
-      }
-      if (!live && !command.include_expired) return true;
+      const Mark mark = mark_of(keyspace, view, now_us);
+      add(command.examined, mark);
+      if (!mark.is_live && !command.include_expired) return true;
       if (!matches(command.filter, view.key, command.key_offset)) return true;
       apart = command.want == Want::value && view.value.size() > kHoldValueBytes;
       if (apart) return false;
@@ -279,7 +296,8 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
     revealed = std::max(revealed, end.revealed);
     if (!last_key.empty()) cursor = std::move(last_key);
     if (!apart) continue;
-    if (std::optional<Entry> entry = copy_apart(keyspace, command, cursor, now_us, revealed)) {
+    if (std::optional<Entry> entry =
+            copy_apart(keyspace, command, cursor, now_us, revealed, command.examined.latest_version)) {
       bytes += entry->value.size();
       command.entries.push_back(*std::move(entry));
     }
@@ -297,9 +315,8 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
     std::string last_key;
     end = walk(keyspace, {.range = command.range, .after = cursor}, kHoldEntries, [&](const EntryView& view) {
       last_key.assign(view.key);
-      if (!is_live(view.expires_us, now_us)) return true;
-      if (examined != nullptr) add(*examined, entry_fingerprint(keyspace, view), view.expires_us);
-      if (matches(command.filter, view.key, command.key_offset)) ++command.count;
+      if (examined != nullptr) add(*examined, mark_of(keyspace, view, now_us));
+      if (is_live(view.expires_us, now_us) && matches(command.filter, view.key, command.key_offset)) ++command.count;
       return true;
     });
     revealed = std::max(revealed, end.revealed);
@@ -308,10 +325,17 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
   return revealed;
 }
 
+Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+  Count all{.range = range};
+  Examined examined;
+  count(keyspace, all, now_us, &examined);
+  return examined;
+}
+
 Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
   Examined examined;
   walk_held(keyspace, {.range = range}, SIZE_MAX, [&](const EntryView& view) {
-    if (is_live(view.expires_us, now_us)) add(examined, entry_fingerprint(keyspace, view), view.expires_us);
+    add(examined, mark_of(keyspace, view, now_us));
     return true;
   });
   return examined;

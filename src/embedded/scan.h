@@ -37,7 +37,9 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
 /// `examined` is for a transaction; null otherwise.
 std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us, Examined* examined = nullptr);
 
-/// What is in a range. The caller holds, for every shard, the map lock or the writer mutex.
+/// What is in a range, looked at in short holds.
+Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
+/// The same at one instant. The caller holds, for every shard, the map lock or the writer mutex.
 Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
 
 }  // namespace tuskv::embedded

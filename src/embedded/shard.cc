@@ -79,9 +79,12 @@ void Shard::discard(const PreparedChange& prepared) {
 }
 
 void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) noexcept {
-  bump_change_count();
+  last_change_sequence_.store(sequence, std::memory_order_release);
   if (prepared.change.op == ChangeOp::erase) {
-    if (prepared.existing != nullptr) remove(prepared.hash, prepared.existing);
+    if (prepared.existing != nullptr) {
+      removals_.add(prepared.existing->key(), sequence, Removals::kErased);
+      remove(prepared.hash, prepared.existing);
+    }
     last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
   } else if (prepared.change.op == ChangeOp::put || prepared.existing != nullptr) {
     install_put(prepared, sequence);
@@ -119,6 +122,13 @@ void Shard::remove(std::uint64_t hash, StoredEntry* entry) {
   StoredEntry::destroy(entry);
 }
 
+void Shard::remove_ended(std::uint64_t hash, StoredEntry* entry) {
+  // The entry's absence reveals the write that made it expire.
+  last_erase_sequence_ = std::max(last_erase_sequence_, entry->sequence());
+  removals_.add(entry->key(), entry->sequence(), entry->expires_us());
+  remove(hash, entry);
+}
+
 bool Shard::lies_within(std::string_view from, std::string_view to) const {
   const OrderedIndex& ordered = ordered_as_writer();
   if (ordered.empty()) return true;
@@ -132,8 +142,9 @@ ShardContents Shard::take_contents(std::uint64_t sequence, std::int64_t now_us, 
   ShardContents contents;
   {
     os::WriterLock lock(map);
-    bump_change_count();
+    last_change_sequence_.store(sequence, std::memory_order_release);
     last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
+    if (!ordered_.empty()) removals_.add_many(sequence);
     std::swap(table_, contents.table);
     ordered_.swap(contents.ordered);
     expiry_.swap(contents.expiry);
@@ -146,7 +157,7 @@ ShardContents Shard::take_contents(std::uint64_t sequence, std::int64_t now_us, 
 
 bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence,
                        std::int64_t now_us, std::uint64_t& live) noexcept {
-  bump_change_count();
+  last_change_sequence_.store(sequence, std::memory_order_release);
   last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
   std::vector<StoredEntry*> doomed;
   for (auto it = ordered_.lower_bound(from); it != ordered_.end() && doomed.size() < limit; ++it) {
@@ -154,7 +165,10 @@ bool Shard::erase_some(std::string_view from, std::string_view to, std::size_t l
     doomed.push_back(*it);
     if ((*it)->expires_us() == 0 || now_us < (*it)->expires_us()) ++live;
   }
-  for (StoredEntry* entry : doomed) remove(hash_(entry->key()), entry);
+  for (StoredEntry* entry : doomed) {
+    removals_.add(entry->key(), sequence, Removals::kErased);
+    remove(hash_(entry->key()), entry);
+  }
   return doomed.size() == limit;
 }
 
@@ -162,13 +176,10 @@ std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) noexce
   const ExpiryIndex& expiry = expiry_as_writer();
   if (expiry.empty() || expiry.begin()->first > now_us) return 0;
   os::WriterLock lock(map);
-  bump_change_count();
   std::size_t removed = 0;
   while (removed < limit && !expiry_.empty() && expiry_.begin()->first <= now_us) {
     StoredEntry* entry = expiry_.begin()->second;
-    // The entry's absence reveals the write that made it expire.
-    last_erase_sequence_ = std::max(last_erase_sequence_, entry->sequence());
-    remove(hash_(entry->key()), entry);
+    remove_ended(hash_(entry->key()), entry);
     ++removed;
   }
   return removed;
@@ -184,9 +195,7 @@ bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int
   StoredEntry* entry = table_as_writer().find(hash, key);
   if (entry == nullptr || entry->expires_us() == 0 || entry->expires_us() > now_us) return false;
   os::WriterLock lock(map);
-  bump_change_count();
-  last_erase_sequence_ = std::max(last_erase_sequence_, entry->sequence());
-  remove(hash, entry);
+  remove_ended(hash, entry);
   return true;
 }
 

@@ -18,6 +18,7 @@
 
 #include "embedded/hash_table.h"
 #include "embedded/record.h"
+#include "embedded/removals.h"
 #include "embedded/stored_entry.h"
 #include "os/mutex.h"
 
@@ -44,8 +45,9 @@ class KeyHash final {
   std::uint64_t seed_;
 };
 
-/// A change that has been given its place: what is left no failure can stop. A node of an index is all that may still
-/// be allocated; if there is no memory for it the process ends, and the log has the change.
+/// A change that has been given its place: what is left no failure can stop. A node of an index, and a key among the
+/// removals, are all that may still be allocated; if there is no memory for it the process ends, and the log has the
+/// change.
 struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
@@ -88,8 +90,10 @@ class Shard final {
   const OrderedIndex& ordered() const TUSKV_REQUIRES_SHARED(map) { return ordered_; }
   /// What an absent key reveals: no entry is missing because of a later change than this.
   std::uint64_t last_erase_sequence() const TUSKV_REQUIRES_SHARED(map) { return last_erase_sequence_; }
-  /// Grows before each change can be seen; equal twice means that nothing changed in between.
-  std::uint64_t change_count() const { return change_count_.load(std::memory_order_acquire); }
+  /// What has been erased, or has ended and gone.
+  const Removals& removals() const TUSKV_REQUIRES_SHARED(map) { return removals_; }
+  /// The sequence of the last change that can be seen, or is about to be.
+  std::uint64_t last_change_sequence() const { return last_change_sequence_.load(std::memory_order_acquire); }
 
   const StoredEntry* find_as_writer(std::uint64_t hash, std::string_view key) const TUSKV_REQUIRES(writer) {
     return table_as_writer().find(hash, key);
@@ -104,6 +108,14 @@ class Shard final {
   }
 
   // ---- write
+
+  /// From before a change is given its sequence, which will be `from` or later, until it can be seen. A batch says so
+  /// in one of its shards.
+  void begin_change(std::uint64_t from) TUSKV_REQUIRES(writer) {
+    changing_from_.store(from, std::memory_order_release);
+  }
+  void end_change() TUSKV_REQUIRES(writer) { changing_from_.store(UINT64_MAX, std::memory_order_release); }
+  std::uint64_t changing_from() const { return changing_from_.load(std::memory_order_acquire); }
 
   /// Makes room for so many new entries. Readers go on meanwhile.
   void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
@@ -165,22 +177,22 @@ class Shard final {
   }
   void install_put(const PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
   void remove(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
+  void remove_ended(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void count_in(const StoredEntry& entry);
   void count_out(const StoredEntry& entry);
   void replay_put(std::uint64_t hash, const Change& put, std::uint64_t sequence);
   void replay_erase(std::uint64_t hash, StoredEntry* entry);
   void add_loaded(StoredEntry* entry);
   void supersede(StoredEntry* entry);
-  void bump_change_count() {
-    change_count_.store(change_count_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
 
   KeyHash hash_;
   HashTable table_ TUSKV_GUARDED_BY(map);
   OrderedIndex ordered_ TUSKV_GUARDED_BY(map);
   ExpiryIndex expiry_ TUSKV_GUARDED_BY(map);
   std::uint64_t last_erase_sequence_ TUSKV_GUARDED_BY(map) = 0;
-  std::atomic<std::uint64_t> change_count_ = 0;
+  Removals removals_ TUSKV_GUARDED_BY(map);
+  std::atomic<std::uint64_t> last_change_sequence_ = 0;
+  std::atomic<std::uint64_t> changing_from_ = UINT64_MAX;
   RecordBuffer record_buffer_ TUSKV_GUARDED_BY(writer);
 
   std::atomic<std::uint64_t> entry_count_ = 0;

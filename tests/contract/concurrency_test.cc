@@ -243,6 +243,50 @@ TEST_P(Concurrent, ErasePrefixIsWholeForTransactions) {
       3);
 }
 
+/// Tokens move through a listing that transactions walk page by page: each is always in one place.
+TEST_P(Concurrent, S22_PagesInATransactionAreOfOneMoment) {
+  constexpr int kTokens = 2;
+  std::vector<std::string> rest;
+  for (int i = 100; i < 500; ++i) rest.push_back("k" + std::to_string(i));
+  std::vector<Item> items;
+  for (const std::string& key : rest) items.push_back({.key = key, .value = "rest"});
+  store().set_many(items);
+  for (int t = 0; t < kTokens; ++t) store().set("k100:" + std::to_string(t), "token");
+  const int moves = scaled(600);
+  std::atomic<int> moving = kTokens;
+  std::atomic<int> walks = 0;
+  run_threads(
+      [&](int t) {
+        Random random(static_cast<std::uint64_t>(t) + 1);
+        std::string place = "k100:" + std::to_string(t);
+        for (int i = 0; i < moves && t < kTokens; ++i) {
+          const std::string next = rest[random.below(rest.size())] + ":" + std::to_string(t);
+          store().transaction([&](Transaction& tx) {
+            tx.erase(place);
+            tx.set(next, "token");
+          });
+          place = next;
+          std::this_thread::sleep_for(std::chrono::microseconds(random.below(200)));
+        }
+        if (t < kTokens) --moving;
+        while (t == kTokens && (moving > 0 || walks == 0)) {
+          try {
+            store().with_timeout(100ms).transaction([&](Transaction& tx) {
+              std::vector<std::string> found;
+              for (const Entry& entry : tx.entries({.prefix = "k", .limit = 50})) {
+                if (entry.value == "token") found.push_back(entry.key);
+              }
+              EXPECT_EQ(found.size(), static_cast<std::size_t>(kTokens)) << testing::PrintToString(found);
+              ++walks;
+            });
+          } catch (const Error& error) {
+            EXPECT_TRUE(error.code() == Code::Conflict || error.code() == Code::Timeout) << error.what();
+          }
+        }
+      },
+      kTokens + 1);
+}
+
 TEST_P(Concurrent, GetManyNeverSeesHalfABatch) {
   const int rounds = scaled(300);
   std::vector<std::string> keys;

@@ -78,7 +78,7 @@ TEST_P(Transactional, P8_ASwallowedConflictDoomsTheAttempt) {
   store().transaction([&](Transaction& tx) {
     const int run = ++runs;
     tx.get("k");
-    if (run == 1) std::thread([&] { store().set("k", "other"); }).join();
+    if (run == 1) std::thread([&] { store().set_many({{"k", "other"}, {"elsewhere", "other"}}); }).join();
     try {
       tx.get("elsewhere");  // notices that k has changed
     } catch (const Error& error) {
