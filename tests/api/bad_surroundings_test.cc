@@ -306,7 +306,7 @@ TEST_F(BadSurroundings, S3_TooFewThreadsAreAnErrorWhicheverIsTheFirstToBeMissing
     EXPECT_EQ(contents(), before) << error->what();
     refusals.insert(error->what());
   }
-  EXPECT_EQ(refusals.size(), 3u) << "the log's, the one that takes snapshots and the sweeper";
+  EXPECT_EQ(refusals.size(), 4u) << "the log's two, the one that takes snapshots and the sweeper";
   EXPECT_EQ(Store::open(url("store")).get("k"), "v");
 
   EXPECT_TRUE(with_threads(0, [] { Store::open("memory:"); }));

@@ -245,17 +245,23 @@ TEST(PostgresRestart, R58_ACommitThatStoppedWaitingForItsStandbysIsUnknown) {
       [&] { store.transaction([](Transaction& tx) { tx.set("k", "three"); }); },
       [&] { submitted(store.async().set("k", std::string("four"))); },
   };
-  for (std::size_t i = 0; i < writes.size(); ++i) {
-    SCOPED_TRACE(i);
+  const auto failure_of_cancelled = [&](const std::function<void()>& write) {
     std::atomic<bool> done = false;
     std::thread canceller([&] {
       const std::string cancel =
           "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'";
       while (!done && other.value(cancel) == "0") std::this_thread::sleep_for(1ms);
     });
-    const auto failure = failure_of(20'000ms, writes[i]);
+    auto failure = failure_of(20'000ms, write);
     done = true;
     canceller.join();
+    return failure;
+  };
+  // Commits wait once the checkpointer has read the settings as well.
+  ASSERT_TRUE(eventually([&] { return failure_of_cancelled(writes.front()).has_value(); }));
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    SCOPED_TRACE(i);
+    const auto failure = failure_of_cancelled(writes[i]);
     ASSERT_TRUE(failure);
     EXPECT_EQ(failure->outcome(), Outcome::unknown) << failure->what();
     EXPECT_THAT(failure->what(), testing::HasSubstr("standbys"));
