@@ -306,10 +306,10 @@ Action add_del(Arguments& arguments) {
     std::string from;
     std::optional<std::string> to;
     bool all = false;
+    bool yes = false;
 
     bool has_range() const { return !from.empty() || to; }
     int ways() const { return int{!keys.empty()} + int{prefix.has_value()} + int{has_range()} + int{all}; }
-    bool yes = false;
   };
   const auto options = std::make_shared<Options>();
   arguments.words("KEY", options->keys, "The keys. Exit code 1 if none was there");
