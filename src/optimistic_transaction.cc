@@ -20,6 +20,8 @@ bool adjoin(const RangeRead& first, const RangeRead& second) { return !first.to.
 }  // namespace
 
 void OptimisticTransaction::add(RangeRead range) {
+  // A cursor outside of what is listed: nothing lies there, and what adjoins it would be cut.
+  if (!range.to.empty() && range.to <= range.from) return;
   const auto begin = ranges.end() - std::min<std::ptrdiff_t>(kOpenListings, std::ssize(ranges));
   for (auto known = begin; known != ranges.end(); ++known) {
     if (is_same(range, *known)) return;

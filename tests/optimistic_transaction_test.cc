@@ -45,5 +45,13 @@ TEST(OptimisticTransaction, R80_ARangeThatIsReadAgainIsRememberedOnce) {
             (std::vector<Tuple>{{"a", "c", 2, 7}, {"b", "c", 1, 1}}));
 }
 
+TEST(OptimisticTransaction, R80_ACursorOutsideOfItsRangeSaysNothing) {
+  const RangeRead range{.from = "m", .to = "z", .examined = 2, .fingerprint = 7};
+  const std::vector<Tuple> whole = {{"m", "z", 2, 7}};
+  EXPECT_EQ(after_adding({range, {.from = "zz", .to = "m"}}), whole);
+  EXPECT_EQ(after_adding({range, {.from = "z", .to = "c"}}), whole);
+  EXPECT_EQ(after_adding({{.from = "z", .to = "z"}, range}), whole);
+}
+
 }  // namespace
 }  // namespace tuskv

@@ -64,8 +64,7 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
   }
   erased.reserve(keyspace_.shard_count());
   RecordBuffer& record = keyspace_.shard(0).record_buffer();
-  const std::int64_t now = liveness_us();
-  const RangeSeen seen = record_erase(keyspace_, command.range, now, record);
+  const RangeSeen seen = record_erase(keyspace_, command.range, liveness_us(), record);
   if (!seen.any_live) return seen.revealed;
   const ChangeUnderWay change_under_way(keyspace_.shard(0), *log_);
   std::uint64_t sequence = 0;
@@ -80,6 +79,7 @@ std::uint64_t EmbeddedEngine::run_erase_range(Unit& unit, EraseRange& command) T
     sequence = log_->next_sequence();
   }
   os::WriterLock whole(range_erase_);
+  const std::int64_t now = liveness_us();  // what has ended by now may have been seen gone
   for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
     Shard& shard = keyspace_.shard(i);
     if (shard.lies_within(command.range.from, command.range.to)) {

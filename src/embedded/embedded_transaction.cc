@@ -58,12 +58,6 @@ void set_moment(OptimisticTransaction& transaction, const ReadMoment& moment) {
   transaction.validated_us = moment.time_us;
 }
 
-std::size_t size_of_reads(const OptimisticTransaction& transaction) {
-  std::size_t size = transaction.reads.size();
-  for (const auto& range : transaction.ranges) size += range.examined;
-  return size;
-}
-
 Status conflict() { return Status(Code::Conflict, "another write changed what the transaction has read"); }
 
 }  // namespace
@@ -162,7 +156,8 @@ bool EmbeddedEngine::was_complete(const OptimisticTransaction::RangeRead& range,
 // ---- looking again
 
 Status EmbeddedEngine::validate(OptimisticTransaction& transaction) {
-  if (size_of_reads(transaction) > kLookAtOnce) {
+  // What there is of a range now may be anything.
+  if (!transaction.ranges.empty() || transaction.reads.size() > kLookAtOnce) {
     // What has the version that was read has had it all the time since, this moment included; and what was not there
     // and is not there was not at this moment, unless it has gone since.
     const ReadMoment moment = present_moment();

@@ -21,6 +21,11 @@ bool may_work_alone(const Failure& failure) {
   return remedy == ErrorClass::Remedy::alone || remedy == ErrorClass::Remedy::retry;
 }
 
+/// What the server has said of one of several calls is untrue of the others.
+Status late_search() {
+  return {Code::Timeout, "the deadline passed before it was known which of the calls sent together was refused"};
+}
+
 }  // namespace
 
 bool is_blocked(const Unit& unit) { return unit.failure != nullptr && is_lock_timeout(*unit.failure); }
@@ -122,9 +127,9 @@ void BatchRunner::after_failure(Work& work, std::span<const Job> failed, const S
     if (pinned.holds(0) && !only_key(*job.unit).empty()) work.held_keys.emplace_back(only_key(*job.unit));
   }
   const bool is_late = os::time_left(work.deadline).count() == 0;
-  if (failed.size() == 1 || is_late || !may_work_alone(status.failure())) {
-    return fail(failed, met_held_row ? row_is_held() : status.clone());
-  }
+  const bool is_one_to_blame = failed.size() > 1 && may_work_alone(status.failure());
+  if (!is_one_to_blame) return fail(failed, met_held_row ? row_is_held() : status.clone());
+  if (is_late) return fail(failed, met_held_row ? row_is_held() : late_search());
   if (met_held_row) work.lock_timeout_ms = kHalfLockTimeoutMs;
   run_jobs(work, failed.first(failed.size() / 2));
   run_jobs(work, failed.subspan(failed.size() / 2));

@@ -78,6 +78,8 @@ class Connection final {
   Connection& operator=(const Connection&) = delete;
 
   const SessionFacts& facts() const { return facts_; }
+  /// By the steady clock.
+  std::int64_t opened_us() const { return opened_us_; }
   bool prepares() const { return prepares_; }
 
   /// Adds a statement to the next exchange and returns its place in it. Statements up to end_transaction() are one
@@ -137,6 +139,7 @@ class Connection final {
   Route& route_;
   PreparePolicy& policy_;
   SessionFacts facts_;
+  const std::int64_t opened_us_ = os::steady_us();
   bool prepares_ = false;
   bool broken_ = false;
   bool sent_ = false;

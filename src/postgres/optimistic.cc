@@ -101,6 +101,18 @@ std::uint64_t version_of(const SnapshotRead& read, std::string_view key) {
 }
 
 constexpr std::uint64_t kNoMark = 0;
+
+/// On a server that has crashed since, or on another one, the same mark can stand for other transactions; a session
+/// that is older than the mark tells that it is not so, but not through a pooler.
+std::uint64_t mark_for(const Connection& connection, const OptimisticTransaction& transaction) {
+  const bool is_trusted = !connection.facts().through_pooler && connection.opened_us() <= transaction.validated_us;
+  return is_trusted ? transaction.validated_at : kNoMark;
+}
+void note_mark(OptimisticTransaction& transaction, std::uint64_t mark, std::int64_t asked_us) {
+  transaction.validated_at = mark;
+  transaction.validated_us = asked_us;
+}
+
 /// Sums are kept modulo this and one, which is how fingerprints of pages add up.
 constexpr std::uint64_t kFingerprintMask = (std::uint64_t{1} << 63) - 1;
 
@@ -122,7 +134,7 @@ std::vector<std::size_t> add_fingerprints(Database& database, Connection& connec
   std::vector<std::size_t> places;
   for (const auto& range : transaction.ranges) {
     const Bounds bounds = bounds_of({.from = range.from, .to = range.to});
-    places.push_back(add_fingerprint(database, connection, bounds, transaction.validated_at));
+    places.push_back(add_fingerprint(database, connection, bounds, mark_for(connection, transaction)));
   }
   return places;
 }
@@ -165,6 +177,7 @@ Status read_snapshot(Database& database, Connection& connection, OptimisticTrans
   const std::size_t clock = several && ends ? connection.add(statements.clocks) : 0;
   if (several && ends) connection.add(statements.commit);
   connection.end_transaction();
+  const std::int64_t asked_us = os::steady_us();
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
   bool hold = ranges_hold(connection, transaction, ranges);
   const std::int64_t now_us = several && ends ? connection.rows(clock).time(0, 0) : INT64_MIN;
@@ -172,7 +185,7 @@ Status read_snapshot(Database& database, Connection& connection, OptimisticTrans
   TUSKV_RETURN_IF_ERROR(take_keys(database, connection, read, deadline));
   hold = hold && keys_hold(read, transaction) && read.live_until_us > database.liveness_us(now_us);
   if (!hold) return conflict();
-  if (new_mark != 0) transaction.validated_at = new_mark;
+  if (new_mark != kNoMark) note_mark(transaction, new_mark, asked_us);
   transaction.ends_us = read.live_until_us;
   return {};
 }
@@ -210,6 +223,7 @@ Status end_range(Database& database, Connection& connection, OptimisticTransacti
   const std::size_t clock = connection.add(database.statements().clocks);
   connection.add(database.statements().commit);
   connection.end_transaction();
+  const std::int64_t asked_us = os::steady_us();
   Status status = connection.exchange(deadline);
   if (!status.ok()) {
     database.roll_back(connection, deadline);
@@ -223,7 +237,7 @@ Status end_range(Database& database, Connection& connection, OptimisticTransacti
                    .examined = rows.version(0, FingerprintColumns::kCount),
                    .fingerprint = rows.version(0, FingerprintColumns::kSum) & kFingerprintMask});
   transaction.ends_us = read.live_until_us;
-  transaction.validated_at = connection.rows(mark).version(0, 0);
+  note_mark(transaction, connection.rows(mark).version(0, 0), asked_us);
   return {};
 }
 

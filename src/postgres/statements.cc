@@ -320,21 +320,21 @@ void make_ranges(Writer& make, Statements& out) {
       "with d as (delete from {T} t where t.key >= $1 and t.key < $2 returning {LIVE_ONCE} as live) "
       "select pg_catalog.count(*) filter (where d.live)::int8 from d",
       {kBytea, kBytea});
-  // What is there is what was, while no transaction has ended on this server. (Of seeds any will do; this one differs
-  // after a restart, which can lose transactions, and on a server that has taken the place of another.)
+  // What is there is what was, while no transaction has ended on this server; 0 says nothing, as on a standby, whose
+  // snapshots do not list what is under way.
   const std::string mark =
-      "pg_catalog.hashtextextended(pg_catalog.pg_current_snapshot()::text, (pg_catalog.date_part('epoch', "
-      "pg_catalog.pg_postmaster_start_time()) * 1000000::float8)::int8)";
+      "case when pg_catalog.pg_is_in_recovery() then 0::int8 else "
+      "pg_catalog.hashtextextended(pg_catalog.pg_current_snapshot()::text, 0::int8) end";
   out.snapshot_mark = make.make("select " + mark);
   // Equal count and equal sum: nothing changed in between. Modulo a power of two, so that those of pages add up.
-  out.fingerprint =
-      make.make("with m as materialized (select " + mark +
-                    " is distinct from $3 as moved) "
-                    "select (select m.moved from m), pg_catalog.count(*)::int8, "
-                    "coalesce(pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
-                    "% 9223372036854775808::numeric, 0)::int8, pg_catalog.min(t.expires_at)" +
-                    live_in_range + " and (select m.moved from m)",
-                {kBytea, kBytea, kInt8});
+  out.fingerprint = make.make(
+      "with m as materialized (select s.mark = 0::int8 or s.mark is distinct from $3 as moved from (select " + mark +
+          " as mark) s) "
+          "select (select m.moved from m), pg_catalog.count(*)::int8, "
+          "coalesce(pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.encode(t.key, 'hex'), t.version)) "
+          "% 9223372036854775808::numeric, 0)::int8, pg_catalog.min(t.expires_at)" +
+          live_in_range + " and (select m.moved from m)",
+      {kBytea, kBytea, kInt8});
 }
 
 void make_expiry(Writer& make, Statements& out) {

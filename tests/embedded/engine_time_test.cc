@@ -152,6 +152,14 @@ TEST_F(EngineTimeTest, S16_WhatEndsWhileItIsReplacedIsNotWhatWasReplaced) {
   EXPECT_EQ(get("k"), "w");
 }
 
+TEST_F(EngineTimeTest, S16_WhatEndsWhileARangeIsErasedWasNotErased) {
+  set("other", "v");
+  expire_k_during_the_next_write();
+  std::vector<Command> commands{EraseRange{}};
+  ASSERT_TRUE(run(commands));
+  EXPECT_EQ(std::get<EraseRange>(commands[0]).erased, 1u);
+}
+
 TEST_F(EngineTimeTest, S16_AUnitThatNeededWhatEndedChangesNothing) {
   set("other", "old", 60'000);
   expire_k_during_the_next_write();

@@ -54,5 +54,15 @@ TEST_F(PostgresTransaction, R81_RangesAreReadAgainOnlyWhenATransactionHasEnded) 
   }
 }
 
+// A server that has crashed gives numbers of transactions again; a session that is older than the mark outlived none.
+TEST_F(PostgresTransaction, R82_AMarkFromBeforeTheSessionSaysNothing) {
+  const Scan page{.range = {.from = std::string_view("\0k", 2), .to = std::string_view("\0l", 2)}, .limit = 3};
+  OptimisticTransaction transaction;
+  EXPECT_TRUE(read(transaction, page));
+  transaction.ranges.front().fingerprint ^= 2;
+  transaction.validated_us = 0;
+  EXPECT_FALSE(read(transaction, Read{.key = std::string_view("\0z", 2), .want = Want::meta}));
+}
+
 }  // namespace
 }  // namespace tuskv::test
