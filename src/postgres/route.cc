@@ -49,6 +49,10 @@ std::string sqlstate_in(std::string_view message) {
 
 Status connect_failure(PGconn* session, const Target& target) {
   std::string message = target.redacted(one_line(PQerrorMessage(session)));
+  // libpq's words for what we have asked for because there is more than one server, or seems to be.
+  if (message.find("session is read-only") != std::string::npos) {
+    message += " (target_session_attrs=any in the URL takes it all the same)";
+  }
   std::string sqlstate = sqlstate_in(message);
   Failure failure{.code = Code::Connection, .message = cannot_connect(message), .sqlstate = sqlstate};
   if (!sqlstate.empty()) {

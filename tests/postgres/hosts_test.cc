@@ -118,6 +118,7 @@ TEST_F(PostgresHosts, R83_ANameLeadsToTheAddressThatTakesWrites) {
   const auto failure = failure_of(2s, [&] { store.get("k"); });
   ASSERT_TRUE(failure) << "the standby's answers may be old";
   EXPECT_EQ(failure->code(), Code::Connection) << failure->what();
+  EXPECT_THAT(failure->what(), HasSubstr("target_session_attrs=any"));
   second.set_behaviour({});
   store.set("k", "new");
   EXPECT_THAT(store.get("k"), Optional(std::string("new")));
