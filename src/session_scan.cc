@@ -112,6 +112,7 @@ Status Session::run_count(Count& count) {
   const std::vector<Overlay::const_iterator> own = own_in_page(all);
   if (own.empty()) return {};
   std::vector<Command> reads;
+  reads.reserve(own.size());
   for (const auto& written : own) reads.emplace_back(Read{.key = written->first, .want = Want::meta});
   TUSKV_RETURN_IF_ERROR(read_from_engine(reads));
   const std::int64_t now_us = engine_.now_us(left_ms());

@@ -130,7 +130,8 @@ ChangeReader::ChangeReader(std::string_view record, std::uint32_t change_count)
 
 bool ChangeReader::next(Change& change) {
   if (left_ == 0) {
-    malformed_ = malformed_ || rest_.size() >= kRecordAlignment || rest_.find_first_not_of('\0') != rest_.npos;
+    malformed_ =
+        malformed_ || rest_.size() >= kRecordAlignment || rest_.find_first_not_of('\0') != std::string_view::npos;
     return false;
   }
   malformed_ = !parse(change);
