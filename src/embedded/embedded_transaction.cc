@@ -2,7 +2,8 @@
 // at one time. A read keeps that moment when it has met nothing that comes behind it: no newer entry, none that has
 // ended since, and none missing that has gone since. Otherwise all that was read is looked at again; what is as it was
 // has been so at the present moment, too. So others may write as much as they like beside what a transaction reads, and
-// no lock is held for longer than a page takes, but for a commit that writes and has listed.
+// no lock is held for longer than a page takes, but for a commit that writes and has listed, and where more has been
+// removed meanwhile than is kept (removals.h).
 #include <algorithm>
 #include <utility>
 

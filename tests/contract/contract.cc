@@ -34,6 +34,12 @@ Instant ContractTest::now_plus_ms(std::int64_t ms) const {
   return TimePoint(std::chrono::microseconds(backend_->now_us() + ms * 1000));
 }
 
+void ContractTest::set_all(const std::vector<std::string>& keys) {
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "v"});
+  store().set_many(items);
+}
+
 void ContractTest::set_dead(Bytes key, Bytes value) {
   store().set(key, value, {.ttl = std::chrono::milliseconds(1)});
   advance_ms(1);

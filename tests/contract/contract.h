@@ -89,6 +89,8 @@ class ContractTest : public testing::TestWithParam<BackendKind> {
   /// The backend's clock as an argument for expires_at.
   Instant now_plus_ms(std::int64_t ms) const;
   std::optional<std::string> get(Bytes key) { return store().get(key); }
+  /// Each to "v".
+  void set_all(const std::vector<std::string>& keys);
   /// Sets a key that has expired and is still stored.
   void set_dead(Bytes key, Bytes value = "dead");
 

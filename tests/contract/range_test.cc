@@ -15,11 +15,6 @@ using Names = std::vector<std::string>;
 
 class RangeTest : public ContractTest {
  protected:
-  void set_all(const Names& keys) {
-    std::vector<Item> items;
-    for (const std::string& key : keys) items.push_back({.key = key, .value = "v"});
-    store().set_many(items);
-  }
   Names keys(const ScanOptions& scan) { return store().keys(scan).keys; }
   void set_months() { set_all({"event:2026-01", "event:2026-02", "event:2026-03", "event:2026-12", "eventual", "e"}); }
 };

@@ -15,11 +15,6 @@ using Names = std::vector<std::string>;
 
 class ListTest : public ContractTest {
  protected:
-  void set_all(const Names& keys) {
-    std::vector<Item> items;
-    for (const std::string& key : keys) items.push_back({.key = key, .value = "v"});
-    store().set_many(items);
-  }
   /// All keys, page by page.
   Names page_through(ScanOptions scan) {
     Names keys;

@@ -48,7 +48,7 @@ constexpr const char* kPath = "/d/part-2";
 
 PartInfo write(SimulatedFileSystem& disk, const PartHeader& header, const std::vector<Stored>& entries,
                std::size_t entries_per_block) {
-  disk.put("d/placeholder", "");
+  disk.put("d/other", "");
   auto writer = PartWriter::create(disk, kPath, header);
   EXPECT_TRUE(writer.ok());
   std::size_t in_block = 0;
@@ -230,7 +230,7 @@ TEST(PartFile, EachFailedCallFailsTheWriter) {
   for (const Operation operation : {Operation::create, Operation::write, Operation::sync}) {
     for (std::uint64_t nth = 1; nth <= 5; ++nth) {
       SimulatedFileSystem disk;
-      disk.put("d/placeholder", "");
+      disk.put("d/other", "");
       disk.inject({.operation = operation, .nth = nth, .error = ENOSPC});
       auto writer = PartWriter::create(disk, kPath, tiny_header());
       bool failed = !writer.ok();

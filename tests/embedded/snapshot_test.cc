@@ -86,7 +86,7 @@ TEST(Snapshot, K9AnyNumberOfShardsAndThreads) {
     load(keyspace, state);
     for (std::size_t threads = 1; threads <= 13; threads += 3) {
       SimulatedFileSystem disk;
-      disk.put("d/placeholder", "");
+      disk.put("d/other", "");
       const Manifest manifest = write_folder(disk, "/d/snapshot-1", 1, keyspace, threads);
       ASSERT_EQ(manifest.snapshot.parts.size(), shards);
       EXPECT_EQ(read_folder(disk, "/d/snapshot-1", manifest), state) << shards << " shards, " << threads << " threads";
@@ -106,7 +106,7 @@ TEST(Snapshot, LeavesOutOnlyWhatIsDead) {
   load(keyspace, {{"eternal", "4"}});
   for (const bool keeps_expired : {false, true}) {
     SimulatedFileSystem disk;
-    disk.put("d/placeholder", "");
+    disk.put("d/other", "");
     PartHeader header{.part_count = 16};
     auto parts = write_parts(disk, "/d", header, keyspace, keeps_expired ? kKeepExpired : 2000, 1);
     ASSERT_TRUE(parts.ok());
@@ -123,7 +123,7 @@ TEST(Snapshot, LargeValuesAreDumpedOneByOne) {
   for (int i = 0; i < 20; ++i) state["key" + std::to_string(i)] = std::string(100'000, static_cast<char>('a' + i));
   load(keyspace, state);
   SimulatedFileSystem disk;
-  disk.put("d/placeholder", "");
+  disk.put("d/other", "");
   const Manifest manifest = write_folder(disk, "/d/snapshot-1", 1, keyspace, 1);
   EXPECT_EQ(read_folder(disk, "/d/snapshot-1", manifest), state);
   // Header, a block for each value, footer; then the manifest.
@@ -138,7 +138,7 @@ TEST(Snapshot, K5EveryFailedCallFailsTheDump) {
     for (const Operation operation : {Operation::create, Operation::write, Operation::sync}) {
       for (std::uint64_t nth = 1; nth <= 16; nth += 5) {
         SimulatedFileSystem disk;
-        disk.put("d/placeholder", "");
+        disk.put("d/other", "");
         disk.inject({.operation = operation, .nth = nth});
         auto parts = write_parts(disk, "/d", {.part_count = 16}, keyspace, kKeepExpired, threads);
         ASSERT_EQ(disk.faults_met(), 1U);
@@ -152,7 +152,7 @@ TEST(Snapshot, VerifyNoticesWhatIsMissingOrCut) {
   Keyspace keyspace(2, 5);
   load(keyspace, random_state(50));
   SimulatedFileSystem disk;
-  disk.put("d/placeholder", "");
+  disk.put("d/other", "");
   const Manifest manifest = write_folder(disk, "/d/snapshot-1", 1, keyspace, 1);
   const std::string part = disk.content("d/snapshot-1/part-1").value();
   disk.truncate_to("d/snapshot-1/part-1", part.size() - 1);
@@ -172,7 +172,7 @@ TEST(Snapshot, SegmentsAreLinkedOrCopied) {
     SimulatedFileSystem disk;
     disk.put("d/" + segment_name(3), "three");
     disk.put("d/" + segment_name(4), std::string(3'000'000, '4'));
-    disk.put("d/snapshot-1/placeholder", "");
+    disk.put("d/snapshot-1/other", "");
     if (!has_links) disk.inject({.operation = Operation::link, .for_ever = true, .error = EPERM});
     ASSERT_TRUE(link_segments(disk, "/d", "/d/snapshot-1", 3, 2).ok());
     EXPECT_EQ(disk.content("d/snapshot-1/" + segment_name(3)), "three");
@@ -187,7 +187,7 @@ TEST(Snapshot, SegmentsAreLinkedOrCopied) {
 TEST(Snapshot, ListsPublishedFoldersByNumber) {
   Keyspace keyspace(1, 5);
   SimulatedFileSystem disk;
-  disk.put("d/placeholder", "");
+  disk.put("d/other", "");
   for (const std::uint64_t ordinal : {10U, 9U, 2U, 11U}) {
     write_folder(disk, "/d/" + snapshot_folder_name(ordinal), ordinal, keyspace, 1);
   }
@@ -210,7 +210,7 @@ TEST(Snapshot, K10_S35_RemovedByHalvesHasAnotherName) {
   load(keyspace, state);
   for (std::uint64_t stop = 1;; ++stop) {
     SimulatedFileSystem disk;
-    disk.put("d/placeholder", "");
+    disk.put("d/other", "");
     const Manifest manifest = write_folder(disk, "/d/snapshot-1", 1, keyspace, 1);
     disk.make_all_durable();
     disk.stop_at({.operation = disk.operation_count() + stop});
@@ -223,8 +223,7 @@ TEST(Snapshot, K10_S35_RemovedByHalvesHasAnotherName) {
         EXPECT_EQ(read_folder(*after, "/d/snapshot-1", manifest), state);
       }
       for (const auto& [path, content] : after->contents()) {
-        EXPECT_TRUE(path.starts_with("d/snapshot-1/") || path.starts_with("d/snapshot-1.tmp/") ||
-                    path == "d/placeholder")
+        EXPECT_TRUE(path.starts_with("d/snapshot-1/") || path.starts_with("d/snapshot-1.tmp/") || path == "d/other")
             << path;
       }
     }
