@@ -108,8 +108,7 @@ Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Co
   for (std::size_t tries = 0;; ++tries) {
     Status status;
     {
-      Result<Lease> lease =
-          pool_.acquire(deadline, effect == Effect::reads ? Pool::Look::unless_fresh : Pool::Look::always);
+      Result<Lease> lease = pool_.acquire(deadline);
       if (!lease.ok()) return std::move(lease).status().with_outcome(Outcome::not_applied);
       if (caller == Caller::user && reset_.load(std::memory_order_relaxed) && reset_.exchange(false)) {
         return store_reset();

@@ -49,7 +49,7 @@ inline constexpr std::int64_t kAttemptBehindMs = 5000;
 inline constexpr int kKeepalivesIdleS = 30;
 inline constexpr int kKeepalivesIntervalS = 10;
 inline constexpr int kKeepalivesCount = 3;
-/// How young the last answer of a connection must be for a read to use it without looking if the server has left it.
+/// How young the last answer of a connection must be for it to be used without looking if the server has left it.
 inline constexpr std::int64_t kFreshUs = 100;
 /// Lookups of names at one time, of all names and of one. Another one of the same name is begun when the last has said
 /// nothing for so long: the system asks a name server again after five seconds, but something else may be stuck for

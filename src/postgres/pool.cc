@@ -52,7 +52,7 @@ std::size_t Pool::find_slot(std::size_t preferred) const {
   return found == slots_.end() ? kNoSlot : static_cast<std::size_t>(found - slots_.begin());
 }
 
-Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
+Result<Lease> Pool::acquire(os::Deadline deadline) {
   Affinity& last = affinity();
   os::MutexLock lock(mutex_);
   WaitingLine::Place place(line_);
@@ -81,9 +81,11 @@ Result<Lease> Pool::acquire(os::Deadline deadline, Look look) {
     place.leave();
     if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
     if (is_idle) {
-      const bool is_fresh = look == Look::unless_fresh && os::time_left(slot.fresh_until).count() > 0;
-      Connection& connection = *slot.connection;
-      if (is_fresh || !connection.looks_dead()) return Lease(*this, found, connection);
+      Connection& connection = *slot.connection;  // nobody else's, now that it is lent
+      const os::Deadline fresh_until = slot.fresh_until;
+      lock.unlock();
+      if (os::time_left(fresh_until).count() > 0 || !connection.looks_dead()) return Lease(*this, found, connection);
+      lock.lock();
       slot.connection.reset();
     }
     const bool may_be_cut_short = may_connect_behind_ && lent_ > 1;
@@ -171,13 +173,14 @@ Status Pool::late() const {
 
 void Pool::put_back(std::size_t index) {
   std::unique_ptr<Connection> broken;  // closed outside the lock
+  const os::Deadline fresh_until = os::deadline_in(0) + std::chrono::microseconds(kFreshUs);
   os::MutexLock lock(mutex_);
   Slot& slot = slots_[index];
   if (slot.connection->broken() || slot.connection->in_transaction()) {
     broken = std::move(slot.connection);
     end_loan(index, Slot::State::empty);
   } else {
-    slot.fresh_until = os::deadline_in(0) + std::chrono::microseconds(kFreshUs);
+    slot.fresh_until = fresh_until;
     end_loan(index, Slot::State::idle);
   }
 }

@@ -56,11 +56,10 @@ class Pool final {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /// Whether to look if the server has left an idle connection before it is lent: a write on such a one would be
-  /// `unknown`, while what can be run again loses nothing where an answer came a moment ago.
-  enum class Look : std::uint8_t { always, unless_fresh };
-  /// Timeout when none became free, or the failure of the last attempt to connect; in both cases nothing was sent.
-  Result<Lease> acquire(os::Deadline deadline, Look look) TUSKV_EXCLUDES(mutex_);
+  /// Timeout when none became free, or the failure of the last attempt to connect; in both cases nothing was sent. Of
+  /// an idle connection it looks first whether the server has left it, unless its last answer came a moment ago: a call
+  /// takes about as long, so a look adds next to nothing to what is known.
+  Result<Lease> acquire(os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
   /// From now on the pool's thread connects. Not before the store is open: whoever gives up opening must not wait for
   /// it.
   void connect_on() TUSKV_EXCLUDES(mutex_);

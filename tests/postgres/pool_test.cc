@@ -42,7 +42,7 @@ class PostgresPool : public ServerTest {
     return Status(Code::Timeout, "hung", Outcome::not_applied);
   }
   Result<Lease> acquire(std::int64_t timeout_ms) {
-    return pool_->acquire(os::deadline_in(timeout_ms), Pool::Look::always);
+    return pool_->acquire(os::deadline_in(timeout_ms));
   }
 
   std::optional<postgres::Target> target_;
