@@ -14,17 +14,18 @@ namespace tuskv::postgres {
 
 // ---- connecting
 
-Connection::Connection(OnlyOpen, PGconn* session, const Options& options)
-    : session_(session), route_(options.route), policy_(options.policy) {
+Connection::Connection(OnlyOpen, PGconn* session, const Options& options, std::uint64_t turns)
+    : session_(session), route_(options.route), policy_(options.policy), turns_(turns) {
   PQsetNoticeReceiver(session, take_notice, this);
 }
 
 Connection::~Connection() = default;
 
 Result<std::unique_ptr<Connection>> Connection::open(const Options& options, os::Deadline deadline) {
+  const std::uint64_t turns = options.route.turns();
   Result<PGconn*> session = options.route.connect(options.settings, options.attempt_timeout_ms, deadline);
   if (!session.ok()) return std::move(session).status();
-  auto connection = std::make_unique<Connection>(OnlyOpen(), session.value(), options);
+  auto connection = std::make_unique<Connection>(OnlyOpen(), session.value(), options, turns);
   TUSKV_RETURN_IF_ERROR(connection->ask_facts(deadline).with_outcome(Outcome::not_applied));
   return connection;
 }
@@ -39,6 +40,7 @@ Status Connection::ask_facts(os::Deadline deadline) {
   facts_.through_pooler = rows(place).int4(0, 0) != PQbackendPID(session_.get()) || !rows(place).boolean(0, 1);
   facts_.server_version = rows(place).int4(0, 2);
   facts_.encoding = rows(place).bytes(0, 3);
+  began_read_only_ = is_read_only();
   prepares_ = policy_.prepares(facts_.through_pooler);
   constexpr int kOldestServer = 140000;
   if (facts_.server_version >= kOldestServer) return {};
@@ -210,7 +212,7 @@ Status Connection::failure_of(const PGresult* result) {
     return Status(Code::Connection, "the connection to the server was lost", Outcome::unknown);
   }
   if (sqlstate == "26000" || sqlstate == "42P05") policy_.note_refusal();
-  if (sqlstate == "25006") route_.pass_by(session_.get());
+  if (sqlstate == "25006") note_refused_write();
   const std::string severity = field(PG_DIAG_SEVERITY_NONLOCALIZED);
   const bool is_fatal = severity == "FATAL" || severity == "PANIC";
   const ErrorClass meaning = is_fatal ? classify_fatal(sqlstate) : classify(sqlstate);
@@ -221,6 +223,12 @@ Status Connection::failure_of(const PGresult* result) {
                                                   .outcome = meaning.outcome,
                                                   .message = route_.target().redacted(std::move(message)),
                                                   .sqlstate = sqlstate}));
+}
+
+void Connection::note_refused_write() {
+  route_.pass_by(session_.get());
+  // One that has been read-only all along says nothing new: those beside it are as good as any.
+  if (!began_read_only_) route_.note_turn(turns_);
 }
 
 /// Of all that servers say in passing one thing matters: a commit has stopped waiting for the standbys it was to be

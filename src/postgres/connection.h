@@ -71,8 +71,8 @@ class Connection final {
   };
   /// Connects and finds out what is at the other end.
   static Result<std::unique_ptr<Connection>> open(const Options& options, os::Deadline deadline);
-  /// Takes the session.
-  Connection(OnlyOpen, PGconn* session, const Options& options);
+  /// Takes the session, which was asked for at `turns` of the route.
+  Connection(OnlyOpen, PGconn* session, const Options& options, std::uint64_t turns);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -106,6 +106,8 @@ class Connection final {
   bool is_read_only() const;
 
   bool broken() const { return broken_; }
+  /// Since this session began, one has met a server that takes no writes any more: a new session may lead elsewhere.
+  bool is_outdated() const { return route_.turns() != turns_; }
   /// A transaction is open on the server, or has failed and not been rolled back.
   bool in_transaction() const { return PQtransactionStatus(session_.get()) != PQTRANS_IDLE; }
   /// The other end has closed the session, or said something unasked: not to be used any more.
@@ -131,6 +133,7 @@ class Connection final {
   Status wait(short events, os::Deadline deadline);
   Status lost(std::string_view what);
   Status failure_of(const PGresult* result);
+  void note_refused_write();
   /// What the server says unasked.
   static void take_notice(void* connection, const PGresult* notice);
   void start_over();
@@ -138,6 +141,8 @@ class Connection final {
   std::unique_ptr<PGconn, Finish> session_;
   Route& route_;
   PreparePolicy& policy_;
+  const std::uint64_t turns_;
+  bool began_read_only_ = false;
   SessionFacts facts_;
   const std::int64_t opened_us_ = os::steady_us();
   bool prepares_ = false;

@@ -84,7 +84,8 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
       Connection& connection = *slot.connection;  // nobody else's, now that it is lent
       const os::Deadline fresh_until = slot.fresh_until;
       lock.unlock();
-      if (os::time_left(fresh_until).count() > 0 || !connection.looks_dead()) return Lease(*this, found, connection);
+      const bool is_dead = os::time_left(fresh_until).count() == 0 && connection.looks_dead();
+      if (!is_dead && !connection.is_outdated()) return Lease(*this, found, connection);
       lock.lock();
       slot.connection.reset();
     }

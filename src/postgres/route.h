@@ -54,6 +54,11 @@ class Route final {
   /// The server of this session takes no writes, whatever it said as it began: further sessions are made with others,
   /// as long as one of them will do.
   void pass_by(const PGconn* session) TUSKV_EXCLUDES(mutex_);
+  /// How often a server has turned from one that takes writes to one that refuses them: a session from before may lead
+  /// to it, too.
+  std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
+  /// A session that began at `turns` has met one. Others of its time, which meet the same, add nothing to it.
+  void note_turn(std::uint64_t turns) { turns_.compare_exchange_strong(turns, turns + 1, std::memory_order_relaxed); }
 
   /// Nobody waits for a lookup or a new session any more: attempts under way end with Closed.
   void close() {
@@ -81,6 +86,7 @@ class Route final {
   const Target& target_;
   const bool shuffles_;
   std::atomic<bool> closed_ = false;
+  std::atomic<std::uint64_t> turns_ = 0;
   Resolver resolver_;
   os::Mutex mutex_;
   Good good_ TUSKV_GUARDED_BY(mutex_);

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 
 #include "open.h"
 #include "os/unique_fd.h"
+#include "postgres/database.h"
 #include "postgres/route.h"
 #include "postgres/server_test.h"
 #include "support/fault_proxy.h"
@@ -186,6 +188,81 @@ TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
   const Error error = error_of([&] { return Store::open("postgresql:///" + database() + options + "&service=three"); });
   EXPECT_EQ(error.code(), Code::Config);
   EXPECT_THAT(error.what(), HasSubstr("three"));
+}
+
+/// Takes so many connections of the pool at the same time; the process of each, the last one first.
+std::vector<std::string> processes_of(postgres::Database& database, std::size_t connections) {
+  std::vector<std::string> processes;
+  const os::Deadline deadline = os::deadline_in(10'000);
+  const Status status =
+      database.run(postgres::Database::Effect::reads, deadline, [&](postgres::Connection& connection) {
+        if (connections > 1) processes = processes_of(database, connections - 1);
+        const std::size_t place = connection.add_text("select pg_backend_pid()::text");
+        connection.end_transaction();
+        TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+        processes.emplace_back(connection.rows(place).bytes(0, 0));
+        return Status();
+      });
+  EXPECT_TRUE(status.ok()) << status.failure().message;
+  return processes;
+}
+
+Status write_to(postgres::Database& database) {
+  const os::Deadline deadline = os::deadline_in(10'000);
+  return database.run(postgres::Database::Effect::writes, deadline, [&](postgres::Connection& connection) {
+    connection.add_text("create table written ()");
+    connection.end_transaction();
+    return connection.exchange(deadline);
+  });
+}
+
+/// As after a failover that cuts no session: behind a proxy, or where a primary is told to take no more writes.
+TEST_F(PostgresHosts, R90_TheFirstRefusalOfAWriteRetiresAllSessionsOfBefore) {
+  PostgresServer old;
+  SqlConnection(old.url("postgres")).run("create database " + database());
+  const PostgresAddress& other = shared().server();
+  auto target = postgres::Target::parse("postgresql:///" + database() + "?user=tuskv&host=" + old.address().host + "," +
+                                        other.host + "&port=" + std::to_string(old.address().port) + "," +
+                                        std::to_string(other.port));
+  ASSERT_TRUE(target.ok()) << target.failure().message;
+  auto opened = postgres::Database::open(
+      {.target = std::move(target).value(), .options = {.pool_size = 4, .retries = 1}, .clock = {}});
+  ASSERT_TRUE(opened.ok()) << opened.failure().message;
+  postgres::Database& database = *opened.value();
+  processes_of(database, 4);
+  old.add_setting("default_transaction_read_only = on");
+  old.reload();
+  ASSERT_TRUE(eventually(
+      [&] { return SqlConnection(old.url("postgres")).value("show default_transaction_read_only") == "on"; }));
+  const Status status = write_to(database);
+  EXPECT_TRUE(status.ok()) << "the second try met another session of before: " << status.failure().message;
+  EXPECT_EQ(sql().value("select count(*) from pg_class where relname = 'written'"), "1");
+  processes_of(database, 4);
+  EXPECT_TRUE(eventually([&] {
+    return SqlConnection(old.url("postgres"))
+               .value("select count(*) from pg_stat_activity where datname = '" + this->database() + "'") == "0";
+  })) << "a read went on with what may be old";
+}
+
+/// Where sessions are read-only from their beginning, a refusal says nothing new.
+TEST_F(PostgresHosts, R90_ARefusalByWhatHasAlwaysBeenReadOnlyRetiresNoOther) {
+  open();
+  sql().run("alter database " + database() + " set default_transaction_read_only = on");
+  auto target = postgres::Target::parse(url());
+  ASSERT_TRUE(target.ok()) << target.failure().message;
+  auto opened = postgres::Database::open(
+      {.target = std::move(target).value(), .options = {.create = false, .pool_size = 3, .retries = 0}, .clock = {}});
+  ASSERT_TRUE(opened.ok()) << opened.failure().message;
+  postgres::Database& database = *opened.value();
+  const std::vector<std::string> before = processes_of(database, 3);
+  const Status status = write_to(database);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.failure().sqlstate, "25006");
+  std::size_t kept = 0;
+  for (const std::string& process : processes_of(database, 3)) {
+    kept += static_cast<std::size_t>(std::count(before.begin(), before.end(), process));
+  }
+  EXPECT_EQ(kept, 2u) << "the refused session alone is replaced";
 }
 
 /// A server that cannot look for lost clients refuses the session for it; one before version 14 does not know of it.
