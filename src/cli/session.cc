@@ -99,16 +99,14 @@ Store Session::open(const Options& options) const {
     return *std::move(store);
   } catch (const Error& error) {
     if (error.code() != Code::Config || options.create) throw;
-    constexpr const char* kFirst = " yet: the first verb that writes, such as set, makes it";
-    const std::string message = error.what();
-    if (message.starts_with("there is no table ") && message.find(" yet: ") != std::string::npos) {
-      throw UsageError(message.substr(0, message.find(" yet: ")) + kFirst);
-    }
+    const std::string first = "the first verb that writes, such as set";
+    constexpr const char* kUndefinedTable = "42P01";
+    if (error.sqlstate() == kUndefinedTable) throw UsageError(error.what() + (", as does " + first));
     if (!has_directory()) throw;
     const std::string directory = directory_of(url_);
     std::error_code unknown;
     if (std::filesystem::exists(directory, unknown) || unknown) throw;
-    throw UsageError("there is no store at " + directory + kFirst);
+    throw UsageError("there is no store at " + directory + " yet: " + first + ", makes it");
   }
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 /// The mark of a table of ours, in its comment; the number is that of the table's form.
 constexpr std::string_view kMark = "tuskv table, form 1";
+/// What the server says of a statement on a table that is not there.
+constexpr std::string_view kUndefinedTable = "42P01";
 /// Every store locks the same key while it makes a table: it happens once.
 constexpr std::string_view kLockTableMaking = "select pg_catalog.pg_advisory_xact_lock(7311427190423351654)";
 
@@ -261,8 +263,10 @@ Status open_table(Connection& connection, const TableName& name, Options& option
   Result<Found> found = look_up(connection, name, deadline);
   if (found.ok() && !found.value().exists) {
     if (!options.create) {
-      return Status(Code::Config,
-                    "there is no table " + name.quoted() + " yet: the first open with create=true makes it");
+      return Status(std::make_unique<Failure>(
+          Failure{.code = Code::Config,
+                  .message = "there is no table " + name.quoted() + " yet: the first open with create=true makes it",
+                  .sqlstate = std::string(kUndefinedTable)}));
     }
     TUSKV_RETURN_IF_ERROR(make(connection, name, options, deadline));
     found = look_up(connection, name, deadline);

@@ -154,7 +154,8 @@ class ListTest(PostgresToolTest):
 
     def test_a_read_makes_no_table(self):
         for words in (("get", "k"), ("scan",), ("stats",), ("export",)):
-            self.assertRegex(self.refusal(*words, code=2), "^there is no table .* yet: the first verb that writes")
+            self.assertRegex(self.refusal(*words, code=2),
+                             "^there is no table .* yet: .* the first verb that writes, such as set$")
 
 
 class DoctorTest(PostgresToolTest):
