@@ -145,6 +145,15 @@ class ListTest(PostgresToolTest):
         self.tuskv("index", "drop", "f", code=1)
         self.assertEqual(self.lines("index", "list"), [])
 
+    def test_a_table_of_the_other_type_is_refused_before_the_first_write(self):
+        store = self.environment["TUSKV_STORE"]
+        for have, ask in (("jsonb", ""), ("bytea", "&value_type=jsonb")):
+            table = f"{store}&table={have}"
+            self.tuskv("--store", f"{table}&value_type={have}", "set", "k", "1")
+            for words in (("get", "k"), ("set", "k", "{}"), ("doctor",)):
+                self.assertIn(f"holds values of type {have}", self.refusal("--store", table + ask, *words, code=2))
+            self.assertIn(f"give value_type={have}", self.refusal("--store", table + ask, "get", "k", code=2))
+
     def test_what_only_a_directory_has_is_refused(self):
         self.tuskv("set", "k", "v")
         for words in (("check",), ("repair",), ("snapshots",), ("snapshots", "prune", "1"),
