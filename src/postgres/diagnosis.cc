@@ -9,6 +9,11 @@ namespace {
 constexpr std::int64_t kDeadRowsMin = 10'000;
 constexpr std::int64_t kUpdatesMin = 10'000;
 constexpr std::int64_t kConnectionsUsedPercentMax = 90;
+/// What has the table for less long is at work, as calls of a store are.
+constexpr std::int64_t kTableHeldUsMax = 1'000'000;
+/// A transaction older than this, by either, keeps rows that count.
+constexpr std::int64_t kTransactionUsMax = 60'000'000;
+constexpr std::int64_t kTransactionsSinceMax = 100'000;
 
 std::int64_t percent(std::int64_t part, std::int64_t whole) { return whole > 0 ? part * 100 / whole : 0; }
 
@@ -115,6 +120,65 @@ void judge_table(Findings& findings, const DiagnosisFacts& facts, const Options&
   }
 }
 
+std::string name_of(const OtherTransaction& other) {
+  if (!other.process) return "a prepared transaction (pg_prepared_xacts)";
+  const std::string application = other.application.empty() ? "no application_name" : other.application;
+  return "pid " + std::to_string(*other.process) + " (" + application + ", role " + other.role + ")";
+}
+
+std::string since_text(const OtherTransaction& other) {
+  if (!other.process) return {};
+  if (other.age_us) return ", began " + age_text(*other.age_us) + ", " + other.state;
+  if (!other.state.empty()) return ", " + other.state;  // for a standby, which has no transaction of its own here
+  return ", since when is told to members of pg_read_all_stats";
+}
+
+std::string how_to_end(const OtherTransaction& other) {
+  if (!other.process) return "rollback prepared, or commit prepared, ends it";
+  return "select pg_terminate_backend(" + std::to_string(*other.process) + ") ends it";
+}
+
+void judge_holders(Findings& findings, const DiagnosisFacts& facts) {
+  bool is_held = false;
+  for (const OtherTransaction& other : facts.holders) {
+    if (other.age_us && *other.age_us <= kTableHeldUsMax) continue;
+    is_held = true;
+    const std::string against = other.blocks_reads ? " against everybody" : " against writers";
+    std::string value = name_of(other);
+    value += other.is_granted ? " has the table" + against
+                              : " asks for the table" + against + ", behind pid " + other.blocked_by;
+    value += since_text(other);
+    const std::string waiting = other.blocks_reads ? "calls wait for it" : "writes wait for it";
+    if (other.age_us || !other.process) {
+      findings.warn("locks", value, waiting + ": " + how_to_end(other));
+    } else {
+      findings.note("locks", value, "if it stays, " + waiting + ": " + how_to_end(other));
+    }
+  }
+  if (!is_held) findings.ok("locks", "nobody has the table for long");
+}
+
+bool has_many_dead(const DiagnosisFacts& facts) { return facts.dead >= kDeadRowsMin && facts.dead > facts.live / 2; }
+
+void judge_keepers(Findings& findings, const DiagnosisFacts& facts) {
+  bool is_kept = false;
+  for (const OtherTransaction& other : facts.keepers) {
+    const bool is_old =
+        other.age_us.value_or(0) > kTransactionUsMax || other.transactions_since > kTransactionsSinceMax;
+    if (!is_old) continue;
+    is_kept = true;
+    const std::string value =
+        name_of(other) + " is " + std::to_string(other.transactions_since) + " transactions old" + since_text(other);
+    const std::string advice = "rows that die stay until it has ended; if nobody needs it, " + how_to_end(other);
+    if (has_many_dead(facts)) {
+      findings.warn("transactions", value, advice);
+    } else {
+      findings.note("transactions", value, advice);
+    }
+  }
+  if (!is_kept) findings.ok("transactions", "none of other sessions is old");
+}
+
 void judge_vacuum(Findings& findings, const DiagnosisFacts& facts) {
   const std::string value = facts.vacuum_age_us ? "last " + age_text(*facts.vacuum_age_us) : "not yet";
   if (!facts.has_autovacuum) {
@@ -138,9 +202,10 @@ bool has_had_its_turn(const DiagnosisFacts& facts) {
 void judge_rows(Findings& findings, const DiagnosisFacts& facts, const Options& options) {
   findings.ok("live_rows", "about " + std::to_string(facts.live));
   const std::string dead = "about " + std::to_string(facts.dead);
-  const bool are_many = facts.dead >= kDeadRowsMin && facts.dead > facts.live / 2;
+  const bool are_many = has_many_dead(facts);
   const std::string advice =
-      "autovacuum does not keep up, or a long transaction holds it back (pg_stat_activity, xact_start): vacuum " +
+      "autovacuum does not keep up, or something old holds it back (transactions, above; pg_prepared_xacts, "
+      "pg_replication_slots): vacuum " +
       facts.table;
   if (are_many && has_had_its_turn(facts)) {
     findings.warn("dead_rows", dead, advice);
@@ -166,7 +231,9 @@ void judge_rows(Findings& findings, const DiagnosisFacts& facts, const Options& 
     const auto expired = static_cast<std::uint64_t>(*facts.expired);
     findings.expired(expired, expired >= kExpiredEntriesMany, options.ttl_mode);
   } else {
-    findings.note("expired", "not counted", "that needs the right to SELECT and the index on expires_bucket");
+    findings.note(
+        "expired", "not counted",
+        "that needs the right to SELECT, the index on expires_bucket, and nobody who has the table against readers");
   }
 }
 
@@ -178,6 +245,8 @@ std::vector<Finding> judge(const DiagnosisFacts& facts, const Options& options) 
   judge_durability(findings, facts, options.durability);
   judge_writes(findings, facts);
   judge_table(findings, facts, options);
+  judge_holders(findings, facts);
+  judge_keepers(findings, facts);
   judge_rows(findings, facts, options);
   return findings.take();
 }

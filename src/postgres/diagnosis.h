@@ -17,6 +17,21 @@
 
 namespace tuskv::postgres {
 
+/// A transaction of another session, as far as this role may see it: of other roles it is told neither since when it is
+/// open nor its state, unless it is a member of pg_read_all_stats.
+struct OtherTransaction {
+  std::optional<std::int32_t> process = {};  ///< nothing: a prepared transaction, which has none
+  std::string application = {};
+  std::string role = {};
+  std::string state = {};
+  std::optional<std::int64_t> age_us = {};
+  std::int64_t transactions_since = 0;  ///< that the server has begun
+  // Of a lock on the table that no writer can have beside it.
+  bool is_granted = true;
+  bool blocks_reads = false;
+  std::string blocked_by = {};  ///< processes
+};
+
 struct DiagnosisFacts {
   // The session.
   std::string server_version = {};
@@ -53,6 +68,9 @@ struct DiagnosisFacts {
   std::optional<std::int64_t> vacuum_age_us = {};
   std::int64_t autovacuum_pause_us = 0;      ///< between its rounds
   std::optional<std::int64_t> expired = {};  ///< nothing: not counted; at most kExpiredEntriesMany
+  // Others on the same server, the oldest first.
+  std::vector<OtherTransaction> holders = {};  ///< of a lock on the table
+  std::vector<OtherTransaction> keepers = {};  ///< of rows that are dead to everybody else
 };
 
 Result<DiagnosisFacts> collect_facts(Database& database, os::Deadline deadline);

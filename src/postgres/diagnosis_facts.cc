@@ -1,11 +1,17 @@
 // Collects the facts. Every role may read these catalogues; only the entries themselves need a right.
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "findings.h"
 #include "postgres/diagnosis.h"
+#include "postgres/sqlstate.h"
 
 namespace tuskv::postgres {
 namespace {
+
+/// More of them tell nothing more.
+constexpr int kOthersShown = 5;
 
 // What kind of session it is, a role is told of its own ones alone; database and role it sees of all.
 constexpr const char* kSession =
@@ -65,11 +71,41 @@ constexpr const char* kTable =
     "pg_catalog.to_char(pg_catalog.timezone('UTC', pg_catalog.pg_postmaster_start_time()), "
     "'YYYY-MM-DD HH24:MI:SS.US')) from s";
 
-std::string table_text(const Database& database) {
-  std::string text = kTable;
+/// Those that have the table, or its partitions, against writers, or ask for that: whoever comes later waits behind
+/// them. Of a prepared transaction there is no session to be found.
+constexpr const char* kHolders =
+    "with t as (select {T}::regclass::oid as oid union all select i.inhrelid from pg_catalog.pg_inherits i "
+    "where i.inhparent = {T}::regclass::oid), "
+    "h as (select l.pid, pg_catalog.bool_and(l.granted) as is_granted, "
+    "pg_catalog.bool_or(l.mode = 'AccessExclusiveLock'::text) as blocks_reads "
+    "from pg_catalog.pg_locks l join t on l.relation = t.oid "
+    "where l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) "
+    "and (l.mode = 'ShareLock'::text or l.mode = 'ShareRowExclusiveLock'::text or l.mode = 'ExclusiveLock'::text "
+    "or l.mode = 'AccessExclusiveLock'::text) group by l.pid, l.virtualtransaction) "
+    "select h.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8, 0::int8, "
+    "h.is_granted, h.blocks_reads, case when h.is_granted then '' else "
+    "pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(h.pid), ', ') end "
+    "from h left join pg_catalog.pg_stat_activity a on a.pid = h.pid "
+    "order by a.xact_start nulls last limit {N}";
+
+/// Those whose snapshot, or who themselves, began so long ago. A VACUUM, though it has a snapshot, keeps nothing.
+constexpr const char* kKeepers =
+    "select a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8, "
+    "greatest(pg_catalog.age(a.backend_xid), pg_catalog.age(a.backend_xmin))::int8 as since "
+    "from pg_catalog.pg_stat_activity a where a.usesysid is not null and a.pid <> pg_catalog.pg_backend_pid() "
+    "and (a.backend_xid is not null or a.backend_xmin is not null) "
+    // Without a database: what a standby keeps (hot_standby_feedback).
+    "and (a.datid is null or a.datname = pg_catalog.current_database()) "
+    "and not exists(select from pg_catalog.pg_stat_progress_vacuum v where v.pid = a.pid) "
+    "order by since desc, a.xact_start limit {N}";
+
+std::string text_for(const Database& database, std::string text) {
   for (const auto& [name, literal] :
        {std::pair<std::string_view, std::string>("{T}", quoted_literal(database.table().quoted())),
-        std::pair<std::string_view, std::string>("{MARK}", quoted_literal(Statements::kIndexMark))}) {
+        std::pair<std::string_view, std::string>("{MARK}", quoted_literal(Statements::kIndexMark)),
+        std::pair<std::string_view, std::string>("{N}", std::to_string(kOthersShown))}) {
     for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + literal.size())) {
       text.replace(at, name.size(), literal);
     }
@@ -111,12 +147,32 @@ void take_table(const Rows& rows, DiagnosisFacts& facts) {
   if (!rows.is_null(0, 15)) facts.vacuum_age_us = rows.int8(0, 15);
 }
 
+std::vector<OtherTransaction> take_others(const Rows& rows, bool with_lock) {
+  std::vector<OtherTransaction> others;
+  for (int i = 0; i < rows.count(); ++i) {
+    OtherTransaction& other = others.emplace_back();
+    if (!rows.is_null(i, 0)) other.process = rows.int4(i, 0);
+    other.application = rows.bytes(i, 1);
+    other.role = rows.bytes(i, 2);
+    other.state = rows.bytes(i, 3);
+    if (!rows.is_null(i, 4)) other.age_us = rows.int8(i, 4);
+    other.transactions_since = rows.int8(i, 5);
+    if (!with_lock) continue;
+    other.is_granted = rows.boolean(i, 6);
+    other.blocks_reads = rows.boolean(i, 7);
+    other.blocked_by = rows.bytes(i, 8);
+  }
+  return others;
+}
+
 Status count_expired(Database& database, Connection& connection, os::Deadline deadline, DiagnosisFacts& facts) {
   Parameters parameters;
   parameters.add_int8(static_cast<std::int64_t>(kExpiredEntriesMany));
   const std::size_t place = connection.add(database.statements().count_expired, parameters);
   connection.end_transaction();
-  TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
+  Status status = connection.exchange(deadline);
+  if (is_lock_timeout(status)) return {};  // whoever has the table is told of
+  TUSKV_RETURN_IF_ERROR(std::move(status));
   facts.expired = connection.rows(place).int8(0, 0);
   return {};
 }
@@ -125,19 +181,25 @@ Status count_expired(Database& database, Connection& connection, os::Deadline de
 
 Result<DiagnosisFacts> collect_facts(Database& database, os::Deadline deadline) {
   DiagnosisFacts facts;
-  const std::string text = table_text(database);
+  const std::string table_text = text_for(database, kTable);
+  const std::string holders_text = text_for(database, kHolders);
+  const std::string keepers_text = text_for(database, kKeepers);
   const Status status = database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
     facts = {.through_pooler = connection.facts().through_pooler,
              .prepares = connection.prepares(),
              .table = database.table().quoted()};
     database.add_settings(connection, {.deadline = deadline});  // as a write does
     const std::size_t session = connection.add_text(kSession);
-    const std::size_t table = connection.add_text(text);
+    const std::size_t table = connection.add_text(table_text);
+    const std::size_t holders = connection.add_text(holders_text);
+    const std::size_t keepers = connection.add_text(keepers_text);
     connection.end_transaction();
     TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
     if (connection.rows(table).count() == 0) return Status(Code::Config, "the table has been dropped");
     take_session(connection.rows(session), facts);
     take_table(connection.rows(table), facts);
+    facts.holders = take_others(connection.rows(holders), true);
+    facts.keepers = take_others(connection.rows(keepers), false);
     // Without the index the whole table would be read.
     if (!facts.may_select || !facts.has_expiry_index) return {};
     return count_expired(database, connection, deadline, facts);

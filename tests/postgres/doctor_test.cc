@@ -54,9 +54,9 @@ TEST_F(PostgresDoctor, FindsNothingWrongWithAFreshTable) {
       EXPECT_TRUE(is_others || finding.severity == Severity::ok) << finding.topic << ": " << finding.value;
       topics.push_back(finding.topic);
     }
-    EXPECT_THAT(topics,
-                ElementsAre("server", "store", "connection", "connections", "durability", "writes", "table", "indexes",
-                            "triggers", "live_rows", "dead_rows", "hot_updates", "vacuum", "expired"));
+    EXPECT_THAT(topics, ElementsAre("server", "store", "connection", "connections", "durability", "writes", "table",
+                                    "indexes", "triggers", "locks", "transactions", "live_rows", "dead_rows",
+                                    "hot_updates", "vacuum", "expired"));
   }
   const std::vector<Finding> findings = open("&durability=relaxed&partitions=3&table=parts").diagnose();
   expect_ok(finding_of(findings, "table"), "logged, bytea, 3 partitions, fill factor 60");
@@ -164,6 +164,64 @@ TEST_F(PostgresDoctor, SeesExpiredEntriesThatNobodyRemoves) {
   expect_ok(finding_of(store.diagnose(), "expired"), "no expired entry");
 }
 
+/// What one session of another program does to all others.
+TEST_F(PostgresDoctor, R91_NamesWhoHasTheTable) {
+  const Store store = open("&ttl_mode=manual");
+  store.set("k", "v");
+  expect_ok(finding_of(store.diagnose(), "locks"), "nobody");
+  SqlConnection holder = other_session();
+  const std::string pid = "pid " + std::to_string(holder.backend_pid());
+  const auto eventually_told = [&](const std::string& what) {
+    EXPECT_TRUE(
+        eventually([&] { return finding_of(store.diagnose(), "locks").value.find(what) != std::string::npos; }));
+    return finding_of(store.diagnose(), "locks");
+  };
+  holder.run("set application_name = 'nightly'; begin; lock table tuskv in share mode");
+  Finding told = eventually_told(pid);
+  expect(told, Severity::warning, pid + " (nightly, role tuskv) has the table against writers, began ", "writes wait");
+  expect(told, Severity::warning, "s ago, idle in transaction", "pg_terminate_backend");
+  SqlConnection waiting = other_session();
+  waiting.send("set application_name = 'migration'; begin; lock table tuskv in access exclusive mode");
+  EXPECT_TRUE(eventually([&] {
+    const std::vector<Finding> findings = store.diagnose();
+    return std::any_of(findings.begin(), findings.end(), [&](const Finding& finding) {
+      return finding.topic == "locks" && finding.value.find("asks for the table") != std::string::npos &&
+             finding.value.find("behind " + pid) != std::string::npos;
+    });
+  }));
+  holder.run("rollback");
+  waiting.finish();
+  told = eventually_told("has the table against everybody");
+  expect(told, Severity::warning, "(migration, role tuskv)", "calls wait");
+  expect(finding_of(store.diagnose(), "expired"), Severity::note, "not counted", "against readers");
+}
+
+TEST_F(PostgresDoctor, R91_NamesWhoKeepsDeadRows) {
+  const Store store = open("&ttl_mode=manual");
+  SqlConnection keeper = other_session();
+  keeper.run("set application_name = 'report'; begin isolation level repeatable read; select 1");
+  expect_ok(finding_of(store.diagnose(), "transactions"), "none");
+  sql().run(
+      "do $$ begin for i in 1..100100 loop perform pg_current_xact_id(); commit; end loop; end $$ language plpgsql");
+  const std::string pid = std::to_string(keeper.backend_pid());
+  Finding told = finding_of(store.diagnose(), "transactions");
+  expect(told, Severity::note, "pid " + pid + " (report, role tuskv) is 100", "pg_terminate_backend(" + pid + ")");
+  expect(told, Severity::note, " transactions old, began ", "stay until it has ended");
+  expect(told, Severity::note, " ago, idle in transaction", "stay until it has ended");
+  // Another role is not told everything.
+  const std::string role = "reader_" + database();
+  sql().run("create role " + role + " login; grant usage on schema public to " + role);
+  sql().run("grant select on tuskv to " + role);
+  const Store other = Store::open(url("&create=false&ttl_mode=manual", role));
+  told = finding_of(other.diagnose(), "transactions");
+  expect(told, Severity::note, " transactions old, since when is told to members of", pid);
+  EXPECT_THAT(told.value, Not(HasSubstr("idle")));
+  sql().run("drop owned by " + role + "; drop role " + role);
+  // One that has written holds rows back without any snapshot.
+  keeper.run("rollback");
+  expect_ok(finding_of(store.diagnose(), "transactions"), "none");
+}
+
 /// On a server of its own, whose settings it changes.
 TEST(PostgresDoctorServer, R25_SeesAServerThatIsLessDurableThanAsked) {
   PostgresServer server(
@@ -211,6 +269,27 @@ TEST(PostgresDoctorServer, R25_JudgesWhatNoServerHereCanBe) {
   expect(finding_of(findings, "connection"), Severity::note, "pooler; statements are prepared", "prepare=auto");
   expect(finding_of(findings, "durability"), Severity::warning,
          "relaxed, though durable was asked for: synchronous_commit is off", "settings of sessions");
+}
+
+/// A minute, a prepared transaction and rows that die by the million are not waited for.
+TEST(PostgresDoctorServer, R91_JudgesTransactionsByTheirAgeAndWhatTheyKeep) {
+  postgres::DiagnosisFacts facts = {.connections_max = 100, .live = 10, .dead = 5, .expired = 0};
+  facts.keepers = {{.process = 7, .application = "", .role = "me", .state = "active", .age_us = 59'000'000}};
+  facts.holders = {{.process = 8, .role = "me", .state = "active", .age_us = 900'000}};
+  expect_ok(finding_of(postgres::judge(facts, {}), "transactions"), "none");
+  expect_ok(finding_of(postgres::judge(facts, {}), "locks"), "nobody");
+  facts.keepers[0].age_us = 600'000'000;
+  expect(finding_of(postgres::judge(facts, {}), "transactions"), Severity::note,
+         "pid 7 (no application_name, role me) is 0 transactions old, began 10 min ago, active", "backend(7)");
+  facts.dead = 300'000;
+  expect(finding_of(postgres::judge(facts, {}), "transactions"), Severity::warning, "pid 7", "rows that die");
+  facts.holders = {{.blocks_reads = true}, {.process = 9, .application = "a", .role = "other"}};
+  const std::vector<Finding> findings = postgres::judge(facts, {});
+  expect(finding_of(findings, "locks"), Severity::warning, "prepared transaction", "rollback prepared");
+  const auto hidden = std::find_if(findings.begin(), findings.end(),
+                                   [](const Finding& finding) { return finding.value.starts_with("pid 9"); });
+  ASSERT_NE(hidden, findings.end());
+  expect(*hidden, Severity::note, "(a, role other) has the table against writers, since when", "if it stays");
 }
 
 /// Whoever deletes much sees many dead rows until autovacuum comes, and nothing is wrong.
