@@ -167,19 +167,18 @@ TEST_F(PostgresIndex, ASearchIsRightWhileItsIndexComesAndGoes) {
   const Store store = open("&value_type=jsonb");
   fill(sql(), "tuskv", 500);
   std::atomic<bool> done = false;
+  std::atomic<int> searches = 0;
   std::thread changing([&] {
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 20 || searches < 20; ++i) {
       EXPECT_TRUE(store.create_index("half"));
       EXPECT_TRUE(store.drop_index("half"));
     }
     done = true;
   });
-  std::size_t searches = 0;
   for (; !done; ++searches) {
-    ASSERT_EQ(store.find_by_field("c", "half", "true", {.limit = 1000}).entries.size(), 250u);
+    EXPECT_EQ(store.find_by_field("c", "half", "true", {.limit = 1000}).entries.size(), 250u);
   }
   changing.join();
-  EXPECT_GT(searches, 10u);
 }
 
 // PostgreSQL leaves such an index alone; a page that counted on it would read the whole table.
