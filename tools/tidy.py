@@ -327,6 +327,8 @@ def words_of(name: str) -> set:
 
 def check_names(tree: Tree) -> Iterator[Violation]:
     for name in tree.files:
+        if not re.fullmatch(r"[\w.+/-]+", name, re.ASCII):
+            yield Violation(name, 1, "a name of letters, digits and . _ - + only: was it a slip of the shell?")
         for word in sorted(words_of(name) & BANNED_WORDS):
             yield Violation(name, 1, f'"{word}" in a file name says nothing; name the idea')
     for name, text in tree.cpp():

@@ -151,6 +151,13 @@ class TidyTest(unittest.TestCase):
         self.write("src/a.h", "class Uncommon;  // a manager\n")
         self.assert_clean(tidy.check_names)
 
+    def test_a_slip_of_the_shell(self):
+        self.write("built here#", "x\n")
+        self.assert_found(tidy.check_names, "built here#:1:", "slip")
+        (self.root / "built here#").unlink()
+        self.write("tools/a-1_b.c++.txt", "")
+        self.assert_clean(tidy.check_names)
+
     # Calls
 
     def test_banned_calls(self):
