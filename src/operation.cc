@@ -39,6 +39,11 @@ bool in_completion() noexcept { return completions_running != 0; }
 inline namespace v0 {
 namespace detail {
 
+void throw_ended_call() {
+  throw_refused(Code::InvalidArgument,
+                "this call was ended before: an Async is awaited, waited for or given a callback once");
+}
+
 Operation::Operation(std::shared_ptr<const View> view, std::vector<Command> commands)
     : view_(std::move(view)), commands_(std::move(commands)) {
   unit.commands = commands_;

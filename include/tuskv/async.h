@@ -29,6 +29,8 @@ struct Completion {
 TUSKV_API bool start(Operation& operation, Completion completion);
 /// Submits the operation and blocks until it has ended.
 TUSKV_API void run_and_wait(Operation& operation);
+/// Throws InvalidArgument: this call was ended before, or moved from.
+[[noreturn]] TUSKV_API void throw_ended_call();
 /// Gives up a submitted operation: its reply is dropped when it comes.
 TUSKV_API void forget(OperationHandle operation) noexcept;
 
@@ -36,7 +38,7 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 
 /// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in
 /// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, or give
-/// `then` a callback. One that is never ended does nothing.
+/// `then` a callback. One that is never ended does nothing; ending it again is InvalidArgument.
 ///
 /// g++ 12 takes no braced list inside a co_await expression ("array used as initializer", reported at the end of the
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
@@ -60,7 +62,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 
   /// Makes the call and returns its result.
   T wait() && {
-    const detail::OperationHandle operation = std::move(operation_);
+    const detail::OperationHandle operation = take_operation();
     detail::run_and_wait(*operation);
     return decode_(*operation);
   }
@@ -73,7 +75,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
 
   class Awaiter {
    public:
-    explicit Awaiter(Async&& async) noexcept : operation_(std::move(async.operation_)), decode_(async.decode_) {}
+    explicit Awaiter(Async&& async) : operation_(async.take_operation()), decode_(async.decode_) {}
     Awaiter(Awaiter&&) = delete;
     ~Awaiter() {
       if (suspended_) detail::forget(std::move(operation_));  // the coroutine was destroyed while it waited
@@ -97,7 +99,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     bool suspended_ = false;
   };
 
-  Awaiter operator co_await() && noexcept { return Awaiter(std::move(*this)); }
+  Awaiter operator co_await() && { return Awaiter(std::move(*this)); }
 
  private:
   template <class F>
@@ -135,6 +137,12 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
     }
   };
 
+  /// Gives the operation away, once.
+  detail::OperationHandle take_operation() {
+    if (operation_ == nullptr) detail::throw_ended_call();
+    return std::move(operation_);
+  }
+
   detail::OperationHandle operation_;
   Decode decode_;
 };
@@ -147,7 +155,7 @@ void Async<T>::then(F callback) && {
   } else {
     static_assert(std::is_invocable_v<F&, std::exception_ptr, T>, "tuskv: the callback takes (std::exception_ptr, T)");
   }
-  auto pending = std::make_unique<Pending<F>>(Pending<F>{std::move(operation_), decode_, std::move(callback)});
+  auto pending = std::make_unique<Pending<F>>(Pending<F>{take_operation(), decode_, std::move(callback)});
   detail::Operation& operation = *pending->operation;
   Pending<F>* raw = pending.release();  // owned by the completion from here on
   if (!detail::start(operation, {.resume = &Pending<F>::finish, .context = raw})) Pending<F>::finish(raw);

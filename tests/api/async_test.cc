@@ -169,6 +169,20 @@ TEST_P(AsyncOperations, ThenIsCalledOnceWithTheResultOrTheFailure) {
   EXPECT_EQ(store->get("k"), "2");
 }
 
+/// A call that was ended is like a future whose value has been taken.
+TEST_P(AsyncOperations, S64_ACallThatWasEndedIsRefusedAndNotMadeAgain) {
+  auto call = kv.increment("n");
+  EXPECT_EQ(std::move(call).wait(), 1);
+  // NOLINTBEGIN(bugprone-use-after-move): the mistake
+  EXPECT_EQ(code_of([&] { std::move(call).wait(); }), Code::InvalidArgument);
+  EXPECT_EQ(code_of([&] { std::move(call).then([](std::exception_ptr, std::int64_t) { FAIL(); }); }),
+            Code::InvalidArgument);
+  const auto awaits = [](Async<std::int64_t>& ended) -> Task { co_await std::move(ended); };
+  EXPECT_EQ(code_of([&] { awaits(call).finish(); }), Code::InvalidArgument);
+  // NOLINTEND(bugprone-use-after-move)
+  EXPECT_EQ(store->get("n"), "1");
+}
+
 TEST_P(AsyncOperations, ManyAtOnce) {
   constexpr int kCalls = 200;
   std::counting_semaphore<kCalls> done(0);
