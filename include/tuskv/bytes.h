@@ -22,12 +22,17 @@ concept BytesSource =
 
 /// Bytes lent for the duration of a call: a key, a value, a prefix. Converts from strings, string views and literals,
 /// and from nothing else, so that `set("counter", 0)`, `get(nullptr)` and `get({"a", "b"})` do not compile. A literal
-/// ends at its first NUL: write `"a\0b"sv` for bytes that contain one. Never store a Bytes built from a temporary.
+/// ends at its first NUL: write `"a\0b"sv` for bytes that contain one. Never store a Bytes built from a temporary;
+/// clang warns (-Wdangling) where it sees that, but not of temporaries in a container.
 class TUSKV_API Bytes {
  public:
   constexpr Bytes() noexcept = default;
 
   template <BytesSource T>
+  constexpr Bytes(const T& bytes TUSKV_LIFETIMEBOUND) : view_(to_view(bytes)) {}
+  /// Of views and pointers, which may die before what they show.
+  template <BytesSource T>
+    requires std::is_trivially_destructible_v<T>
   constexpr Bytes(const T& bytes) : view_(to_view(bytes)) {}
 
   constexpr std::string_view view() const noexcept { return view_; }
