@@ -17,7 +17,7 @@ struct Report {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Report, text, degrees)
 
-using Reports = tuskv::TypedView<Report, std::string, tuskv::Codec<Report>>;
+using Reports = tuskv::TypedView<Report>;
 
 /// Stands for the slow thing: a database, a service far away.
 Report ask_the_service(const std::string& city) {

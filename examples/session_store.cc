@@ -16,7 +16,7 @@ struct Session {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Session, user, requests)
 
-using Sessions = tuskv::TypedView<Session, std::string, tuskv::Codec<Session>>;
+using Sessions = tuskv::TypedView<Session>;
 
 /// Who is asking; nothing when the session has ended.
 std::optional<std::string> handle_request(const Sessions& sessions, const std::string& token) {

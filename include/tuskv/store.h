@@ -53,7 +53,7 @@ class TUSKV_API Change {
 class EntryRange;
 template <class T>
 struct Codec;
-template <class T, class Key, class C>
+template <class T, class Key = std::string, class C = Codec<T>>
 class TypedView;  // incomplete here: include tuskv/typed.h, or tuskv/json.h or tuskv/protobuf.h, which include it
 
 /// What functions take that should work on a store and inside a transaction alike: every operation, blocking.
@@ -256,7 +256,8 @@ struct ReencryptReport {
 };
 
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store. After fork() the
-/// child must open a store of its own: calls on one opened before are Unsupported.
+/// child must open a store of its own: calls on one opened before are Unsupported. A handle that was moved from may be
+/// assigned to and destroyed, nothing else.
 class TUSKV_API Store final : public KeyValue {
  public:
   /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config

@@ -27,7 +27,7 @@ struct User {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(User, name, age)
 
-using Users = TypedView<User, std::string, Codec<User>>;
+using Users = TypedView<User>;
 
 const User kAlice{"Alice", 30};
 const User kBob{"Bob", 40};
