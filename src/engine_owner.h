@@ -6,17 +6,20 @@
 #include <memory>
 
 #include "engine.h"
+#include "offload_threads.h"
 #include "os/clock.h"
 #include "os/file_system.h"
 #include "os/fork_guard.h"
 
 namespace tuskv {
 
-/// What an engine needs as long as it lives, destroyed after it. Either may be null when something else owns it.
+/// What an engine needs as long as it lives, destroyed after it. File system and clock may be null when
+/// something else owns them.
 struct EngineParts {
   std::unique_ptr<os::FileSystem> file_system = {};
   std::unique_ptr<os::Clock> clock = {};
   std::unique_ptr<Engine> engine = {};
+  std::unique_ptr<OffloadThreads> offload = {};
 };
 
 /// Destroys the parts with the last handle: at once, except on a thread of the engine, where a thread made for it does

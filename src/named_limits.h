@@ -62,6 +62,9 @@ inline constexpr std::int64_t kPathBytesMax = 4096;
 inline constexpr std::uint64_t kEncryptionsPerKeyMax = std::uint64_t{1} << 32;
 /// Asynchronous calls of an encrypted store that wait for its thread.
 inline constexpr std::size_t kPlaintextSubmissionsMax = 100'000;
+/// Threads of a store for AsyncStore::offload, and calls that wait for one of them.
+inline constexpr std::size_t kOffloadThreadsMax = 8;
+inline constexpr std::size_t kOffloadedCallsMax = 10'000;
 /// Entries that a search in an encrypted store asks its engine for at first, and at most, at once.
 inline constexpr std::size_t kEncryptedPageFirst = 64;
 inline constexpr std::size_t kEncryptedPageMax = 1024;

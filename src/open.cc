@@ -122,6 +122,8 @@ void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, c
 Store make_store(OpenedEngine opened, const Options& options) {
   auto view = std::make_shared<View>();
   view->fork_guard = std::make_shared<os::ForkGuard>();
+  opened.parts.offload = std::make_unique<OffloadThreads>();
+  view->offload = opened.parts.offload.get();
   view->engine = share_engine(std::move(opened.parts), view->fork_guard);
   view->executor = view->engine.get();
   view->reencryption = opened.reencryption;

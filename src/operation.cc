@@ -3,7 +3,9 @@
 #include <cstring>
 #include <utility>
 
+#include "offload_threads.h"
 #include "run.h"
+#include "store_access.h"
 #include "throw.h"
 
 namespace tuskv {
@@ -51,6 +53,11 @@ Operation::Operation(std::shared_ptr<const View> view, std::vector<Command> comm
   done = &on_done;
 }
 
+Operation::Operation(std::shared_ptr<const View> view, std::unique_ptr<OffloadedFunction> function)
+    : view_(std::move(view)), function_(std::move(function)) {
+  done = &on_done;
+}
+
 void Operation::own_bytes(std::string* value) {
   Put* put = value == nullptr ? nullptr : std::get_if<Put>(&commands_.front());
   if (put != nullptr) put->value = {};
@@ -75,11 +82,12 @@ void Operation::own_bytes(std::string* value) {
 
 void Operation::throw_if_failed() const {
   if (unit.failure != nullptr) throw_failure(*unit.failure);
+  if (thrown_ != nullptr) std::rethrow_exception(thrown_);
 }
 
 bool Operation::refuse() {
   unit.failure = refusal(*view_);
-  if (unit.failure == nullptr && !commands_.empty()) return false;
+  if (unit.failure == nullptr && (function_ != nullptr || !commands_.empty())) return false;
   state_.store(State::ended);
   return true;
 }
@@ -88,7 +96,11 @@ bool Operation::start(Completion completion) {
   if (refuse()) return false;
   completion_ = completion;
   state_.store(State::submitting);
-  view_->engine->submit(*this);
+  if (function_ != nullptr) {
+    view_->offload->post(*this, &run_function);
+  } else {
+    view_->engine->submit(*this);
+  }
   State expected = State::submitting;
   // Once this has succeeded the completion owns the operation: it may be gone already.
   return state_.compare_exchange_strong(expected, State::pending);
@@ -96,8 +108,24 @@ bool Operation::start(Completion completion) {
 
 void Operation::run() {
   if (refuse()) return;
-  view_->executor->execute(std::span(&unit, 1));
+  if (function_ == nullptr) {
+    view_->executor->execute(std::span(&unit, 1));
+  } else {
+    // Who waits has a thread for it. To wait for one of ours, on one of them, could be for ever.
+    unit.failure = view_->offload->check_open().take();
+    if (unit.failure == nullptr) run_function(*this);
+  }
   state_.store(State::ended);
+}
+
+void Operation::run_function(Submission& submission) noexcept {
+  auto& operation = static_cast<Operation&>(submission);
+  try {
+    Store store = StoreAccess::make(operation.view_);
+    operation.function_->run(store);
+  } catch (...) {
+    operation.thrown_ = std::current_exception();
+  }
 }
 
 bool Operation::forget() { return state_.exchange(State::forgotten) != State::pending; }
@@ -124,6 +152,15 @@ OperationHandle make_operation(std::shared_ptr<const View> view, std::vector<Com
   OperationHandle operation(new Operation(std::move(view), std::move(commands)));
   operation->own_bytes(value);
   return operation;
+}
+
+OperationHandle make_operation(std::shared_ptr<const View> view, std::unique_ptr<OffloadedFunction> function) {
+  return OperationHandle(new Operation(std::move(view), std::move(function)));
+}
+
+OffloadedFunction& function_of(Operation& operation) {
+  operation.throw_if_failed();
+  return *operation.function();
 }
 
 void OperationDeleter::operator()(Operation* operation) const noexcept { delete operation; }

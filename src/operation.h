@@ -1,11 +1,13 @@
 // One asynchronous operation, in one place: commands, the bytes they name, room for their replies, and who is to be
-// told. Its life: made by run() (src/run.h); started at most once; ended by the engine, on the starting thread or on
-// another; then decoded. A coroutine destroyed while it waits forgets its operation, which then outlives it until the
-// engine has ended it: the engine writes replies into it.
+// told; or, instead of commands, a function of the user's that the threads for it run. Its life: made by run()
+// (src/run.h); started at most once; ended by the engine, on the starting thread or on another; then decoded. A
+// coroutine destroyed while it waits forgets its operation, which then outlives it until the engine has ended it: the
+// engine writes replies into it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +30,7 @@ namespace detail {
 class Operation final : private Submission {
  public:
   Operation(std::shared_ptr<const View> view, std::vector<Command> commands);
+  Operation(std::shared_ptr<const View> view, std::unique_ptr<OffloadedFunction> function);
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
 
@@ -37,6 +40,8 @@ class Operation final : private Submission {
   std::span<std::string> values() { return values_; }
   const View& view() const { return *view_; }
   void throw_if_failed() const;
+  /// After throw_if_failed. Null: there are commands.
+  OffloadedFunction* function() const { return function_.get(); }
 
   /// See async.h.
   bool start(Completion completion);
@@ -51,6 +56,7 @@ class Operation final : private Submission {
   enum class State : std::uint8_t { idle, submitting, pending, forgotten, ended };
 
   static void on_done(Submission& submission) noexcept;
+  static void run_function(Submission& submission) noexcept;
   bool refuse();
 
   std::shared_ptr<const View> view_;
@@ -58,6 +64,8 @@ class Operation final : private Submission {
   std::vector<std::string> values_;  ///< where the values of Reads go
   std::string value_;
   std::unique_ptr<char[]> bytes_;
+  std::unique_ptr<OffloadedFunction> function_;
+  std::exception_ptr thrown_;  ///< by the function
   Completion completion_ = {};
   std::atomic<State> state_ = State::idle;
 };
@@ -65,6 +73,7 @@ class Operation final : private Submission {
 /// An operation that owns its bytes.
 OperationHandle make_operation(std::shared_ptr<const View> view, std::vector<Command> commands,
                                std::string* value = nullptr);
+OperationHandle make_operation(std::shared_ptr<const View> view, std::unique_ptr<OffloadedFunction> function);
 
 }  // namespace detail
 }  // namespace v0

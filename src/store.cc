@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "checks.h"
+#include "offload_threads.h"
 #include "operation.h"
 #include "reencryption.h"
 #include "run.h"
@@ -147,15 +148,26 @@ ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progr
 
 void Store::close() const {
   Engine& engine = engine_for_call(*view());
-  if (in_completion()) {
+  if (in_completion() || view()->offload->runs_this_thread()) {
     throw_refused(Code::InvalidArgument,
-                  "close() in the completion of an asynchronous call would wait for itself: close the store elsewhere, "
-                  "or let its last handle go");
+                  "close() in an offloaded call, or in the completion of an asynchronous one, would wait for itself: "
+                  "close the store elsewhere, or let its last handle go");
   }
+  view()->offload->close();
   throw_if_failed(engine.close());
 }
 
+namespace detail {
+
+OffloadedFunction::~OffloadedFunction() = default;
+
+}  // namespace detail
+
 AsyncStore::AsyncStore(std::shared_ptr<const View> view) : Operations(std::move(view)) {}
+
+detail::OperationHandle AsyncStore::make_offloaded(std::unique_ptr<detail::OffloadedFunction> function) const {
+  return detail::make_operation(view(), std::move(function));
+}
 
 AsyncStore AsyncStore::with_namespace(Bytes name, const NamespaceOptions& options) const {
   return AsyncStore(view_of_namespace(*view(), name, options));

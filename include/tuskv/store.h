@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -357,7 +358,7 @@ class TUSKV_API Store final : public KeyValue {
   /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls
   /// throw Closed. Idempotent: when it fails, so does every later call.
   /// InvalidArgument, and nothing has happened, on a thread of a store: in a callback or a coroutine that one of its
-  /// asynchronous calls has resumed.
+  /// asynchronous calls has resumed, or in an offloaded function.
   void close() const;
 
  private:
@@ -367,16 +368,80 @@ class TUSKV_API Store final : public KeyValue {
   void run_transaction(FunctionRef<void(Transaction&)> function) const;
 };
 
+namespace detail {
+
+/// A function of the user's for AsyncStore::offload, until it has run.
+class TUSKV_API OffloadedFunction {
+ public:
+  virtual ~OffloadedFunction();
+  /// Called once; what it throws is thrown where the result is taken.
+  virtual void run(Store& store) = 0;
+};
+
+/// The function of an operation that has ended; throws what it threw.
+TUSKV_API OffloadedFunction& function_of(Operation& operation);
+
+template <class R, class F, class... Arguments>
+class OffloadedCall final : public OffloadedFunction {
+ public:
+  OffloadedCall(F function, Arguments... arguments)
+      : function_(std::move(function)), arguments_(std::move(arguments)...) {}
+
+  void run(Store& store) override {
+    std::apply(
+        [&](Arguments&... arguments) {
+          if constexpr (std::is_void_v<R>) {
+            function_(store, std::move(arguments)...);
+          } else {
+            result_.emplace(function_(store, std::move(arguments)...));
+          }
+        },
+        arguments_);
+  }
+  static R take(Operation& operation) {
+    auto& call = static_cast<OffloadedCall&>(function_of(operation));
+    if constexpr (!std::is_void_v<R>) return std::move(*call.result_);
+  }
+
+ private:
+  F function_;
+  std::tuple<Arguments...> arguments_;
+  std::optional<std::conditional_t<std::is_void_v<R>, char, R>> result_ = {};
+};
+
+}  // namespace detail
+
 /// Every operation of `Operations`, returning Async<T>; cheap to copy, thread-safe, keeps the store open. What KeyValue
-/// and Store add (update, entries, typed, try_lock, claim, move_claim, lock, transaction) is for blocking handles. For
-/// another deadline: `store.with_timeout(t).async()`.
+/// and Store add (update, entries, typed, try_lock, claim, move_claim, lock, transaction) is for blocking handles, and
+/// for functions given to `offload`. For another deadline: `store.with_timeout(t).async()`.
 class TUSKV_API AsyncStore final : public Operations<Asynchronous> {
  public:
   AsyncStore with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
 
+  /// Runs `function(store, arguments…)`, which may block, on one of up to 8 threads of the store's own, made for it and
+  /// ended by close(): for transactions, update, locks, entries. The store is this one, as a blocking handle. Result
+  /// and exceptions of the function are those of the call. Function and arguments are moved or copied, as std::thread
+  /// does: the function has to be trivially destructible, so what it needs (a string, say) is an argument, not
+  /// captured. (g++ 12 destroys twice what a lambda within a co_await expression has captured.)
+  ///
+  /// When all threads are taken it waits for its turn, without a deadline of its own; Busy when more than 10,000 do.
+  /// close() ends those with Closed and waits for what runs. `wait()` runs the function on the calling thread. A
+  /// coroutine destroyed while it waits does not keep the function from running: give it no reference to the frame.
+  template <class F, class... Arguments>
+    requires std::is_invocable_v<F&, Store&, Arguments...>
+  auto offload(F function, Arguments... arguments) const
+      -> Async<std::remove_cvref_t<std::invoke_result_t<F&, Store&, Arguments...>>> {
+    static_assert(std::is_trivially_destructible_v<F>,
+                  "tuskv: what an offloaded function needs is given as further arguments, not captured");
+    using Call =
+        detail::OffloadedCall<std::remove_cvref_t<std::invoke_result_t<F&, Store&, Arguments...>>, F, Arguments...>;
+    return {make_offloaded(std::make_unique<Call>(std::move(function), std::move(arguments)...)), &Call::take};
+  }
+
  private:
   friend class Store;
   explicit AsyncStore(std::shared_ptr<const View> view);
+  detail::OperationHandle make_offloaded(std::unique_ptr<detail::OffloadedFunction> function) const;
 };
 
 template <std::invocable<Transaction&> F>

@@ -1,12 +1,12 @@
 // Asynchronous calls: the ways to end one, what it owns, and what happens when its caller goes away.
 #include <gtest/gtest.h>
 
-#include <coroutine>
 #include <future>
 #include <semaphore>
 #include <thread>
 
 #include "api/reference_store.h"
+#include "api/task.h"
 #include "support/simulated_file_system.h"
 #include "support/temporary_directory.h"
 
@@ -15,48 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-
-/// A coroutine that starts at once and is destroyed by its owner.
-class Task final {
- public:
-  struct promise_type {  // NOLINT(readability-identifier-naming): the language's name
-    Task get_return_object() { return Task(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    auto final_suspend() noexcept {
-      // Told only once it is suspended: the owner may destroy it at once.
-      struct Tell {
-        std::shared_ptr<std::binary_semaphore> done;
-        bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<>) noexcept {
-          const std::shared_ptr<std::binary_semaphore> kept = std::move(done);
-          kept->release();
-        }
-        void await_resume() const noexcept {}
-      };
-      return Tell{done};
-    }
-    void return_void() {}
-    void unhandled_exception() { failure = std::current_exception(); }
-
-    std::shared_ptr<std::binary_semaphore> done = std::make_shared<std::binary_semaphore>(0);
-    std::exception_ptr failure;
-  };
-
-  explicit Task(std::coroutine_handle<promise_type> coroutine) : coroutine_(coroutine) {}
-  Task(Task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
-  ~Task() {
-    if (coroutine_) coroutine_.destroy();
-  }
-
-  /// Waits for the end; throws what the coroutine threw.
-  void finish() {
-    coroutine_.promise().done->acquire();
-    if (coroutine_.promise().failure) std::rethrow_exception(coroutine_.promise().failure);
-  }
-
- private:
-  std::coroutine_handle<promise_type> coroutine_;
-};
 
 /// Inline completion, and completion on a thread of the engine.
 class AsyncOperations : public testing::TestWithParam<bool> {
