@@ -25,9 +25,13 @@ if(TUSKV_ENCRYPTION AND NOT OPENSSL_FOUND)
   message(FATAL_ERROR "TUSKV_ENCRYPTION is on, and there is no OpenSSL 3 (Debian: libssl-dev)")
 endif()
 
-# For tests and examples of the optional headers tuskv/json.h and tuskv/protobuf.h, and for a fuzz target; the library
-# needs neither. Each is left out where its library is not.
+# For tests and examples of the optional headers tuskv/json.h, tuskv/protobuf.h and tuskv/asio.h, and for a fuzz target;
+# the library needs none. Each is left out where its library is not.
 if(TUSKV_TESTS OR TUSKV_EXAMPLES OR TUSKV_FUZZ)
   find_package(nlohmann_json 3.10 QUIET)
   find_package(Protobuf QUIET)
+  find_path(ASIO_INCLUDE_DIR asio.hpp)
+  if(NOT ASIO_INCLUDE_DIR)
+    message(STATUS "No Asio (Debian: libasio-dev): no tests and no example of tuskv/asio.h")
+  endif()
 endif()

@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/tuskv)
-install(TARGETS tuskv EXPORT tuskvTargets FILE_SET HEADERS)
+install(TARGETS tuskv tuskv_asio EXPORT tuskvTargets FILE_SET HEADERS)
 install(EXPORT tuskvTargets NAMESPACE tuskv:: DESTINATION ${package_dir})
 if(TARGET tuskv_cli)
   if(BUILD_SHARED_LIBS)

@@ -12,6 +12,12 @@ namespace tuskv {
 inline namespace v0 {
 namespace detail {
 
+/// The body of Async::operator(), defined by tuskv/asio.h.
+template <class T, class Token>
+struct EndWithToken;
+template <class T, class Token>
+concept KnowsTokens = requires { sizeof(EndWithToken<T, Token>); };
+
 /// One asynchronous operation: its unit of commands, the bytes it owns, and its completion. Defined in src/operation.h.
 class Operation;
 struct TUSKV_API OperationDeleter {
@@ -37,8 +43,9 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 }  // namespace detail
 
 /// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in
-/// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, or give
-/// `then` a callback. One that is never ended does nothing; ending it again is InvalidArgument.
+/// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, give
+/// `then` a callback, or, with tuskv/asio.h, call it with a completion token of Asio. One that is never ended does
+/// nothing; ending it again is InvalidArgument.
 ///
 /// g++ 12 takes no braced list inside a co_await expression ("array used as initializer", reported at the end of the
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
@@ -72,6 +79,16 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
   /// `then` returns. T must be default-constructible. The callback must not throw.
   template <class F>
   void then(F callback) &&;
+
+  /// Makes the call as Asio does, for any completion token of `void(std::exception_ptr, T)` (without T for void):
+  /// `co_await store.get("k")(asio::use_awaitable)`. See tuskv/asio.h.
+  template <class Token>
+  auto operator()(Token&& token) && {
+    static_assert(detail::KnowsTokens<T, Token>, "tuskv: include tuskv/asio.h to give a call a completion token");
+    if constexpr (detail::KnowsTokens<T, Token>) {
+      return detail::EndWithToken<T, Token>::end(Async(take_operation(), decode_), std::forward<Token>(token));
+    }
+  }
 
   class Awaiter {
    public:
@@ -120,7 +137,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
         } catch (...) {
           failure = std::current_exception();
         }
-        callback(failure);
+        callback(std::move(failure));  // nothing of it stays here: it may be let go on another thread
       } else {
         T result{};
         try {
@@ -128,7 +145,7 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
         } catch (...) {
           failure = std::current_exception();
         }
-        callback(failure, std::move(result));
+        callback(std::move(failure), std::move(result));
       }
     }
     T take() {
