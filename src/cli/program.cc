@@ -162,7 +162,11 @@ class Program final {
     app_.formatter(std::make_shared<Help>());
     app_.get_formatter()->column_width(26);
     app_.get_formatter()->label("SUBCOMMAND", "VERB");
-    app_.footer(footer);
+    if (place == Place::shell) {
+      app_.footer(kShellHelp);
+    } else {
+      app_.footer(footer);
+    }
     app_.add_flag("--version", version_, "Print the version");
     add_settings(app_, settings, place);
     add_verbs(place, words);

@@ -99,6 +99,7 @@ Store Session::open(const Options& options) const {
     return *std::move(store);
   } catch (const Error& error) {
     if (error.code() != Code::Config || options.create) throw;
+    if (url_.find("create=false", url_.find('?')) != std::string::npos) throw;  // no verb makes it
     const std::string first = "the first verb that writes, such as set";
     constexpr const char* kUndefinedTable = "42P01";
     if (error.sqlstate() == kUndefinedTable) throw UsageError(error.what() + (", as does " + first));

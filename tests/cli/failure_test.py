@@ -72,6 +72,8 @@ class FailureTest(ToolTest):
     def test_a_read_makes_no_store(self):
         for words in (("get", "k"), ("scan",), ("stats",), ("export",), ("ttl", "k"), ("namespaces",), ("check",)):
             self.refusal(*words, code=2)
+        for words in (("get", "k"), ("set", "k", "v")):
+            self.assertIn("create is false", self.refusal(*words, "--store", "file:./s?create=false", code=2))
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_a_store_that_is_open_elsewhere(self):

@@ -143,6 +143,9 @@ class TerminalTest(ToolTest):
         terminal.prompt()
         terminal.type("get greeting\n")
         terminal.expect(b"hello")
+        terminal.type("help\n")
+        terminal.expect(b"exit or quit ends it")
+        terminal.prompt()
         terminal.type("exit\n")
         self.assertEqual(terminal.finish()[0], 0)
 
