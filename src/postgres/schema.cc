@@ -123,7 +123,8 @@ Status check(const Found& found, const TableName& name, Options& options) {
                                but_says("value_type", type_name(options.value_type),
                                         options.value_type == Options().value_type, type_name(other)));
     }
-    return differs(name, "has been altered: its columns are " + found.columns);
+    return differs(name, "has been altered: its columns are " + found.columns + ", and should be " +
+                             expected_columns(options.value_type));
   }
   return {};
 }
@@ -191,6 +192,17 @@ std::vector<std::string> making_texts(const TableName& name, const Options& opti
   return texts;
 }
 
+/// The server says which right is missing, and not what for. From PostgreSQL 15 on no role may make tables in `public`
+/// unless it is told so: this is what many meet first.
+Status said_what_for(Status status, const std::string& missing, const std::string& right, const TableName& name) {
+  if (status.ok() || status.failure().sqlstate != "42501") return status;
+  Failure failure = status.failure();
+  failure.message = "there is no " + missing + " yet, and this role may not make it (" + failure.message + "): grant " +
+                    right + " to it, or let a role that has that open " + name.quoted() +
+                    " once, or choose another schema or table";
+  return Status(std::make_unique<Failure>(std::move(failure)));
+}
+
 /// Inside a transaction that holds the lock on making tables.
 Status make_if_missing(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline) {
   Result<Found> found = look_up(connection, name, deadline);
@@ -204,10 +216,14 @@ Status make_if_missing(Connection& connection, const TableName& name, const Opti
   TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
   const bool has_schema = connection.rows(facts).boolean(0, 0);
   const bool has_lz4 = connection.rows(facts).boolean(0, 1);
-  if (!has_schema) TUSKV_RETURN_IF_ERROR(run(connection, "create schema " + quoted_identifier(name.schema), deadline));
+  const std::string schema = quoted_identifier(name.schema);
+  if (!has_schema) {
+    TUSKV_RETURN_IF_ERROR(said_what_for(run(connection, "create schema " + schema, deadline), "schema " + schema,
+                                        "create on the database", name));
+  }
   for (const std::string& text : making_texts(name, options, has_lz4)) connection.add_text(text);
   connection.end_transaction();
-  return connection.exchange(deadline);
+  return said_what_for(connection.exchange(deadline), "table " + name.quoted(), "create on schema " + schema, name);
 }
 
 Status make(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline) {

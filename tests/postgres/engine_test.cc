@@ -123,7 +123,7 @@ TEST_F(PostgresEngine, R12_WhatIsNotOursIsNeverTouched) {
   expect_config_error(url("&table=mine"), {"mine", "not made by tuskv"});
   expect_config_error(url("&table=seen"), {"seen", "no table"});
   expect_config_error(url("&table=counter"), {"counter", "no table"});
-  expect_config_error(url("&table=altered"), {"altered", "extra integer"});
+  expect_config_error(url("&table=altered"), {"altered", "extra integer", "should be created_at"});
   expect_config_error(url("&table=newer"), {"newer", "another version"});
   EXPECT_EQ(sql().value("select count(*) from mine"), "1");
   EXPECT_EQ(sql().value("select count(*) from pg_attribute where attrelid = 'mine'::regclass and attnum > 0"), "2");
