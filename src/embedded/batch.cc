@@ -9,6 +9,11 @@ namespace {
 /// Versions of entries that exist only in a batch under way; no stored entry has it.
 constexpr std::uint64_t kUncommittedVersion = UINT64_MAX;
 
+/// A batch of fewer is installed as it is: its readers wait for less than 0.1 ms.
+constexpr std::size_t kLargeBatchMin = 64;
+/// Entries placed under one hold of a map lock.
+constexpr std::size_t kPlaceHoldEntries = 64;
+
 template <class Visit>
 void for_each_shard(std::uint64_t mask, const Visit& visit) {
   for (; mask != 0; mask &= mask - 1) visit(static_cast<std::size_t>(std::countr_zero(mask)));
@@ -169,6 +174,10 @@ void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (std::size_t shard = 0; shard < put_counts.size(); ++shard) {
     if (put_counts[shard] != 0) keyspace_.shard(shard).make_room(put_counts[shard]);
   }
+  if (net_.size() >= kLargeBatchMin) {
+    by_shard_.resize(keyspace_.shard_count());
+    for (NetChange& net : net_) by_shard_[net.shard].push_back(&net.prepared);
+  }
   for (NetChange& net : net_) net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
 }
 
@@ -194,15 +203,49 @@ void Batch::put_back(const Batch& logged, std::int64_t liveness_us) TUSKV_NO_THR
   }
 }
 
+void Batch::in_short_holds(void (Shard::*step)(PreparedChange& prepared) noexcept) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  for (std::size_t i = 0; i < by_shard_.size(); ++i) {
+    Shard& shard = keyspace_.shard(i);
+    for (auto next = by_shard_[i].begin(); next != by_shard_[i].end();) {
+      const os::WriterLock lock(shard.map);
+      for (std::size_t held = 0; held < kPlaceHoldEntries && next != by_shard_[i].end(); ++held) {
+        (shard.*step)(**next++);
+      }
+    }
+  }
+}
+
+void Batch::place() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  in_short_holds(&Shard::place);
+  for (std::size_t i = 0; i < by_shard_.size(); ++i) {
+    for (PreparedChange* const prepared : by_shard_[i]) keyspace_.shard(i).find_place(*prepared);
+  }
+}
+
+void Batch::install_held(std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  // Erasing moves what stands beside, so the places that were looked up hold until the first erase.
+  for (const bool erases : {false, true}) {
+    for (const NetChange& net : net_) {
+      if ((net.change.op == ChangeOp::erase) == erases) keyspace_.shard(net.shard).install(net.prepared, sequence);
+    }
+  }
+}
+
 bool Batch::install(std::uint64_t sequence,
                     FunctionRef<std::int64_t()> liveness_us) noexcept TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  ShardSet shards;
-  for (const NetChange& net : net_) shards.add(net.shard);
-  const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);
-  // Readers look at the time under these locks or before, so none of them has seen a later one.
-  if (ends_us_ != INT64_MAX && !is_live(ends_us_, liveness_us())) return false;
-  for (const NetChange& net : net_) keyspace_.shard(net.shard).install(net.prepared, sequence);
-  return true;
+  place();
+  {
+    ShardSet shards;
+    for (const NetChange& net : net_) shards.add(net.shard);
+    const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);
+    // Readers look at the time under these locks or before, so none of them has seen a later one.
+    if (ends_us_ == INT64_MAX || is_live(ends_us_, liveness_us())) {
+      install_held(sequence);
+      return true;
+    }
+  }
+  in_short_holds(&Shard::displace);
+  return false;
 }
 
 }  // namespace tuskv::embedded

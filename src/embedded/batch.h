@@ -112,7 +112,7 @@ class Batch final {
   std::vector<NetChange>& net() { return net_; }
   /// The latest change that the replies reveal.
   std::uint64_t revealed() const { return revealed_; }
-  /// Allocates what installing needs, so that nothing can fail once the record is written.
+  /// Allocates what installing needs, so that nothing can fail once the record is written. Nothing is added afterwards.
   void prepare();
   void discard();
   /// Puts all changes in at one instant for every reader. They have been logged: see Shard::install. False, with
@@ -134,10 +134,14 @@ class Batch final {
     if (state.found && state.expires_us != 0) rests_until(state.expires_us);
   }
   void add_change(std::uint64_t hash, std::size_t shard, const EntryState& before, const Change& change);
+  void in_short_holds(void (Shard::*step)(PreparedChange& prepared) noexcept);
+  void place();
+  void install_held(std::uint64_t sequence);
 
   Keyspace& keyspace_;
   std::vector<NetChange> net_;
   std::unordered_map<std::string_view, std::size_t> index_;
+  std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, once it is prepared
   std::uint64_t revealed_ = 0;
   std::int64_t ends_us_ = INT64_MAX;       ///< the earliest end of an entry that a plan rests on
   std::deque<std::string> put_back_ = {};  ///< values

@@ -194,6 +194,8 @@ bool PartScan::parse_entries(std::string_view payload, std::uint32_t count) {
     const std::uint64_t value_size = load_integer<std::uint32_t>(payload, 8);
     const std::uint64_t key_size = load_integer<std::uint16_t>(payload, 12);
     if (load_integer<std::uint16_t>(payload, 14) != 0) return false;
+    const auto sequence = load_integer<std::uint64_t>(payload, 0);
+    if (sequence == 0) return false;  // an entry that no walk would show
     if (key_size == 0 || key_size > kChangeKeyBytesMax) return false;
     if (payload.size() - kPartEntryHeaderBytes < key_size + value_size) return false;
     Change put;
@@ -204,7 +206,7 @@ bool PartScan::parse_entries(std::string_view payload, std::uint32_t count) {
     put.updated_us = load_integer<std::int64_t>(payload, 32);
     if (put.key <= previous) return false;
     previous = put.key;
-    sink_.entry(put, load_integer<std::uint64_t>(payload, 0));
+    sink_.entry(put, sequence);
     payload.remove_prefix(kPartEntryHeaderBytes + key_size + value_size);
   }
   last_key_ = std::string(previous);

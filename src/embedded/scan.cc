@@ -48,13 +48,17 @@ std::string_view upper_end(const WalkBounds& bounds) {
   return bounds.range.to.empty() ? bounds.after : std::min(bounds.after, bounds.range.to);
 }
 
-/// Moves to the entry at `next` (forward) or before it (reverse); false when that is out of bounds.
+/// Moves to the entry at `next` (forward) or before it (reverse), or beyond what is only placed; false when that is out
+/// of bounds.
 bool load_head(Head& head, const WalkBounds& bounds) {
-  if (head.next == head.end) return false;
-  if (bounds.reverse) --head.next;
-  head.key = (*head.next)->key();
-  if (bounds.reverse) return head.key >= lower_end(bounds);
-  return bounds.range.to.empty() || head.key < bounds.range.to;
+  for (; head.next != head.end; bounds.reverse ? head.next : ++head.next) {
+    if (bounds.reverse) --head.next;
+    head.key = (*head.next)->key();
+    const bool within =
+        bounds.reverse ? head.key >= lower_end(bounds) : bounds.range.to.empty() || head.key < bounds.range.to;
+    if (!within || !(*head.next)->is_placed_only()) return within;
+  }
+  return false;
 }
 
 bool first_head(const Shard& shard, const WalkBounds& bounds, Head& head) TUSKV_REQUIRES_SHARED(shard.map) {

@@ -74,6 +74,25 @@ PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
   return prepared;
 }
 
+void Shard::place(PreparedChange& prepared) noexcept {
+  if (prepared.fresh == nullptr || prepared.existing != nullptr) return;
+  ordered_.insert(prepared.fresh);
+  if (prepared.fresh->expires_us() != 0) expiry_.insert({prepared.fresh->expires_us(), prepared.fresh});
+  prepared.is_placed = true;
+}
+
+void Shard::displace(PreparedChange& prepared) noexcept {
+  if (!prepared.is_placed) return;
+  ordered_.erase(prepared.fresh);
+  if (prepared.fresh->expires_us() != 0) expiry_.erase({prepared.fresh->expires_us(), prepared.fresh});
+  prepared.is_placed = false;
+}
+
+void Shard::find_place(PreparedChange& prepared) const noexcept {
+  if (prepared.fresh == nullptr || prepared.existing == nullptr) return;
+  prepared.place = const_cast<StoredEntry**>(&*ordered_as_writer().find(prepared.existing));
+}
+
 void Shard::discard(const PreparedChange& prepared) {
   if (prepared.fresh != nullptr) StoredEntry::destroy(prepared.fresh);
 }
@@ -101,16 +120,18 @@ void Shard::install_put(const PreparedChange& prepared, std::uint64_t sequence) 
   if (prepared.fresh != nullptr) entry->set_sequence(sequence);
   if (existing == nullptr) {
     table_.insert(prepared.hash, entry);
-    ordered_.insert(entry);
+    if (!prepared.is_placed) ordered_.insert(entry);
   } else if (entry != existing) {
     table_.replace(prepared.hash, existing, entry);
     // The same key at another address: its place in the order does not change.
-    const_cast<StoredEntry*&>(*ordered_.find(existing)) = entry;
+    StoredEntry** const place =
+        prepared.place != nullptr ? prepared.place : const_cast<StoredEntry**>(&*ordered_.find(existing));
+    *place = entry;
     StoredEntry::destroy(existing);
   } else {
     entry->overwrite(prepared.change, sequence);
   }
-  if (entry->expires_us() != 0) expiry_.insert({entry->expires_us(), entry});
+  if (entry->expires_us() != 0 && !prepared.is_placed) expiry_.insert({entry->expires_us(), entry});
   count_in(*entry);
 }
 

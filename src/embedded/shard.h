@@ -52,7 +52,9 @@ struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
   StoredEntry* existing = nullptr;
-  StoredEntry* fresh = nullptr;  ///< null: in place
+  StoredEntry* fresh = nullptr;   ///< null: in place
+  bool is_placed = false;         ///< the fresh entry is in the indexes by order already
+  StoredEntry** place = nullptr;  ///< known already: where the ordered index has what the fresh entry replaces
 };
 
 using OrderedIndex = absl::btree_set<StoredEntry*, KeyOrder>;
@@ -121,6 +123,15 @@ class Shard final {
   void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
   /// Allocates what the change needs; make_room first.
   PreparedChange prepare(std::uint64_t hash, const Change& change) TUSKV_REQUIRES(writer);
+  // What is dear of installing, done before in short holds, so that those that make a batch visible are short as well.
+
+  /// Puts an entry with a new key into the indexes by order, where readers pass over it (StoredEntry::is_placed_only).
+  void place(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
+  /// Takes it out again.
+  void displace(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
+  /// Looks up what is replaced: after everything has been placed, and for an install before anything is erased.
+  void find_place(PreparedChange& prepared) const noexcept TUSKV_REQUIRES(writer);
+
   /// Gives back what prepare allocated: the change will not happen.
   static void discard(const PreparedChange& prepared);
   // What has been logged is applied whole or not at all: these end the process rather than throw half-way.

@@ -1,9 +1,11 @@
 // What a transaction looks at again. What it knows is made wrong in these tests, so that looking again is a conflict.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -189,6 +191,78 @@ TEST_F(EngineTransactionTest, S22_ABatchUnderWayIsSeenWhollyOrNotAtAll) {
     ASSERT_EQ(transaction.reads[0].version, transaction.reads[1].version);
   });
   EXPECT_GT(read_on, 0);
+}
+
+/// The new keys of a large batch come into the indexes one after the other.
+TEST_F(EngineTransactionTest, S55_ALargeBatchIsSeenWhollyOrNotAtAll) {
+  constexpr std::size_t kKeys = 200;
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kKeys; ++i) keys.push_back("new" + std::to_string(i));
+  bool is_there = false;
+  const auto write = [&] {
+    is_there = !is_there;
+    std::vector<Command> commands;
+    for (const std::string& key : keys) {
+      if (is_there) commands.emplace_back(Put{.key = key, .value = "v"});
+      if (!is_there) commands.emplace_back(Erase{.key = key});
+    }
+    Unit unit{.commands = commands};
+    engine_->execute(std::span(&unit, 1));
+  };
+  std::size_t seen[2] = {};
+  const auto count = [&](std::size_t present) {
+    ASSERT_TRUE(present == 0 || present == kKeys) << present;
+    ++seen[present == 0 ? 0 : 1];
+  };
+  run_beside(write, 1'000, [&] {
+    std::vector<Command> reads;
+    for (const std::string& key : keys) reads.emplace_back(Read{.key = key, .want = Want::nothing});
+    Unit unit{.commands = reads};
+    engine_->execute(std::span(&unit, 1));
+    count(static_cast<std::size_t>(std::count_if(reads.begin(), reads.end(),
+                                                 [](const Command& read) { return std::get<Read>(read).seen.found; })));
+    for (const bool reverse : {false, true}) {
+      Command page = Scan{.range = {.from = "new", .to = "nex"}, .limit = 250, .reverse = reverse};
+      Unit scan{.commands = std::span(&page, 1)};
+      engine_->execute(std::span(&scan, 1));
+      count(std::get<Scan>(page).entries.size());
+    }
+  });
+  EXPECT_GT(seen[0], 0u);
+  EXPECT_GT(seen[1], 0u);
+}
+
+TEST_F(EngineTransactionTest, S55_LargeBatchesAgreeWithAMap) {
+  test::Random random(1);
+  std::map<std::string, std::string> model;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 2'000; ++i) keys.push_back("new" + std::to_string(i));
+  for (int round = 0; round < 40; ++round) {
+    std::vector<std::string> values;
+    std::vector<Command> commands;
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      values.emplace_back(random.below(100), static_cast<char>('a' + round % 26));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!random.chance(50)) continue;
+      if (random.chance(40)) {
+        commands.emplace_back(Erase{.key = keys[i]});
+        model.erase(keys[i]);
+      } else {
+        const Expiry after{.kind = Expiry::Kind::after, .value = 1 + static_cast<std::int64_t>(random.below(1'000))};
+        commands.emplace_back(Put{.key = keys[i], .value = values[i], .expiry = random.chance(30) ? after : Expiry()});
+        model[keys[i]] = values[i];
+      }
+    }
+    Unit unit{.commands = commands};
+    engine_->execute(std::span(&unit, 1));
+    ASSERT_EQ(unit.failure, nullptr);
+    Command page = Scan{.range = {.from = "new", .to = "nex"}, .limit = keys.size()};
+    Unit scan{.commands = std::span(&page, 1)};
+    engine_->execute(std::span(&scan, 1));
+    std::map<std::string, std::string> stored;
+    for (const Entry& entry : std::get<Scan>(page).entries) stored[entry.key] = entry.value;
+    ASSERT_EQ(stored, model) << round;
+  }
 }
 
 /// What was not there when it was read, and is not when it is looked at again, may have been in between.

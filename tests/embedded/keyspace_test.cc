@@ -262,6 +262,49 @@ TEST(KeyspaceTest, WalksInBothDirectionsFromAnyCursor) {
   EXPECT_FALSE(walk(keyspace, {.range = range}, 199, [](const EntryView&) { return true; }).exhausted);
 }
 
+/// The keys of a dump of all shards.
+std::vector<std::string> dumped_keys(const Keyspace& keyspace) {
+  std::vector<std::string> keys;
+  const auto visit = [](void* context, const EntryView& entry) {
+    static_cast<std::vector<std::string>*>(context)->emplace_back(entry.key);
+    return true;
+  };
+  for (std::size_t i = 0; i < keyspace.shard_count(); ++i) keyspace.dump(i, {}, SIZE_MAX, visit, &keys);
+  return keys;
+}
+
+TEST(KeyspaceTest, S55_WhatIsPlacedIsNotThereBeforeItIsInstalled) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  const std::vector<std::string> all = {"a", "b", "c"};
+  const std::vector<std::string> values = {"1", "a longer one than before", "3"};
+  Keyspace keyspace(1, 7);
+  Shard& shard = keyspace.shard(0);
+  apply(keyspace, put(all[1], values[0]), 1);
+  shard.make_room(2);
+  std::vector<PreparedChange> changes;
+  for (const Change& change : {put(all[0], values[0], 5'000), put(all[1], values[1]), put(all[2], values[2])}) {
+    changes.push_back(shard.prepare(keyspace.hash(change.key), change));
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (PreparedChange& change : changes) shard.place(change);
+    EXPECT_EQ(shard.ordered().size(), 3u);
+    for (const bool reverse : {false, true}) EXPECT_EQ(keys_of(keyspace, {.reverse = reverse}), std::vector{all[1]});
+    EXPECT_EQ(keys_of(keyspace, {.range = {.from = "c"}}), std::vector<std::string>());
+    EXPECT_EQ(dumped_keys(keyspace), std::vector{all[1]});
+    EXPECT_EQ(keyspace.entry_count(), 1u);
+    if (round == 1) break;
+    for (PreparedChange& change : changes) shard.displace(change);
+    EXPECT_EQ(shard.ordered().size(), 1u);
+    EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
+  }
+  for (PreparedChange& change : changes) shard.find_place(change);
+  for (const PreparedChange& change : changes) shard.install(change, 2);
+  EXPECT_EQ(keys_of(keyspace, {}), all);
+  EXPECT_EQ(dumped_keys(keyspace), all);
+  EXPECT_EQ(shard.find(keyspace.hash("b"), "b")->value(), values[1]);
+  expect_equal(keyspace, {{"a", {values[0], 5'000, 2}}, {"b", {values[1], 0, 2}}, {"c", {values[2], 0, 2}}});
+  EXPECT_EQ(shard.remove_expired(5'000, 10), 1u);
+}
+
 TEST(KeyspaceTest, ExpiredEntriesLeaveEarliestFirst) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   Keyspace keyspace(16, 7);
   for (int i = 0; i < 1000; ++i) apply(keyspace, put("k" + std::to_string(i), "v", 1 + i), 1);
