@@ -18,10 +18,11 @@
 // NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE), for containers of such, and for nlohmann::json itself.
 //
 // JSON can say less than C++, and nlohmann::json forgives much. Here a value is kept as it is or refused: NaN and
-// infinity, text that is not UTF-8, and documents nested deeper than kJsonDepthMax are refused when written; an integer
-// that does not fit its field, which would be wrapped around or cut, is refused when read. (In a nlohmann::json itself
-// integers beyond 64 bits are doubles.) To find such an integer, what was read is made a document again and compared,
-// which may double what reading costs; a document whose numbers are all from 0 to 127, or which has none, is spared it.
+// infinity, text that is not UTF-8, and documents nested deeper than kJsonDepthMax are refused when written; a number
+// that does not fit its field of integers, which would be wrapped around or cut, is refused when read. (In a
+// nlohmann::json itself integers beyond 64 bits are doubles.) To find it, what was read is made a document again and
+// compared, which may double what reading costs; a document whose numbers are all from 0 to 127, or which has none, is
+// spared it.
 
 namespace tuskv {
 inline namespace v0 {
@@ -66,16 +67,21 @@ inline void check_json_depth(std::string_view text) {
   }
 }
 
-/// Whether `decoded`, an integer, is what became of the number `given` by wrapping around or by cutting off.
+/// Whether `decoded`, an integer, is what became of the number `given` by wrapping around or by cutting off. Integers
+/// of all sizes wrap around by multiples of 256. A fractional number beyond the smallest type that it may be converted
+/// to first becomes anything, so what is not as large then is taken for narrowed.
 inline bool is_narrowed(const nlohmann::json& given, const nlohmann::json& decoded) {
   const auto is_negative = [](const nlohmann::json& integer) {
     return !integer.is_number_unsigned() && integer.get<std::int64_t>() < 0;
   };
   if (given.is_number_float()) {
     const double number = given.get<double>();
+    const auto became = decoded.get<double>();
     constexpr double kBeyond = 18446744073709551616.0;  // 2^64
-    return number >= kBeyond || number < -kBeyond / 2 ||
-           (number != std::trunc(number) && std::trunc(number) == decoded.get<double>());
+    constexpr double kBeyondInt = 2147483648.0;         // 2^31
+    if (number >= kBeyond || number < -kBeyond / 2) return true;
+    if (number == became) return false;
+    return std::abs(number) >= kBeyondInt || std::fmod(std::trunc(number) - became, 256) == 0;
   }
   const std::uint64_t difference = given.get<std::uint64_t>() - decoded.get<std::uint64_t>();
   return difference == 0 ? is_negative(given) != is_negative(decoded) : difference % 256 == 0;

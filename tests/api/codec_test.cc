@@ -150,6 +150,24 @@ TEST(Codec, Y16_IntegersOfJsonAreNeverNarrowed) {
               HasSubstr("-1 does not fit"));
 }
 
+/// Their conversion wraps around, or gives some number.
+TEST(Codec, S56_DoublesOfJsonAreNeverNarrowedToIntegers) {
+  using Json = JsonCodec<Small>;
+  for (const std::string wrong : {"300.0", "3e2", "-0.5", "255.9", "256.5", "1e9", "4294967301.0", "-3e9", "1e18"}) {
+    EXPECT_THAT(refusal([&] { return Json::decode(R"({"byte": )" + wrong + "}"); }), HasSubstr("does not fit"));
+    EXPECT_THAT(refusal([&] { return JsonCodec<std::vector<std::int8_t>>::decode("[" + wrong + "]"); }),
+                HasSubstr("does not fit"));
+    EXPECT_THAT(refusal([&] { return JsonCodec<std::vector<std::int16_t>>::decode("[32768.0, " + wrong + "]"); }),
+                HasSubstr("32768.0 does not fit"));
+  }
+  EXPECT_THAT(refusal([] { return Json::decode(R"({"byte": -1.0})"); }), HasSubstr("-1.0 does not fit"));
+  EXPECT_EQ(JsonCodec<std::vector<std::uint32_t>>::decode("[3e9, 4294967295.0]"),
+            (std::vector<std::uint32_t>{3'000'000'000, 4'294'967'295}));
+  EXPECT_EQ(Json::decode(R"({"wide": -9.0e15})").wide, -9'000'000'000'000'000);
+  EXPECT_THAT(refusal([] { return JsonCodec<std::vector<std::int32_t>>::decode("[2147483648.0]"); }),
+              HasSubstr("does not fit"));
+}
+
 TEST(Codec, JsonIsBoundedInDepth) {
   using Json = JsonCodec<nlohmann::json>;
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
