@@ -169,7 +169,7 @@ void Batch::plan_writes(const OptimisticTransaction& transaction, std::int64_t n
 void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   std::vector<std::size_t> put_counts(keyspace_.shard_count());
   for (const NetChange& net : net_) {
-    if (net.change.op == ChangeOp::put) ++put_counts[net.shard];
+    if (net.change.op == ChangeOp::put && !net.is_logged_only) ++put_counts[net.shard];
   }
   for (std::size_t shard = 0; shard < put_counts.size(); ++shard) {
     if (put_counts[shard] != 0) keyspace_.shard(shard).make_room(put_counts[shard]);
@@ -178,7 +178,9 @@ void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
     by_shard_.resize(keyspace_.shard_count());
     for (NetChange& net : net_) by_shard_[net.shard].push_back(&net.prepared);
   }
-  for (NetChange& net : net_) net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
+  for (NetChange& net : net_) {
+    if (!net.is_logged_only) net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
+  }
 }
 
 void Batch::discard() {
@@ -188,13 +190,13 @@ void Batch::discard() {
 void Batch::put_back(const Batch& logged, std::int64_t liveness_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (const NetChange& changed : logged.net_) {
     if (index_.contains(changed.change.key)) continue;
-    NetChange net{.hash = changed.hash, .shard = changed.shard};
+    NetChange net{.hash = changed.hash, .shard = changed.shard, .is_logged_only = true};
     const Shard& shard = keyspace_.shard(net.shard);
     const EntryState state = state_of(shard.find_as_writer(net.hash, changed.change.key), liveness_us);
     net.change = {.op = ChangeOp::erase, .key = changed.change.key};
     if (state.found) {
       net.change.op = ChangeOp::put;
-      net.change.value = put_back_.emplace_back(state.value);  // the entry may be overwritten in place
+      net.change.value = state.value;
       net.change.expires_us = state.expires_us;
       net.change.created_us = state.created_us;
       net.change.updated_us = state.updated_us;
@@ -226,7 +228,8 @@ void Batch::install_held(std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS
   // Erasing moves what stands beside, so the places that were looked up hold until the first erase.
   for (const bool erases : {false, true}) {
     for (const NetChange& net : net_) {
-      if ((net.change.op == ChangeOp::erase) == erases) keyspace_.shard(net.shard).install(net.prepared, sequence);
+      if (net.is_logged_only || (net.change.op == ChangeOp::erase) != erases) continue;
+      keyspace_.shard(net.shard).install(net.prepared, sequence);
     }
   }
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,6 +89,7 @@ struct NetChange {
   Change change = {};
   EntryState state = {};  ///< the entry after the change, for the commands that follow
   PreparedChange prepared = {};
+  bool is_logged_only = false;  ///< says what the entry is anyhow; nothing is installed
 };
 
 /// State of an entry as plan() wants it: a dead one is absent.
@@ -125,7 +125,8 @@ class Batch final {
 
   /// Takes in a change that was logged, for put_back.
   void add_logged(const NetChange& logged) { net_.push_back(logged); }
-  /// Adds, for every other key that `logged` changes, what the entry is now.
+  /// Adds, for every other key that `logged` changes, what the entry is now, for the log alone: the entry has not
+  /// changed and keeps its version.
   void put_back(const Batch& logged, std::int64_t liveness_us);
 
  private:
@@ -143,8 +144,7 @@ class Batch final {
   std::unordered_map<std::string_view, std::size_t> index_;
   std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, once it is prepared
   std::uint64_t revealed_ = 0;
-  std::int64_t ends_us_ = INT64_MAX;       ///< the earliest end of an entry that a plan rests on
-  std::deque<std::string> put_back_ = {};  ///< values
+  std::int64_t ends_us_ = INT64_MAX;  ///< the earliest end of an entry that a plan rests on
 };
 
 }  // namespace tuskv::embedded

@@ -56,6 +56,11 @@ class EngineTimeTest : public testing::Test {
     EXPECT_TRUE(run(commands));
     return std::get<Read>(commands[0]).seen.found ? value : "-";
   }
+  std::uint64_t version_of(std::string_view key) {
+    std::vector<Command> commands{Read{.key = key, .want = Want::meta}};
+    EXPECT_TRUE(run(commands));
+    return std::get<Read>(commands[0]).seen.version;
+  }
   /// The next write to the log takes so long that `k`, which lives for a second, ends meanwhile, and is seen to.
   void expire_k_during_the_next_write() {
     set("k", "v", 1'000);
@@ -175,6 +180,44 @@ TEST_F(EngineTimeTest, S16_AUnitThatNeededWhatEndedChangesNothing) {
   }
   clock_.advance_ms(60'000);
   EXPECT_EQ(get("other"), "-") << "its expiry is what it was";
+}
+
+/// What is put back in the log has not changed for anybody.
+TEST_F(EngineTimeTest, S57_WhatIsPutBackKeepsItsVersion) {
+  set("other", "old", 60'000);
+  const std::uint64_t version = version_of("other");
+  const auto unit = [&] {
+    return std::vector<Command>{Put{.key = "other", .value = "new"}, Put{.key = "third", .value = "new"},
+                                Touch{.key = "k", .expiry = kMinute}};
+  };
+  OptimisticTransaction watching;
+  std::vector<Command> reads{Read{.key = "other", .want = Want::meta}};
+  Unit read{.commands = reads};
+  ASSERT_TRUE(engine_->read(watching, read).ok());
+
+  expire_k_during_the_next_write();
+  std::vector<Command> commands = unit();
+  ASSERT_TRUE(run(commands, true));
+  EXPECT_EQ(version_of("other"), version);
+
+  expire_k_during_the_next_write();
+  OptimisticTransaction refused;
+  std::vector<Command> reads_k{Read{.key = "k", .want = Want::meta}};
+  Unit read_k{.commands = reads_k};
+  ASSERT_TRUE(engine_->read(refused, read_k).ok());
+  refused.writes.push_back({.key = "other", .value = "new"});
+  refused.writes.push_back({.key = "third", .value = "new"});
+  EXPECT_FALSE(engine_->commit(refused, 1000).ok());
+  EXPECT_EQ(version_of("other"), version);
+
+  watching.writes.push_back({.key = "fourth", .value = "v"});
+  EXPECT_TRUE(engine_->commit(watching, 1000).ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(get("other"), "old");
+    EXPECT_EQ(get("third"), "-");
+    EXPECT_EQ(get("k"), "-");
+    if (i == 0) lose_process();
+  }
 }
 
 /// As above, in a batch whose new keys are in the indexes before it is seen that an entry has ended.
