@@ -116,7 +116,8 @@ struct ScanOptions {
   bool reverse = false;
   /// Leaves `value` of every entry empty.
   bool keys_only = false;
-  /// For administration: also entries that have expired and are still stored.
+  /// For administration: also entries that have expired and are still stored. A transaction does not watch those: it is
+  /// no conflict when one that it has been shown is removed.
   bool include_expired = false;
 };
 

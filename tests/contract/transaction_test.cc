@@ -302,6 +302,20 @@ TEST_P(Transactional, RunsAgainWhenAnEntryAppearedInARangeItListed) {
   EXPECT_THAT(get("count"), Optional(std::string("2")));
 }
 
+TEST_P(Transactional, S58_ExpiredEntriesThatItIsShownAreNotWatched) {
+  set_dead("dead");
+  store().set("live", "v");
+  int runs = 0;
+  store().transaction([&](Transaction& tx) {
+    const std::size_t shown = tx.scan({.include_expired = true}).entries.size();
+    if (runs++ == 0) std::thread([&] { EXPECT_EQ(store().cleanup_expired(), 1u); }).join();
+    EXPECT_EQ(tx.count(), 1u);
+    tx.set("shown", std::to_string(shown));
+  });
+  EXPECT_EQ(runs, 1);
+  EXPECT_THAT(get("shown"), Optional(std::string("2")));
+}
+
 TEST_P(Transactional, WritesElsewhereDoNotDisturbIt) {
   store().set("mine", "1");
   int runs = 0;
