@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -191,6 +192,61 @@ TEST_F(EngineTransactionTest, S22_ABatchUnderWayIsSeenWhollyOrNotAtAll) {
     ASSERT_EQ(transaction.reads[0].version, transaction.reads[1].version);
   });
   EXPECT_GT(read_on, 0);
+}
+
+/// Calls back when it is asked, once.
+class AskedClock final : public os::Clock {
+ public:
+  std::int64_t now_us() const override {
+    if (const auto asked = std::exchange(asked_, nullptr)) asked();
+    return clock_.now_us();
+  }
+  void set_asked(std::function<void()> asked) { asked_ = std::move(asked); }
+
+ private:
+  test::ManualClock clock_;
+  mutable std::function<void()> asked_;
+};
+
+/// The time is looked at when all is looked at again: beside few reads under the locks of all that was read, beside
+/// many of them, or a listing, under none.
+TEST(EngineTransaction, S59_LookingAgainAtMuchHoldsUpNoWriter) {
+  const test::SimulatedFileSystemOptions none;
+  test::SimulatedFileSystem disk(none);
+  AskedClock clock;
+  const auto engine = EmbeddedEngine::open({.options = {.ttl_mode = TtlMode::manual}}, disk, clock).value();
+  const auto set = [&](std::string_view key) {
+    Command command = Put{.key = key, .value = "v"};
+    Unit unit{.commands = std::span(&command, 1)};
+    engine->execute(std::span(&unit, 1));
+  };
+  const auto read = [&](OptimisticTransaction& transaction, Command command) {
+    Unit unit{.commands = std::span(&command, 1)};
+    return engine->read(transaction, unit).ok();
+  };
+  set("k1");
+  for (const bool lists : {false, true}) {
+    OptimisticTransaction transaction;
+    const Command count = Count{.range = {.from = "k1", .to = "k2"}};
+    for (int i = 0; i < (lists ? 1 : 1'000); ++i) {
+      ASSERT_TRUE(read(transaction, lists ? count : Read{.key = "k1", .want = Want::meta}));
+    }
+    set("other");
+    std::thread writer;
+    bool has_written = false;
+    clock.set_asked([&] {
+      std::promise<void> written;
+      std::future<void> is_written = written.get_future();
+      writer = std::thread([&, promise = std::move(written)]() mutable {
+        set("k1");  // waits for who reads in its shard
+        promise.set_value();
+      });
+      has_written = is_written.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+    });
+    EXPECT_FALSE(read(transaction, Read{.key = "other", .want = Want::meta})) << "k1 has changed";
+    writer.join();
+    EXPECT_TRUE(has_written);
+  }
 }
 
 /// The new keys of a large batch come into the indexes one after the other.
