@@ -174,12 +174,12 @@ void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (std::size_t shard = 0; shard < put_counts.size(); ++shard) {
     if (put_counts[shard] != 0) keyspace_.shard(shard).make_room(put_counts[shard]);
   }
-  if (net_.size() >= kLargeBatchMin) {
-    by_shard_.resize(keyspace_.shard_count());
-    for (NetChange& net : net_) by_shard_[net.shard].push_back(&net.prepared);
-  }
+  const bool is_large = net_.size() >= kLargeBatchMin;
+  if (is_large) by_shard_.resize(keyspace_.shard_count());
   for (NetChange& net : net_) {
-    if (!net.is_logged_only) net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
+    if (net.is_logged_only) continue;
+    net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
+    if (is_large && net.prepared.fresh != nullptr) by_shard_[net.shard].push_back(&net.prepared);
   }
 }
 

@@ -142,7 +142,7 @@ class Batch final {
   Keyspace& keyspace_;
   std::vector<NetChange> net_;
   std::unordered_map<std::string_view, std::size_t> index_;
-  std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, once it is prepared
+  std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, those with a new entry
   std::uint64_t revealed_ = 0;
   std::int64_t ends_us_ = INT64_MAX;  ///< the earliest end of an entry that a plan rests on
 };

@@ -75,7 +75,7 @@ PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
 }
 
 void Shard::place(PreparedChange& prepared) noexcept {
-  if (prepared.fresh == nullptr || prepared.existing != nullptr) return;
+  if (prepared.existing != nullptr) return;
   ordered_.insert(prepared.fresh);
   if (prepared.fresh->expires_us() != 0) expiry_.insert({prepared.fresh->expires_us(), prepared.fresh});
   prepared.is_placed = true;
@@ -89,7 +89,7 @@ void Shard::displace(PreparedChange& prepared) noexcept {
 }
 
 void Shard::find_place(PreparedChange& prepared) const noexcept {
-  if (prepared.fresh == nullptr || prepared.existing == nullptr) return;
+  if (prepared.existing == nullptr) return;
   prepared.place = const_cast<StoredEntry**>(&*ordered_as_writer().find(prepared.existing));
 }
 

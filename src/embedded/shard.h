@@ -123,7 +123,8 @@ class Shard final {
   void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
   /// Allocates what the change needs; make_room first.
   PreparedChange prepare(std::uint64_t hash, const Change& change) TUSKV_REQUIRES(writer);
-  // What is dear of installing, done before in short holds, so that those that make a batch visible are short as well.
+  // What is dear of installing a fresh entry, done before in short holds, so that the one that makes a batch visible is
+  // short as well.
 
   /// Puts an entry with a new key into the indexes by order, where readers pass over it (StoredEntry::is_placed_only).
   void place(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
