@@ -8,8 +8,9 @@
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
-#include <asio/executor_work_guard.hpp>
+#include <asio/execution/outstanding_work.hpp>
 #include <asio/post.hpp>
+#include <asio/prefer.hpp>
 
 #include "tuskv/async.h"
 
@@ -35,8 +36,7 @@ namespace tuskv {
 inline namespace v0 {
 namespace detail {
 
-/// What is posted to the executor of a handler. It carries the outstanding work: once it is posted, the thread of the
-/// store touches nothing of Asio's any more.
+/// What is posted to the executor of a handler.
 template <class Handler, class... Results>
 struct AsioCompletion {
   using allocator_type = asio::associated_allocator_t<Handler>;
@@ -46,27 +46,33 @@ struct AsioCompletion {
     std::apply([&](Results&... values) { std::move(handler)(std::move(failure), std::move(values)...); }, results);
   }
 
-  asio::executor_work_guard<asio::associated_executor_t<Handler>> work;
   Handler handler;
   std::exception_ptr failure;
   std::tuple<Results...> results;
 };
 
-/// The callback that Async::then is given for a handler.
+/// The callback that Async::then is given for a handler. Its executor has work as long as this lives: longer than
+/// anything else of Asio's that the thread of the store touches, so the context cannot end under it.
 template <class Handler>
 class AsioCallback {
  public:
-  explicit AsioCallback(Handler handler) : work_(asio::make_work_guard(handler)), handler_(std::move(handler)) {}
+  explicit AsioCallback(Handler handler)
+      : work_(tracked(asio::get_associated_executor(handler))), handler_(std::move(handler)) {}
 
   template <class... Results>
   void operator()(std::exception_ptr failure, Results... results) {
-    const auto executor = work_.get_executor();
-    asio::post(executor, AsioCompletion<Handler, Results...>{std::move(work_), std::move(handler_), std::move(failure),
+    const auto executor = asio::get_associated_executor(handler_);
+    asio::post(executor, AsioCompletion<Handler, Results...>{std::move(handler_), std::move(failure),
                                                              std::tuple<Results...>(std::move(results)...)});
   }
 
  private:
-  asio::executor_work_guard<asio::associated_executor_t<Handler>> work_;
+  static auto tracked(const asio::associated_executor_t<Handler>& executor) {
+    return asio::prefer(executor, asio::execution::outstanding_work.tracked);
+  }
+
+  // First, so that it goes last. Not a guard, whose work ends before its executor does.
+  decltype(tracked(std::declval<asio::associated_executor_t<Handler>>())) work_;
   Handler handler_;
 };
 

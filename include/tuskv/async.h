@@ -171,6 +171,7 @@ void Async<T>::then(F callback) && {
     static_assert(std::is_invocable_v<F&, std::exception_ptr>, "tuskv: the callback takes (std::exception_ptr)");
   } else {
     static_assert(std::is_invocable_v<F&, std::exception_ptr, T>, "tuskv: the callback takes (std::exception_ptr, T)");
+    static_assert(std::is_default_constructible_v<T>, "tuskv: a callback is given a default T beside an exception");
   }
   auto pending = std::make_unique<Pending<F>>(Pending<F>{take_operation(), decode_, std::move(callback)});
   detail::Operation& operation = *pending->operation;
