@@ -239,7 +239,9 @@ bool Batch::install(std::uint64_t sequence,
   place();
   {
     ShardSet shards;
-    for (const NetChange& net : net_) shards.add(net.shard);
+    for (const NetChange& net : net_) {
+      if (!net.is_logged_only) shards.add(net.shard);
+    }
     const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);
     // Readers look at the time under these locks or before, so none of them has seen a later one.
     if (ends_us_ == INT64_MAX || is_live(ends_us_, liveness_us())) {

@@ -290,17 +290,17 @@ std::uint64_t EmbeddedEngine::run_again(Unit& unit, Batch& logged, std::uint64_t
   return replaced.value();
 }
 
-/// The same for a transaction, which then is a conflict; false when what was logged counts after all.
-bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t sequence, std::int64_t& left_ms) noexcept {
-  const auto always = [] { return INT64_MIN; };
+/// The same for a transaction, which then is a conflict; `sequence` becomes that of the record that says so, without
+/// which the transaction would count after a loss of power. False when what was logged counts after all.
+bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t& sequence, std::int64_t& left_ms) noexcept {
   Batch batch(keyspace_);
   batch.put_back(logged, liveness_us());
   const Result<std::uint64_t> replaced = log_batch(batch, left_ms);
   if (!replaced.ok()) {
-    logged.install(sequence, always);
+    logged.install(sequence, [] { return INT64_MIN; });
     return false;
   }
-  batch.install(replaced.value(), always);
+  sequence = replaced.value();
   logged.discard();
   return true;
 }

@@ -113,7 +113,7 @@ class EmbeddedEngine final : public Engine {
     return batch.install(sequence, [this] { return liveness_us(); });
   }
   std::uint64_t run_again(Unit& unit, Batch& logged, std::uint64_t sequence, const Moment& planned_at) noexcept;
-  bool take_back(Batch& logged, std::uint64_t sequence, std::int64_t& left_ms) noexcept;
+  bool take_back(Batch& logged, std::uint64_t& sequence, std::int64_t& left_ms) noexcept;
   /// Ends the process rather than throw: nobody could tell whether the record is in the log.
   Result<std::uint64_t> log_record(RecordBuffer& record, std::int64_t& left_ms) noexcept;
 

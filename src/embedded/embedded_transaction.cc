@@ -220,6 +220,7 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
   if (transaction.writes.empty()) return validate(transaction);
   if (is_read_only()) return read_only_status();
   std::uint64_t sequence = 0;
+  bool counts = false;
   {
     const WriterSetLock lock(keyspace_, shards_of(transaction, true), timeout_ms);
     if (!lock.held() || closed()) return closed() ? closed_status() : busy_shard_status();
@@ -234,10 +235,12 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     Result<std::uint64_t> logged = log_batch(batch, timeout_ms);
     if (!logged.ok()) return std::move(logged).status();
     sequence = logged.value();
-    if (!install(batch, sequence) && take_back(batch, sequence, timeout_ms)) return conflict();
+    counts = install(batch, sequence) || !take_back(batch, sequence, timeout_ms);
   }
-  if (!must_wait(sequence)) return {};
-  return log_->wait_synced(sequence, timeout_ms).with_outcome(Outcome::unknown);
+  if (must_wait(sequence)) {
+    TUSKV_RETURN_IF_ERROR(log_->wait_synced(sequence, timeout_ms).with_outcome(Outcome::unknown));
+  }
+  return counts ? Status() : conflict();
 }
 
 /// Whether the shards of what was read are as they were at its moment. Their writer mutexes are held.

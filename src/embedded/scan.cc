@@ -13,7 +13,8 @@
 namespace tuskv::embedded {
 namespace {
 
-/// Entries visited under one hold of the map locks: about 30 us, which writers wait for at most.
+/// Entries visited under one hold of the map locks: about 30 us, which writers wait for. What a batch under way has
+/// placed is passed over on top of that.
 constexpr std::size_t kHoldEntries = 256;
 /// The same for values, which are copied under the locks and looked at behind them. A larger one is copied without any.
 constexpr std::size_t kHoldValueBytes = 256 << 10;

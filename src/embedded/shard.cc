@@ -77,14 +77,12 @@ PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
 void Shard::place(PreparedChange& prepared) noexcept {
   if (prepared.existing != nullptr) return;
   ordered_.insert(prepared.fresh);
-  if (prepared.fresh->expires_us() != 0) expiry_.insert({prepared.fresh->expires_us(), prepared.fresh});
   prepared.is_placed = true;
 }
 
 void Shard::displace(PreparedChange& prepared) noexcept {
   if (!prepared.is_placed) return;
   ordered_.erase(prepared.fresh);
-  if (prepared.fresh->expires_us() != 0) expiry_.erase({prepared.fresh->expires_us(), prepared.fresh});
   prepared.is_placed = false;
 }
 
@@ -131,7 +129,7 @@ void Shard::install_put(const PreparedChange& prepared, std::uint64_t sequence) 
   } else {
     entry->overwrite(prepared.change, sequence);
   }
-  if (entry->expires_us() != 0 && !prepared.is_placed) expiry_.insert({entry->expires_us(), entry});
+  if (entry->expires_us() != 0) expiry_.insert({entry->expires_us(), entry});
   count_in(*entry);
 }
 

@@ -126,7 +126,7 @@ class Shard final {
   // What is dear of installing a fresh entry, done before in short holds, so that the one that makes a batch visible is
   // short as well.
 
-  /// Puts an entry with a new key into the indexes by order, where readers pass over it (StoredEntry::is_placed_only).
+  /// Puts an entry with a new key into the ordered index, where readers pass over it (StoredEntry::is_placed_only).
   void place(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
   /// Takes it out again.
   void displace(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);

@@ -261,6 +261,8 @@ TEST_F(EngineTimeTest, S16_ATransactionThatReadWhatEndedConflicts) {
     const Status status = engine_->commit(transaction, 1000);
     ASSERT_FALSE(status.ok());
     EXPECT_EQ(status.failure().code, Code::Conflict);
+    const Stats stats = engine_->stats(1000).value();
+    EXPECT_EQ(stats.synced_sequence, stats.sequence) << "a loss of power brings it back";
     EXPECT_EQ(get("other"), "old");
     lose_process();
     EXPECT_EQ(get("other"), "old");

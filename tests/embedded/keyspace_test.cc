@@ -291,6 +291,10 @@ TEST(KeyspaceTest, S55_WhatIsPlacedIsNotThereBeforeItIsInstalled) TUSKV_NO_THREA
     EXPECT_EQ(keys_of(keyspace, {.range = {.from = "c"}}), std::vector<std::string>());
     EXPECT_EQ(dumped_keys(keyspace), std::vector{all[1]});
     EXPECT_EQ(keyspace.entry_count(), 1u);
+    EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
+    std::vector<std::int64_t> expired;
+    shard.list_expired(INT64_MAX, 10, expired);
+    EXPECT_TRUE(expired.empty());
     if (round == 1) break;
     for (PreparedChange& change : changes) shard.displace(change);
     EXPECT_EQ(shard.ordered().size(), 1u);
