@@ -13,8 +13,8 @@
 
 namespace tuskv {
 
-/// What an engine needs as long as it lives, destroyed after it. File system and clock may be null when
-/// something else owns them.
+/// An engine between what it needs as long as it lives, which is destroyed after it, and what calls it, which is
+/// destroyed before. File system and clock may be null when something else owns them.
 struct EngineParts {
   std::unique_ptr<os::FileSystem> file_system = {};
   std::unique_ptr<os::Clock> clock = {};

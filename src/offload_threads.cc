@@ -32,6 +32,7 @@ Status OffloadThreads::admit(const Waiting& waiting) {
     return Status(Code::Busy, "more than " + std::to_string(kOffloadedCallsMax) + " offloaded calls wait for a thread");
   }
   if (running_ + waiting_.size() >= threads_.size() && threads_.size() < kOffloadThreadsMax) {
+    threads_.reserve(kOffloadThreadsMax);
     std::thread thread;
     Status started = os::start_thread(thread, "runs offloaded calls", [this] { work(); });
     // Those that there are will do.

@@ -80,6 +80,8 @@ inline bool is_narrowed(const nlohmann::json& given, const nlohmann::json& decod
     constexpr double kBeyond = 18446744073709551616.0;  // 2^64
     constexpr double kBeyondInt = 2147483648.0;         // 2^31
     if (number >= kBeyond || number < -kBeyond / 2) return true;
+    // Where conversions end at the largest value instead, what that is as a double is one more.
+    if (number >= kBeyond / 2 && !decoded.is_number_unsigned()) return true;
     if (number == became) return false;
     return std::abs(number) >= kBeyondInt || std::fmod(std::trunc(number) - became, 256) == 0;
   }

@@ -358,7 +358,7 @@ class TUSKV_API Store final : public KeyValue {
   /// Ends background work, makes everything durable and releases the directory. Closes every copy and view: their calls
   /// throw Closed. Idempotent: when it fails, so does every later call.
   /// InvalidArgument, and nothing has happened, on a thread of a store: in a callback or a coroutine that one of its
-  /// asynchronous calls has resumed, or in an offloaded function.
+  /// asynchronous calls has resumed, or in an offloaded function (but for one that `wait()` runs on its own thread).
   void close() const;
 
  private:
