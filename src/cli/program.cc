@@ -81,6 +81,13 @@ constexpr std::array kVerbs = {
     Verb{"bench", kOther, "Measure the store with a simple load", add_bench},
 };
 
+constexpr const char* kWordsHelp =
+    "Options may stand before or after the verb. A word behind -- is data even if it starts with a dash.\n"
+    "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n"
+    "With --json, scan, search, find, export, claim list and bench print a document a line; mget, doctor, "
+    "namespaces,\n"
+    "snapshots and index list print one array, and the other verbs one document.\n";
+
 constexpr const char* kShellHelp =
     "A verb a line, with its options but --store and --timeout; exit or quit ends it. '...' is taken as it is; in\n"
     "\"...\" \\n, \\t, \\xHH, \\\" and \\\\ stand for bytes. A line that begins with # is a comment.\n"
@@ -89,13 +96,9 @@ constexpr const char* kShellHelp =
     "for a missing key, is no error.\n";
 
 std::string footer() {
-  std::string text =
-      "Options may stand before or after the verb. A word behind -- is data even if it starts with a dash.\n"
-      "Durations: 500ms, 30s, 5m, 2h, 7d; a number alone is seconds.\n"
-      "With --json, scan, search, find, export, claim list and bench print a document a line; mget, doctor, "
-      "namespaces,\n"
-      "snapshots and index list print one array, and the other verbs one document.\n\n"
-      "A store is memory:, file:DIRECTORY or postgresql://USER@HOST/DATABASE, with options behind a question mark, "
+  std::string text = kWordsHelp;
+  text +=
+      "\nA store is memory:, file:DIRECTORY or postgresql://USER@HOST/DATABASE, with options behind a question mark, "
       "joined\n"
       "by &:\n";
   for (const OptionHelp& option : option_help()) {
@@ -163,7 +166,7 @@ class Program final {
     app_.get_formatter()->column_width(26);
     app_.get_formatter()->label("SUBCOMMAND", "VERB");
     if (place == Place::shell) {
-      app_.footer(kShellHelp);
+      app_.footer(std::string(kWordsHelp) + "\n" + kShellHelp);
     } else {
       app_.footer(footer);
     }
