@@ -40,7 +40,7 @@ Status Connection::ask_facts(os::Deadline deadline) {
   facts_.through_pooler = rows(place).int4(0, 0) != PQbackendPID(session_.get()) || !rows(place).boolean(0, 1);
   facts_.server_version = rows(place).int4(0, 2);
   facts_.encoding = rows(place).bytes(0, 3);
-  began_read_only_ = is_read_only();
+  always_read_only_ = is_read_only();
   prepares_ = policy_.prepares(facts_.through_pooler);
   constexpr int kOldestServer = 140000;
   if (facts_.server_version >= kOldestServer) return {};
@@ -128,6 +128,7 @@ Status Connection::exchange(os::Deadline deadline) {
   transaction_ = 0;
   if (broken_) return lost("the connection to the server failed");
   TUSKV_RETURN_IF_ERROR(receive(deadline));
+  if (always_read_only_) always_read_only_ = is_read_only();
   const Status* first = nullptr;
   for (const Status& status : transactions_) {
     if (status.ok()) continue;
@@ -228,7 +229,7 @@ Status Connection::failure_of(const PGresult* result) {
 void Connection::note_refused_write() {
   route_.pass_by(session_.get());
   // One that has been read-only all along says nothing new: those beside it are as good as any.
-  if (!began_read_only_) route_.note_turn(turns_);
+  if (!always_read_only_) route_.note_turn(turns_);
 }
 
 /// Of all that servers say in passing one thing matters: a commit has stopped waiting for the standbys it was to be

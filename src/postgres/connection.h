@@ -142,7 +142,7 @@ class Connection final {
   Route& route_;
   PreparePolicy& policy_;
   const std::uint64_t turns_;
-  bool began_read_only_ = false;
+  bool always_read_only_ = false;  ///< since it began
   SessionFacts facts_;
   const std::int64_t opened_us_ = os::steady_us();
   bool prepares_ = false;

@@ -128,7 +128,7 @@ std::string name_of(const OtherTransaction& other) {
 
 std::string since_text(const OtherTransaction& other) {
   if (!other.process) return {};
-  if (other.age_us) return ", began " + age_text(*other.age_us) + ", " + other.state;
+  if (other.age_us) return ", its transaction began " + age_text(*other.age_us) + ", " + other.state;
   if (!other.state.empty()) return ", " + other.state;  // for a standby, which has no transaction of its own here
   return ", since when is told to members of pg_read_all_stats";
 }
@@ -145,8 +145,8 @@ void judge_holders(Findings& findings, const DiagnosisFacts& facts) {
     is_held = true;
     const std::string against = other.blocks_reads ? " against everybody" : " against writers";
     std::string value = name_of(other);
-    value += other.is_granted ? " has the table" + against
-                              : " asks for the table" + against + ", behind pid " + other.blocked_by;
+    value += (other.is_granted ? " has the table" : " asks for the table") + against;
+    if (!other.blocked_by.empty()) value += ", behind pid " + other.blocked_by;
     value += since_text(other);
     const std::string waiting = other.blocks_reads ? "calls wait for it" : "writes wait for it";
     if (other.age_us || !other.process) {
@@ -176,7 +176,9 @@ void judge_keepers(Findings& findings, const DiagnosisFacts& facts) {
       findings.note("transactions", value, advice);
     }
   }
-  if (!is_kept) findings.ok("transactions", "none of other sessions is old");
+  if (!is_kept)
+    findings.ok("transactions",
+                "none of other sessions is old (prepared ones and replication slots are not looked at)");
 }
 
 void judge_vacuum(Findings& findings, const DiagnosisFacts& facts) {

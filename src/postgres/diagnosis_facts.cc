@@ -85,9 +85,11 @@ constexpr const char* kHolders =
     "select h.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
     "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8, 0::int8, "
     "h.is_granted, h.blocks_reads, case when h.is_granted then '' else "
-    "pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(h.pid), ', ') end "
+    "pg_catalog.array_to_string(pg_catalog.array_remove(pg_catalog.pg_blocking_pids(h.pid), 0), ', ') end "
     "from h left join pg_catalog.pg_stat_activity a on a.pid = h.pid "
-    "order by a.xact_start nulls last limit {N}";
+    // The server's own processes end by themselves.
+    "where h.pid is null or a.pid is null or a.usesysid is not null "
+    "order by h.is_granted desc, a.xact_start nulls first limit {N}";
 
 /// Those whose snapshot, or who themselves, began so long ago. A VACUUM, though it has a snapshot, keeps nothing.
 constexpr const char* kKeepers =
@@ -166,6 +168,7 @@ std::vector<OtherTransaction> take_others(const Rows& rows, bool with_lock) {
 }
 
 Status count_expired(Database& database, Connection& connection, os::Deadline deadline, DiagnosisFacts& facts) {
+  database.add_settings(connection, {.deadline = deadline});
   Parameters parameters;
   parameters.add_int8(static_cast<std::int64_t>(kExpiredEntriesMany));
   const std::size_t place = connection.add(database.statements().count_expired, parameters);

@@ -40,6 +40,9 @@ inline constexpr std::int64_t kReconnectMsFirst = 10;
 inline constexpr std::int64_t kReconnectMsMax = 1000;
 /// While other connections are lent a caller tries so long to make one; what takes longer is left to the pool's thread.
 inline constexpr std::int64_t kOwnAttemptMsMax = 1000;
+/// Sessions from before a refused write are given up so often at most: where new ones do not know what they lead to,
+/// each of them is refused as well.
+inline constexpr std::int64_t kTurnPauseMs = 5000;
 /// How often an attempt to connect looks whether the store is closed.
 inline constexpr std::int64_t kCloseLookMs = 50;
 /// How long the pool's thread tries at once.

@@ -77,6 +77,7 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
       connect_behind(found);
       continue;
     }
+    std::unique_ptr<Connection> given_up;  // closed outside the lock
     last = {.pool = id_, .slot = found};
     place.leave();
     if (!line_.empty() && find_slot(kNoSlot) != kNoSlot) line_.wake_first();
@@ -87,10 +88,11 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
       const bool is_dead = os::time_left(fresh_until).count() == 0 && connection.looks_dead();
       if (!is_dead && !connection.is_outdated()) return Lease(*this, found, connection);
       lock.lock();
-      slot.connection.reset();
+      given_up = std::move(slot.connection);
     }
     const bool may_be_cut_short = may_connect_behind_ && lent_ > 1;
     lock.unlock();
+    given_up.reset();  // before the next is made: the server may allow no more
     std::optional<Result<Lease>> connected =
         connect_in(found, may_be_cut_short ? std::min(deadline, os::deadline_in(kOwnAttemptMsMax)) : deadline);
     if (connected) return *std::move(connected);

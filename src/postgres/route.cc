@@ -181,6 +181,13 @@ void Route::pass_by(const PGconn* session) {
   passed_by_ = Host{.name = PQhost(session), .address = PQhostaddr(session), .port = PQport(session)};
 }
 
+void Route::note_turn(std::uint64_t turns) {
+  os::MutexLock lock(mutex_);
+  if (turns != this->turns() || os::time_left(next_turn_).count() > 0) return;
+  next_turn_ = os::deadline_in(kTurnPauseMs);
+  turns_.store(turns + 1, std::memory_order_relaxed);
+}
+
 /// One of its addresses is.
 bool Route::is_passed_by(const Host& host) const {
   return passed_by_ && passed_by_->port == host.port &&

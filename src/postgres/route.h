@@ -57,8 +57,9 @@ class Route final {
   /// How often a server has turned from one that takes writes to one that refuses them: a session from before may lead
   /// to it, too.
   std::uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
-  /// A session that began at `turns` has met one. Others of its time, which meet the same, add nothing to it.
-  void note_turn(std::uint64_t turns) { turns_.compare_exchange_strong(turns, turns + 1, std::memory_order_relaxed); }
+  /// A session that began at `turns` has met one. Others of its time, which meet the same, add nothing to it, nor does
+  /// one that comes soon after another (kTurnPauseMs).
+  void note_turn(std::uint64_t turns) TUSKV_EXCLUDES(mutex_);
 
   /// Nobody waits for a lookup or a new session any more: attempts under way end with Closed.
   void close() {
@@ -91,6 +92,7 @@ class Route final {
   os::Mutex mutex_;
   Good good_ TUSKV_GUARDED_BY(mutex_);
   std::optional<Host> passed_by_ TUSKV_GUARDED_BY(mutex_);
+  os::Deadline next_turn_ TUSKV_GUARDED_BY(mutex_) = {};
   std::minstd_rand random_ TUSKV_GUARDED_BY(mutex_);
 };
 

@@ -199,7 +199,7 @@ Status said_what_for(Status status, const std::string& missing, const std::strin
   Failure failure = status.failure();
   failure.message = "there is no " + missing + " yet, and this role may not make it (" + failure.message + "): grant " +
                     right + " to it, or let a role that has that open " + name.quoted() +
-                    " once, or choose another schema or table";
+                    " once, or choose another schema";
   return Status(std::make_unique<Failure>(std::move(failure)));
 }
 
@@ -223,7 +223,8 @@ Status make_if_missing(Connection& connection, const TableName& name, const Opti
   }
   for (const std::string& text : making_texts(name, options, has_lz4)) connection.add_text(text);
   connection.end_transaction();
-  return said_what_for(connection.exchange(deadline), "table " + name.quoted(), "create on schema " + schema, name);
+  return said_what_for(connection.exchange(deadline), "table " + name.quoted(), "usage, create on schema " + schema,
+                       name);
 }
 
 Status make(Connection& connection, const TableName& name, const Options& options, os::Deadline deadline) {

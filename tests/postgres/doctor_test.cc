@@ -178,7 +178,8 @@ TEST_F(PostgresDoctor, R91_NamesWhoHasTheTable) {
   };
   holder.run("set application_name = 'nightly'; begin; lock table tuskv in share mode");
   Finding told = eventually_told(pid);
-  expect(told, Severity::warning, pid + " (nightly, role tuskv) has the table against writers, began ", "writes wait");
+  expect(told, Severity::warning, pid + " (nightly, role tuskv) has the table against writers, its transaction began ",
+         "writes wait");
   expect(told, Severity::warning, "s ago, idle in transaction", "pg_terminate_backend");
   SqlConnection waiting = other_session();
   waiting.send("set application_name = 'migration'; begin; lock table tuskv in access exclusive mode");
@@ -206,7 +207,7 @@ TEST_F(PostgresDoctor, R91_NamesWhoKeepsDeadRows) {
   const std::string pid = std::to_string(keeper.backend_pid());
   Finding told = finding_of(store.diagnose(), "transactions");
   expect(told, Severity::note, "pid " + pid + " (report, role tuskv) is 100", "pg_terminate_backend(" + pid + ")");
-  expect(told, Severity::note, " transactions old, began ", "stay until it has ended");
+  expect(told, Severity::note, " transactions old, its transaction began ", "stay until it has ended");
   expect(told, Severity::note, " ago, idle in transaction", "stay until it has ended");
   // Another role is not told everything.
   const std::string role = "reader_" + database();
@@ -217,7 +218,6 @@ TEST_F(PostgresDoctor, R91_NamesWhoKeepsDeadRows) {
   expect(told, Severity::note, " transactions old, since when is told to members of", pid);
   EXPECT_THAT(told.value, Not(HasSubstr("idle")));
   sql().run("drop owned by " + role + "; drop role " + role);
-  // One that has written holds rows back without any snapshot.
   keeper.run("rollback");
   expect_ok(finding_of(store.diagnose(), "transactions"), "none");
 }
@@ -280,7 +280,8 @@ TEST(PostgresDoctorServer, R91_JudgesTransactionsByTheirAgeAndWhatTheyKeep) {
   expect_ok(finding_of(postgres::judge(facts, {}), "locks"), "nobody");
   facts.keepers[0].age_us = 600'000'000;
   expect(finding_of(postgres::judge(facts, {}), "transactions"), Severity::note,
-         "pid 7 (no application_name, role me) is 0 transactions old, began 10 min ago, active", "backend(7)");
+         "pid 7 (no application_name, role me) is 0 transactions old, its transaction began 10 min ago, active",
+         "backend(7)");
   facts.dead = 300'000;
   expect(finding_of(postgres::judge(facts, {}), "transactions"), Severity::warning, "pid 7", "rows that die");
   facts.holders = {{.blocks_reads = true}, {.process = 9, .application = "a", .role = "other"}};

@@ -265,6 +265,18 @@ TEST_F(PostgresHosts, R90_ARefusalByWhatHasAlwaysBeenReadOnlyRetiresNoOther) {
   EXPECT_EQ(kept, 2u) << "the refused session alone is replaced";
 }
 
+/// Where new sessions do not know what they lead to, as behind a pooler, each of them is refused as well.
+TEST(PostgresRoute, R90_SessionsAreRetiredOnceInAWhile) {
+  const auto target = postgres::Target::parse("postgresql://localhost/any");
+  ASSERT_TRUE(target.ok());
+  postgres::Route route(target.value());
+  route.note_turn(0);
+  EXPECT_EQ(route.turns(), 1u);
+  route.note_turn(0);  // of a session from before
+  route.note_turn(1);  // of a new one
+  EXPECT_EQ(route.turns(), 1u);
+}
+
 /// A server that cannot look for lost clients refuses the session for it; one before version 14 does not know of it.
 TEST_F(PostgresHosts, R84_AServerThatCannotLookForLostClientsIsUsedAllTheSame) {
   using Replaced = std::vector<std::pair<std::string, std::string>>;

@@ -341,8 +341,9 @@ TEST_F(PostgresFacts, R14_S63_ARoleWithoutRightsIsToldWhich) {
   const Error no_table = error_of([&] { return Store::open(url("&table=mine", role)); });
   EXPECT_EQ(no_table.code(), Code::Config) << no_table.what();
   EXPECT_EQ(no_table.sqlstate(), "42501");
-  EXPECT_THAT(no_table.what(), AllOf(HasSubstr("no table \"public\".\"mine\" yet"), HasSubstr("grant create on schema"),
-                                     HasSubstr("(PostgreSQL: permission denied for schema public)")));
+  EXPECT_THAT(no_table.what(),
+              AllOf(HasSubstr("no table \"public\".\"mine\" yet"), HasSubstr("grant usage, create on schema"),
+                    HasSubstr("(PostgreSQL: permission denied for schema public)")));
   const Error no_schema = error_of([&] { return Store::open(url("&schema=mine", role)); });
   EXPECT_EQ(no_schema.sqlstate(), "42501") << no_schema.what();
   EXPECT_THAT(no_schema.what(), AllOf(HasSubstr("no schema \"mine\" yet"), HasSubstr("grant create on the database")));
