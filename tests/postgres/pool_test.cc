@@ -41,9 +41,7 @@ class PostgresPool : public ServerTest {
     while (Clock::now() < until && !released_) std::this_thread::sleep_for(1ms);
     return Status(Code::Timeout, "hung", Outcome::not_applied);
   }
-  Result<Lease> acquire(std::int64_t timeout_ms) {
-    return pool_->acquire(os::deadline_in(timeout_ms));
-  }
+  Result<Lease> acquire(std::int64_t timeout_ms) { return pool_->acquire(os::deadline_in(timeout_ms)); }
 
   std::optional<postgres::Target> target_;
   std::optional<postgres::Route> route_;
