@@ -53,7 +53,7 @@ struct PreparedChange {
   std::uint64_t hash = 0;
   StoredEntry* existing = nullptr;
   StoredEntry* fresh = nullptr;   ///< null: in place
-  bool is_placed = false;         ///< the fresh entry is in the indexes by order already
+  bool is_placed = false;         ///< the fresh entry is in the ordered index already
   StoredEntry** place = nullptr;  ///< known already: where the ordered index has what the fresh entry replaces
 };
 

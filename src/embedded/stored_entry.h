@@ -44,7 +44,7 @@ class StoredEntry final {
  public:
   /// A new entry with the contents of `put`.
   static StoredEntry* make(const Change& put, std::uint64_t sequence);
-  /// In the indexes by order and not there yet (Shard::place): sequences begin at 1.
+  /// In the ordered index and not there yet (Shard::place): sequences begin at 1.
   bool is_placed_only() const { return sequence() == 0; }
   void set_sequence(std::uint64_t sequence) { std::memcpy(sequence_, &sequence, sizeof(sequence)); }
   /// Gives up the ownership of one who made or keeps it.
