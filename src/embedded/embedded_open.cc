@@ -74,7 +74,9 @@ EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileS
       keyspace_(default_shard_count(), random_number()),
       sweeper_([this](std::size_t batch) {
         Result<std::uint64_t> removed = remove_expired(batch, options_.timeout.milliseconds());
-        return removed.ok() ? removed.value() : 0;
+        if (removed.ok()) return removed.value();
+        if (removed.failure().code != Code::Closed) report(Event::Kind::sweep_failed, removed.failure().message);
+        return std::uint64_t{0};
       }) {}
 
 EmbeddedEngine::~EmbeddedEngine() {

@@ -64,7 +64,7 @@ inline constexpr std::int64_t kLookupSilenceMs = 5000;
 inline constexpr std::int64_t kClockSampleMsMax = 10'000;
 /// By how much that idea may have been wrong when lifetimes of a transaction were counted from it.
 inline constexpr std::int64_t kClockErrorUsMax = 1'000'000;
-/// Expired or not, entries a round of the sweeper looks at for each it may remove.
+/// Entries of the present bucket, expired or not, that a batch of the sweeper looks at for each it may remove.
 inline constexpr std::size_t kSweepLookedAtFactor = 10;
 
 }  // namespace tuskv::postgres

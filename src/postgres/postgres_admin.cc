@@ -52,7 +52,7 @@ Result<std::uint64_t> PostgresEngine::remove_expired(std::uint64_t limit, std::i
   std::uint64_t removed = 0;
   while (removed < wanted) {
     const auto batch = std::min<std::uint64_t>(database_->options().sweep_batch, wanted - removed);
-    std::uint64_t found = 0;
+    std::uint64_t swept = 0;
     const Status status = database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
       Parameters parameters;
       parameters.add_int8(static_cast<std::int64_t>(batch));
@@ -61,17 +61,14 @@ Result<std::uint64_t> PostgresEngine::remove_expired(std::uint64_t limit, std::i
       const std::size_t place = connection.add(database_->statements().cleanup, parameters);
       connection.end_transaction();
       TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-      found = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
-      const auto swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 1));
-      removed += swept;
-      swept_.fetch_add(swept, std::memory_order_relaxed);
-      // Rows that others hold are theirs: looking for them again would be a loop.
-      if (swept == 0) found = 0;
+      swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
       return {};
     });
+    removed += swept;
+    swept_.fetch_add(swept, std::memory_order_relaxed);
     if (!status.ok() && status.failure().code == Code::Timeout && removed > 0) break;
     TUSKV_RETURN_IF_ERROR(status.clone());
-    if (found < batch) break;
+    if (swept < batch) break;
   }
   return removed;
 }
@@ -91,7 +88,7 @@ std::uint64_t PostgresEngine::sweep(std::size_t batch) {
         const std::size_t place = connection.add(database_->statements().sweep, parameters);
         connection.end_transaction();
         TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-        swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 1));
+        swept = static_cast<std::uint64_t>(connection.rows(place).int8(0, 0));
         return {};
       },
       Database::Caller::engine);

@@ -338,24 +338,29 @@ void make_ranges(Writer& make, Statements& out) {
 }
 
 void make_expiry(Writer& make, Statements& out) {
+  // Rows are locked before they count for the batch, so that those of others, which are skipped, do not make it short.
+  const std::string lock = " for update of t skip locked";
+  const std::string removed =
+      "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
+      "select pg_catalog.count(*)::int8 from d";
+  // In the present bucket a round looks at a bounded number: what has not expired yet must not be read each time.
+  out.sweep =
+      make.make("with n as materialized (select " + bucket_of("{CLOCK}") +
+                    " as present), "
+                    "p as materialized (select t.key from {T} t where t.expires_bucket < (select n.present from n) "
+                    "and t.expires_at <= {CLOCK} order by t.expires_bucket limit $1" +
+                    lock +
+                    "), "
+                    "c as materialized (select t.key from (select b.key from {T} b "
+                    "where b.expires_bucket = (select n.present from n) limit $2) x join {T} t on t.key = x.key "
+                    "where t.expires_at <= {CLOCK} limit $1 - (select pg_catalog.count(*) from p)" +
+                    lock + "), l as (select p.key from p union all select c.key from c), " + removed,
+                {kInt8, kInt8});
   const std::string due = "t.expires_bucket <= (select " + bucket_of("{CLOCK}") + ")";
-  // A round looks at a bounded number: what has not expired yet in the present bucket must not be read each time.
-  out.sweep = make.make(
-      "with c as materialized (select x.key from (select t.key, t.expires_at from {T} t where " + due +
-          " order by t.expires_bucket limit $2) x where x.expires_at <= {ONE_CLOCK} order by x.key limit $1), "
-          "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
-          "for update of t skip locked), "
-          "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
-          "select (select pg_catalog.count(*) from c)::int8, (select pg_catalog.count(*) from d)::int8",
-      {kInt8, kInt8});
-  out.cleanup =
-      make.make("with c as materialized (select t.key from {T} t where " + due +
-                    " and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket, t.expires_at limit $1), "
-                    "l as materialized (select t.key from c join {T} t on t.key = c.key where t.expires_at <= {CLOCK} "
-                    "for update of t skip locked), "
-                    "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
-                    "select (select pg_catalog.count(*) from c)::int8, (select pg_catalog.count(*) from d)::int8",
-                {kInt8});
+  out.cleanup = make.make("with l as materialized (select t.key from {T} t where " + due +
+                              " and t.expires_at <= {CLOCK} order by t.expires_bucket, t.expires_at limit $1" + lock +
+                              "), " + removed,
+                          {kInt8});
   out.count_expired = make.make("select pg_catalog.count(*)::int8 from (select from {T} t where " + due +
                                     " and t.expires_at <= {CLOCK} limit $1) x",
                                 {kInt8});

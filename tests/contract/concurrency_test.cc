@@ -365,6 +365,7 @@ TEST_P(Concurrent, P2_LazyRemovalNeverTakesAFreshWrite) {
 TEST_P(Concurrent, Y2_SweepingNeverTakesAFreshWrite) {
   const int rounds = scaled(100);
   for (int round = 0; round < rounds; ++round) {
+    if (round == rounds / 2) store().start_sweeper({.interval = 1ms, .batch = std::size_t{3}});
     for (int i = 0; i < 10; ++i) store().set("k" + std::to_string(i), "old", {.ttl = 1ms});
     advance_ms(1);
     run_threads(

@@ -297,6 +297,49 @@ TEST(EngineDiskTest, AFailedBackgroundSyncIsReported) {
   EXPECT_EQ(events.sync_failures, 1);
 }
 
+/// A sweep writes nothing; but a writer of the shard that waits for the disk holds it up.
+TEST(EngineDiskTest, R94_ASweepHeldUpByTheDiskIsReported) {
+  std::atomic<int> failures = 0;
+  const auto note = [](void* context, const Event& event) {
+    if (event.kind != Event::Kind::sweep_failed) return;
+    auto& noted = *static_cast<std::atomic<int>*>(context);
+    ++noted;
+    noted.notify_all();
+  };
+  test::SimulatedFileSystem disk({.seed = 1});
+  test::ManualClock clock;
+  Result<std::unique_ptr<Engine>> opened = EmbeddedEngine::open(
+      {.directory = "data",
+       .options = {.timeout = std::chrono::milliseconds(20), .on_event = note, .event_context = &failures}},
+      disk, clock);
+  ASSERT_TRUE(opened.ok());
+  const std::unique_ptr<Engine> engine = std::move(opened).value();
+  const auto put = [&] {
+    std::vector<Command> commands{Put{.key = "k", .value = "v", .expiry = {.kind = Expiry::Kind::after, .value = 1}}};
+    Unit unit{.commands = commands, .timeout_ms = 60'000};
+    engine->execute(std::span(&unit, 1));
+    EXPECT_EQ(unit.failure, nullptr);
+  };
+  put();
+  clock.advance_ms(1);
+  std::atomic<bool> stalled = true;
+  std::atomic<bool> writing = false;
+  disk.set_hook([&](test::Operation operation, const std::string&) {
+    if (operation != test::Operation::write) return;
+    writing = true;
+    writing.notify_all();
+    stalled.wait(true);
+  });
+  std::thread writer(put);
+  writing.wait(false);
+  ASSERT_TRUE(engine->set_sweeper(EngineSweeperOptions{.interval_ms = 1, .batch = 10}).ok());
+  failures.wait(0);
+  stalled = false;
+  stalled.notify_all();
+  writer.join();
+  EXPECT_TRUE(engine->close().ok());
+}
+
 TEST(EngineDiskTest, DiagnoseTellsOfTheDiskAndOfWhatFailed) {
   test::SimulatedFileSystem disk({.seed = 1});
   test::ManualClock clock;
