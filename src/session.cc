@@ -60,6 +60,7 @@ EntryState to_state(const Seen& seen, std::string_view value) {
 void Session::execute(std::span<Unit> units) {
   os::MutexLock lock(mutex_);
   for (Unit& unit : units) {
+    begin_call();
     Status status = check_usable();
     if (status.ok()) status = run(unit);
     if (!status.ok()) unit.failure = std::move(status).take();
@@ -82,7 +83,9 @@ Status Session::run(Unit& unit) {
 
 Status Session::read_from_engine(std::span<Command> commands) {
   const std::size_t before = transaction_.reads.size();
-  Unit unit{.commands = commands, .timeout_ms = left_ms()};
+  const std::int64_t left = left_ms();
+  if (left == 0) return Status(Code::Timeout, "the deadline passed between the steps of a call");
+  Unit unit{.commands = commands, .timeout_ms = left};
   Status status = engine_.read(transaction_, unit);
   if (!status.ok()) {
     doomed_ = doomed_ || status.failure().code == Code::Conflict;
@@ -292,6 +295,7 @@ void Session::roll_back_savepoint() {
 
 Status Session::commit() {
   os::MutexLock lock(mutex_);
+  begin_call();
   if (doomed_) return conflict();
   // What was only read held together when the last read ended: that is the moment this transaction took place.
   if (overlay_.empty()) return {};
@@ -313,6 +317,7 @@ Status Session::commit() {
 
 Status Session::validate() {
   os::MutexLock lock(mutex_);
+  begin_call();
   if (doomed_) return conflict();
   if (transaction_.reads.empty() && transaction_.ranges.empty()) return {};
   return engine_.commit(transaction_, left_ms());

@@ -31,7 +31,7 @@
 namespace tuskv {
 
 struct SessionOptions {
-  std::int64_t timeout_ms = 5000;  ///< of each call of the engine
+  std::int64_t timeout_ms = 5000;  ///< of each call, whatever it asks of the engine
   bool expiry_disabled = false;
   std::optional<os::Deadline> deadline = {};  ///< of all of them together, instead
 };
@@ -113,15 +113,17 @@ class Session final : public Executor {
   Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
   /// For the engine to see at commit whether its idea of the time was right.
   void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
-  std::int64_t left_ms() const {
-    return options_.deadline ? os::time_left_ms(*options_.deadline) : options_.timeout_ms;
+  void begin_call() TUSKV_REQUIRES(mutex_) {
+    call_deadline_ = options_.deadline ? *options_.deadline : os::deadline_in(options_.timeout_ms);
   }
+  std::int64_t left_ms() const TUSKV_REQUIRES(mutex_) { return os::time_left_ms(call_deadline_); }
   /// The time own entries are judged by.
   std::int64_t liveness_us(std::int64_t now_us) const { return options_.expiry_disabled ? INT64_MIN : now_us; }
 
   Engine& engine_;
   const SessionOptions options_;
   os::Mutex mutex_;
+  os::Deadline call_deadline_ TUSKV_GUARDED_BY(mutex_) = {};  ///< of the call under way
   OptimisticTransaction transaction_ TUSKV_GUARDED_BY(mutex_);
   std::unordered_set<std::string> keys_read_ TUSKV_GUARDED_BY(mutex_);
   Overlay overlay_ TUSKV_GUARDED_BY(mutex_);

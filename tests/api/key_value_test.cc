@@ -64,6 +64,38 @@ TEST(Deadline, R57_ACallOfSeveralStepsHasOneDeadlineForAllOfThem) {
   expect_steps("claim, own", 2);
   EXPECT_TRUE(store->move_claim("c", "me", "you"));
   expect_steps("move_claim", 2);
+  store->with_namespace("a").set("k", "v");
+  store->with_namespace("b").set("k", "v");
+  store.engine->take_execute_timeouts_ms();
+  EXPECT_EQ(store->namespaces().size(), 2u);
+  expect_steps("namespaces", 3);
+  EXPECT_EQ(code_of([&] { store->with_timeout(20ms).namespaces(); }), Code::Timeout);
+}
+
+TEST(Deadline, R57_ACallInATransactionHasOneDeadlineForItsPages) {
+  constexpr std::int64_t kStepMs = 30;
+  ReferenceStore store({.execute_ms = kStepMs}, {.timeout = 5s});
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kScanLimitMax + 1; ++i) keys.push_back("k" + std::to_string(i));
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "v"});
+  store->set_many(items);
+  const Store hurried = store->with_timeout(20ms);
+  EXPECT_EQ(code_of([&] { hurried.transaction([](Transaction& tx) { tx.clear(); }); }), Code::Timeout);
+  const auto expect_two_steps = [&](const char* call) {
+    const std::vector<std::int64_t> timeouts_ms = store.engine->take_execute_timeouts_ms();
+    ASSERT_EQ(timeouts_ms.size(), 2u) << call;
+    EXPECT_GT(timeouts_ms[0], 5000 - kStepMs) << call << " has a deadline of its own";
+    EXPECT_LE(timeouts_ms[1], 5000 - kStepMs) << call;
+  };
+  store->transaction([&](Transaction& tx) {
+    store.engine->take_execute_timeouts_ms();
+    tx.set("own", "v");
+    static_cast<void>(tx.count());
+    expect_two_steps("count");
+    EXPECT_EQ(tx.clear(), keys.size() + 1);
+    expect_two_steps("clear");
+  });
 }
 
 TEST(Deadline, R57_ThatNothingIsLeftOfItIsSaidBeforeTheNextStep) {

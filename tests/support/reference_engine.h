@@ -25,7 +25,7 @@ class ReferenceEngine final : public Engine {
     bool expiry_disabled = false;
     /// Submitted units are run by a thread of the engine's own, which its destructor joins.
     bool has_worker = false;
-    /// How long each call of execute takes at least.
+    /// How long each call of execute or read takes at least.
     std::int64_t execute_ms = 0;
     /// Set when the engine has been destroyed.
     std::atomic<bool>* destroyed = nullptr;
@@ -64,7 +64,7 @@ class ReferenceEngine final : public Engine {
   /// The time that the last commit was given.
   std::int64_t commit_timeout_ms() const;
   std::size_t execute_count() const;
-  /// The times that all units executed since the last call of this were given.
+  /// The times that all units executed or read since the last call of this were given.
   std::vector<std::int64_t> take_execute_timeouts_ms();
   /// What comes next and takes effect fails with this code nevertheless, as when a server has gone before it answered.
   void lose_answer(Code code);
