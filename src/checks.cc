@@ -17,7 +17,7 @@ void throw_wrong_key(const View& view, std::size_t key_bytes) {
   }
   throw_refused(Code::InvalidKey, "a key of " + text(key_bytes) + " bytes in a namespace of " +
                                       text(view.prefix.size() - 1) + " bytes is over the limit of " +
-                                      text(kStoredKeyBytesMax - 1) + " for both");
+                                      text(kKeyBytesCeiling) + " for both");
 }
 
 void throw_wrong_value(const View& view, std::size_t value_bytes) {

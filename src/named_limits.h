@@ -7,14 +7,16 @@
 
 namespace tuskv {
 
-/// Namespace, NUL and key together: a key of this size still fits a PostgreSQL b-tree entry (2704 bytes), so that data
-/// can move.
-inline constexpr std::size_t kStoredKeyBytesMax = 2048;
+/// Namespace and key together: such a key still fits a PostgreSQL b-tree entry (2704 bytes), so that data can move.
+inline constexpr std::size_t kKeyBytesCeiling = 2048;
+/// With the NUL between them.
+inline constexpr std::size_t kStoredKeyBytesMax = kKeyBytesCeiling + 1;
 inline constexpr std::size_t kNamespaceBytesMax = 255;
 /// Names of namespaces that start with this byte are tuskv's own.
 inline constexpr char kReservedNamespaceByte = '\x01';
 
-inline constexpr std::size_t kValueBytesCeiling = std::size_t{1} << 30;
+/// 1 GiB less what a message of PostgreSQL's protocol, which holds no more, carries beside a value.
+inline constexpr std::size_t kValueBytesCeiling = (std::size_t{1} << 30) - (std::size_t{64} << 10);
 /// Commands in one call (set_many, get_many) and net writes of one transaction.
 inline constexpr std::size_t kBatchCommandsMax = 1'000'000;
 /// Bytes of keys and values in one atomic batch or transaction: one log record.

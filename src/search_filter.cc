@@ -80,7 +80,7 @@ SearchFilter checked_field(Bytes field, Bytes value, const FindOptions& options)
 }
 
 std::string collection_prefix(Bytes collection) {
-  check_size(collection, "the name of the collection", kStoredKeyBytesMax);
+  check_size(collection, "the name of the collection", kKeyBytesCeiling);
   return std::string(collection.view()) + ':';
 }
 

@@ -12,8 +12,6 @@ inline constexpr std::size_t kStatementKeysMax = 4096;
 inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
 /// Larger values are not read within a batch: they would hold up the others.
 inline constexpr std::int32_t kBatchedValueBytesMax = 64 << 10;
-/// What a message of the protocol can carry beside a value.
-inline constexpr std::size_t kValueBytesMax = (std::size_t{1} << 30) - (std::size_t{64} << 10);
 /// How long a statement waits for a row that somebody else holds. Then the halves of a batch, down to single units,
 /// wait for a moment only, and what wants the row waits apart from all others, a turn at a time.
 inline constexpr std::int64_t kLockTimeoutMs = 20;

@@ -62,17 +62,6 @@ bool share_written_keys(std::span<const Unit> units) {
   return false;
 }
 
-bool is_too_large(const Unit& unit) {
-  return std::any_of(unit.commands.begin(), unit.commands.end(), [](const Command& command) {
-    const auto* put = std::get_if<Put>(&command);
-    return put != nullptr && put->value.size() > kValueBytesMax;
-  });
-}
-
-Status too_large() {
-  return Status(Code::TooLarge, "PostgreSQL takes values of up to " + std::to_string(kValueBytesMax) + " bytes");
-}
-
 BatcherOptions batcher_options(const Options& options) {
   return {.direct_callers = static_cast<std::uint32_t>(options.direct_callers),
           .batches = static_cast<std::uint32_t>(options.batches),
@@ -125,7 +114,6 @@ void PostgresEngine::execute_one(Unit& unit) {
   if (closed()) return fail(unit, closed_status());
   if (unit.commands.empty()) return;
   if (is_listing(unit)) return run_listing(*database_, unit, os::deadline_in(unit.timeout_ms));
-  if (is_too_large(unit)) return fail(unit, too_large());
   run_in_lane(lane_of(unit), std::span(&unit, 1));
 }
 
@@ -156,9 +144,8 @@ void PostgresEngine::wait_for_row(Unit& unit, os::Deadline deadline) {
 }
 
 void PostgresEngine::execute_several(std::span<Unit> units) {
-  const bool alike = std::all_of(units.begin(), units.end(), [](const Unit& unit) {
-    return !unit.commands.empty() && !is_listing(unit) && !is_too_large(unit);
-  });
+  const bool alike = std::all_of(units.begin(), units.end(),
+                                 [](const Unit& unit) { return !unit.commands.empty() && !is_listing(unit); });
   if (!alike) {
     for (Unit& unit : units) execute_one(unit);
     return;
@@ -184,8 +171,6 @@ void PostgresEngine::submit(Submission& submission) {
   Unit& unit = submission.unit;
   if (closed()) {
     fail(unit, closed_status());
-  } else if (is_too_large(unit)) {
-    fail(unit, too_large());
   } else if (!unit.commands.empty()) {
     if (is_listing(unit)) return batcher_.submit(Lane::listing, submission);
     const Lane lane = lane_of(unit);
@@ -242,11 +227,6 @@ Status PostgresEngine::read(OptimisticTransaction& transaction, Unit& unit) {
 
 Status PostgresEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
   TUSKV_RETURN_IF_ERROR(check_open());
-  const auto& writes = transaction.writes;
-  if (std::any_of(writes.begin(), writes.end(),
-                  [](const auto& write) { return write.value.size() > kValueBytesMax; })) {
-    return too_large();
-  }
   return commit_transaction(*database_, transaction, timeout_ms);
 }
 
@@ -255,10 +235,7 @@ bool PostgresEngine::keeps_bytes() const { return database_->options().value_typ
 Status PostgresEngine::respell(std::span<std::string* const> values, std::int64_t timeout_ms) {
   TUSKV_RETURN_IF_ERROR(check_open());
   std::vector<std::string_view> given;
-  for (const std::string* value : values) {
-    if (value->size() > kValueBytesMax) return too_large();
-    given.emplace_back(*value);
-  }
+  for (const std::string* value : values) given.emplace_back(*value);
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Respelling respelling;
   const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {

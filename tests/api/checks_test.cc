@@ -73,13 +73,13 @@ TEST(Checks, KeysNameTheirLimit) {
   EXPECT_EQ(message_of([&] { store->get(""); }), "the key is empty");
   EXPECT_EQ(message_of([&] { store->get(std::string(2049, 'k')); }),
             "a key of 2049 bytes is over the limit of 2048 (max_key_bytes)");
-  const std::string longest(2047, 'k');
+  const std::string longest(2048, 'k');
   store->set(longest, "1");
   EXPECT_EQ(store->get(longest), "1");
   const Store tenant = store->with_namespace("tenant");
-  tenant.set(std::string(2041, 'k'), "1");
-  EXPECT_EQ(message_of([&] { tenant.get(std::string(2042, 'k')); }),
-            "a key of 2042 bytes in a namespace of 6 bytes is over the limit of 2047 for both");
+  tenant.set(std::string(2042, 'k'), "1");
+  EXPECT_EQ(message_of([&] { tenant.get(std::string(2043, 'k')); }),
+            "a key of 2043 bytes in a namespace of 6 bytes is over the limit of 2048 for both");
 }
 
 TEST(Checks, Values) {

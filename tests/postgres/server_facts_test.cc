@@ -322,10 +322,10 @@ TEST_F(PostgresFacts, R24_R17_ManyKeysAndTheLongestAndTheLargest) {
   EXPECT_EQ(store.erase_many(keys), static_cast<std::uint64_t>(kKeys));
   // Nothing of a key can be compressed away, and it must still fit the index.
   std::string longest;
-  for (std::uint32_t random = 1; longest.size() < 2047; random = random * 1664525U + 1013904223U) {
+  for (std::uint32_t random = 1; longest.size() < 2048; random = random * 1664525U + 1013904223U) {
     longest += static_cast<char>(random >> 24U);
   }
-  const std::string large(40 << 20, 'x');
+  const std::string large(std::size_t{100} << 20, 'x');
   store.set(longest, large);
   EXPECT_TRUE(store.get(longest) == large);
   EXPECT_TRUE(store.erase(longest));
