@@ -15,8 +15,8 @@ inline constexpr std::size_t kNamespaceBytesMax = 255;
 /// Names of namespaces that start with this byte are tuskv's own.
 inline constexpr char kReservedNamespaceByte = '\x01';
 
-/// 1 GiB less what a message of PostgreSQL's protocol, which holds no more, carries beside a value.
-inline constexpr std::size_t kValueBytesCeiling = (std::size_t{1} << 30) - (std::size_t{64} << 10);
+/// A PostgreSQL server needs a 255th more than the value to compress it (lz4), and allocates no more than 1 GiB.
+inline constexpr std::size_t kValueBytesCeiling = std::size_t{1016} << 20;
 /// Commands in one call (set_many, get_many) and net writes of one transaction.
 inline constexpr std::size_t kBatchCommandsMax = 1'000'000;
 /// Bytes of keys and values in one atomic batch or transaction: one log record.

@@ -70,7 +70,7 @@ struct Options {
   std::size_t sweep_batch = 1000;
   /// Longest key. 1 to 2048; key and namespace together never exceed 2048.
   std::size_t max_key_bytes = 1024;
-  /// Largest value. 1 to 1 GiB less 64 KiB, which is what PostgreSQL can take.
+  /// Largest value. 1 to 1016 MiB, which PostgreSQL can take as well.
   std::size_t max_value_bytes = std::size_t{100} << 20;
 
   /// Creates the directory (PostgreSQL: the table) when it does not exist; otherwise that is a Config error. Not for

@@ -183,7 +183,7 @@ TEST_P(Limits, U14_P15_EveryOptionIsCheckedAtOpen) {
   refused([](Options& o) { o.max_key_bytes = 0; }, "max_key_bytes");
   refused([](Options& o) { o.max_key_bytes = 2049; }, "max_key_bytes");
   refused([](Options& o) { o.max_value_bytes = 0; }, "max_value_bytes");
-  refused([](Options& o) { o.max_value_bytes = std::size_t{1} << 30; }, "max_value_bytes");
+  refused([](Options& o) { o.max_value_bytes = (std::size_t{1016} << 20) + 1; }, "max_value_bytes");
   refused([](Options& o) { o.encryption_key_file = std::string(4097, 'p'); }, "encryption_key_file");
   refused([](Options& o) { o.sync_interval = 0ms; }, "sync_interval");
   refused([](Options& o) { o.sync_interval = 2h; }, "sync_interval");

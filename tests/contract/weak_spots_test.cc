@@ -114,7 +114,7 @@ TEST_P(WeakSpot, Y4_NoValueOfAnOptionMakesWritesVanish) {
                         .sweep_interval = 24h,
                         .sweep_batch = 100'000,
                         .max_key_bytes = 2048,
-                        .max_value_bytes = (std::size_t{1} << 30) - (std::size_t{64} << 10),
+                        .max_value_bytes = std::size_t{1016} << 20,
                         .sync_interval = 1h,
                         .snapshot_interval = 24h * 7,
                         .snapshot_log_percent = 10'000,
