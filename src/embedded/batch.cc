@@ -162,7 +162,7 @@ void Batch::plan_writes(const OptimisticTransaction& transaction, std::int64_t n
       net.change.created_us = stamp_us(state.found && !write.restarts_created ? state.created_us : now_us);
       net.change.updated_us = stamp_us(now_us);
     }
-    net_.push_back(net);
+    net_.push_back(std::move(net));
   }
 }
 
@@ -183,10 +183,6 @@ void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-void Batch::discard() {
-  for (const NetChange& net : net_) Shard::discard(net.prepared);
-}
-
 void Batch::put_back(const Batch& logged, std::int64_t liveness_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (const NetChange& changed : logged.net_) {
     if (index_.contains(changed.change.key)) continue;
@@ -201,7 +197,7 @@ void Batch::put_back(const Batch& logged, std::int64_t liveness_us) TUSKV_NO_THR
       net.change.created_us = state.created_us;
       net.change.updated_us = state.updated_us;
     }
-    net_.push_back(net);
+    net_.push_back(std::move(net));
   }
 }
 
@@ -227,7 +223,7 @@ void Batch::place() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
 void Batch::install_held(std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   // Erasing moves what stands beside, so the places that were looked up hold until the first erase.
   for (const bool erases : {false, true}) {
-    for (const NetChange& net : net_) {
+    for (NetChange& net : net_) {
       if (net.is_logged_only || (net.change.op == ChangeOp::erase) != erases) continue;
       keyspace_.shard(net.shard).install(net.prepared, sequence);
     }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "commands.h"
@@ -101,6 +102,8 @@ Change to_change(std::string_view key, const PlannedChange& planned);
 class Batch final {
  public:
   explicit Batch(Keyspace& keyspace) : keyspace_(keyspace) {}
+  /// Of one change that has been logged, to be put back or installed after all.
+  Batch(Keyspace& keyspace, NetChange logged) noexcept : keyspace_(keyspace) { net_.push_back(std::move(logged)); }
 
   /// Plans every command of the unit in order. A failure, or require_all with a condition that does not hold, leaves no
   /// change.
@@ -114,19 +117,14 @@ class Batch final {
   std::uint64_t revealed() const { return revealed_; }
   /// Allocates what installing needs, so that nothing can fail once the record is written. Nothing is added afterwards.
   void prepare();
-  void discard();
   /// Puts all changes in at one instant for every reader. They have been logged: see Shard::install. False, with
   /// nothing done, when an entry that they were planned on has ended by now: a reader may have seen it gone.
   bool install(std::uint64_t sequence, FunctionRef<std::int64_t()> liveness_us) noexcept;
   /// What was planned rests on an entry that ends then.
   void rests_until(std::int64_t ends_us) { ends_us_ = std::min(ends_us_, ends_us); }
 
-  // ---- when `logged` must not count after all
-
-  /// Takes in a change that was logged, for put_back.
-  void add_logged(const NetChange& logged) { net_.push_back(logged); }
-  /// Adds, for every other key that `logged` changes, what the entry is now, for the log alone: the entry has not
-  /// changed and keeps its version.
+  /// When `logged` must not count after all: adds, for every other key that it changes, what the entry is now, for the
+  /// log alone. The entry has not changed and keeps its version.
   void put_back(const Batch& logged, std::int64_t liveness_us);
 
  private:

@@ -183,7 +183,7 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
 
   const Change change = to_change(key, planned);
   if (change.op == ChangeOp::put) shard.make_room(1);
-  const PreparedChange prepared = shard.prepare(hash, change);
+  PreparedChange prepared = shard.prepare(hash, change);
   std::uint64_t sequence = 0;
   const ChangeUnderWay change_under_way(shard, *log_);
   if (log_->recording()) {
@@ -192,7 +192,6 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
     record.add(change);
     Result<std::uint64_t> logged = log_record(record, unit.timeout_ms);
     if (!logged.ok()) {
-      Shard::discard(prepared);
       clear_applied(command);
       fail(unit, std::move(logged).status());
       return 0;
@@ -209,8 +208,9 @@ std::uint64_t EmbeddedEngine::run_write(Unit& unit, Command& command) TUSKV_NO_T
     if (!has_ended) shard.install(prepared, sequence);
   }
   if (has_ended) {
-    Batch logged(keyspace_);
-    logged.add_logged({.hash = hash, .shard = keyspace_.shard_index(hash), .change = change, .prepared = prepared});
+    Batch logged(
+        keyspace_,
+        {.hash = hash, .shard = keyspace_.shard_index(hash), .change = change, .prepared = std::move(prepared)});
     return run_again(unit, logged, sequence, planned_at);
   }
   set_version(command, sequence);
@@ -249,17 +249,11 @@ std::uint64_t EmbeddedEngine::run_batch(Unit& unit) {
 
 Result<std::uint64_t> EmbeddedEngine::log_batch(Batch& batch, std::int64_t& left_ms) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   batch.prepare();
-  Result<std::uint64_t> sequence(std::uint64_t{0});
-  if (log_->recording()) {
-    RecordBuffer& record = keyspace_.shard(batch.net().front().shard).record_buffer();
-    record.start(RecordKind::changes);
-    for (const NetChange& net : batch.net()) record.add(net.change);
-    sequence = log_record(record, left_ms);
-  } else {
-    sequence = log_->next_sequence();
-  }
-  if (!sequence.ok()) batch.discard();
-  return sequence;
+  if (!log_->recording()) return log_->next_sequence();
+  RecordBuffer& record = keyspace_.shard(batch.net().front().shard).record_buffer();
+  record.start(RecordKind::changes);
+  for (const NetChange& net : batch.net()) record.add(net.change);
+  return log_record(record, left_ms);
 }
 
 /// An entry that the unit was planned on has ended before anybody could see the change, and may have been seen gone, so
@@ -279,9 +273,7 @@ std::uint64_t EmbeddedEngine::run_again(Unit& unit, Batch& logged, std::uint64_t
     for (Command& command : unit.commands) set_version(command, sequence);
     return sequence;
   }
-  const bool installed = install(batch, replaced.value());
-  logged.discard();
-  if (!installed) return run_again(unit, batch, replaced.value(), again);
+  if (!install(batch, replaced.value())) return run_again(unit, batch, replaced.value(), again);
   if (!status.ok()) {
     fail(unit, std::move(status));
   } else {
@@ -301,7 +293,6 @@ bool EmbeddedEngine::take_back(Batch& logged, std::uint64_t& sequence, std::int6
     return false;
   }
   sequence = replaced.value();
-  logged.discard();
   return true;
 }
 

@@ -107,7 +107,7 @@ class EmbeddedEngine final : public Engine {
     std::int64_t liveness_us = 0;
   };
   Moment moment() { return {.now_us = clock_.now_us(), .liveness_us = liveness_us()}; }
-  /// Prepares and logs what the batch holds; discards it when that fails. Every writer mutex concerned is held.
+  /// Prepares and logs what the batch holds. Every writer mutex concerned is held.
   Result<std::uint64_t> log_batch(Batch& batch, std::int64_t& left_ms);
   bool install(Batch& batch, std::uint64_t sequence) {
     return batch.install(sequence, [this] { return liveness_us(); });

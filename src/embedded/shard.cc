@@ -63,26 +63,26 @@ PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
   PreparedChange prepared{.change = change, .hash = hash, .existing = table_as_writer().find(hash, change.key)};
   if (change.op == ChangeOp::put) {
     if (prepared.existing == nullptr || !prepared.existing->fits(change)) {
-      prepared.fresh = StoredEntry::make(change, 0);
+      prepared.fresh.reset(StoredEntry::make(change, 0));
     }
   } else if (change.op == ChangeOp::touch && prepared.existing != nullptr) {
     const EntryView view = prepared.existing->view();
     prepared.change.value = view.value;
     prepared.change.created_us = view.created_us;
-    prepared.fresh = StoredEntry::make(prepared.change, 0);
+    prepared.fresh.reset(StoredEntry::make(prepared.change, 0));
   }
   return prepared;
 }
 
 void Shard::place(PreparedChange& prepared) noexcept {
   if (prepared.existing != nullptr) return;
-  ordered_.insert(prepared.fresh);
+  ordered_.insert(prepared.fresh.get());
   prepared.is_placed = true;
 }
 
 void Shard::displace(PreparedChange& prepared) noexcept {
   if (!prepared.is_placed) return;
-  ordered_.erase(prepared.fresh);
+  ordered_.erase(prepared.fresh.get());
   prepared.is_placed = false;
 }
 
@@ -91,11 +91,7 @@ void Shard::find_place(PreparedChange& prepared) const noexcept {
   prepared.place = const_cast<StoredEntry**>(&*ordered_as_writer().find(prepared.existing));
 }
 
-void Shard::discard(const PreparedChange& prepared) {
-  if (prepared.fresh != nullptr) StoredEntry::destroy(prepared.fresh);
-}
-
-void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) noexcept {
+void Shard::install(PreparedChange& prepared, std::uint64_t sequence) noexcept {
   last_change_sequence_.store(sequence, std::memory_order_release);
   if (prepared.change.op == ChangeOp::erase) {
     if (prepared.existing != nullptr) {
@@ -108,14 +104,14 @@ void Shard::install(const PreparedChange& prepared, std::uint64_t sequence) noex
   }
 }
 
-void Shard::install_put(const PreparedChange& prepared, std::uint64_t sequence) {
+void Shard::install_put(PreparedChange& prepared, std::uint64_t sequence) {
   StoredEntry* const existing = prepared.existing;
   if (existing != nullptr) {
     count_out(*existing);
     if (existing->expires_us() != 0) expiry_.erase({existing->expires_us(), existing});
   }
-  StoredEntry* const entry = prepared.fresh != nullptr ? prepared.fresh : existing;
-  if (prepared.fresh != nullptr) entry->set_sequence(sequence);
+  StoredEntry* const entry = prepared.fresh != nullptr ? prepared.fresh.release() : existing;
+  if (entry != existing) entry->set_sequence(sequence);
   if (existing == nullptr) {
     table_.insert(prepared.hash, entry);
     if (!prepared.is_placed) ordered_.insert(entry);

@@ -47,12 +47,12 @@ class KeyHash final {
 
 /// A change that has been given its place: what is left no failure can stop. A node of an index, and a key among the
 /// removals, are all that may still be allocated; if there is no memory for it the process ends, and the log has the
-/// change.
+/// change. One that is given up takes with it what was allocated.
 struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
   StoredEntry* existing = nullptr;
-  StoredEntry* fresh = nullptr;   ///< null: in place
+  OwnedEntry fresh = {};          ///< null: in place
   bool is_placed = false;         ///< the fresh entry is in the ordered index already
   StoredEntry** place = nullptr;  ///< known already: where the ordered index has what the fresh entry replaces
 };
@@ -133,10 +133,8 @@ class Shard final {
   /// Looks up what is replaced: after everything has been placed, and for an install before anything is erased.
   void find_place(PreparedChange& prepared) const noexcept TUSKV_REQUIRES(writer);
 
-  /// Gives back what prepare allocated: the change will not happen.
-  static void discard(const PreparedChange& prepared);
   // What has been logged is applied whole or not at all: these end the process rather than throw half-way.
-  void install(const PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
+  void install(PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
   /// Erases up to `limit` entries with keys in [from, to), adding to `live` how many of them are; false when none is
   /// left.
   bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence,
@@ -187,7 +185,7 @@ class Shard final {
     map.assert_held_shared();
     return expiry_;
   }
-  void install_put(const PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
+  void install_put(PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
   void remove(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void remove_ended(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void count_in(const StoredEntry& entry);

@@ -39,6 +39,8 @@ struct EntryRelease {
 };
 /// A large entry that its holder owns as well as the shard.
 using KeptEntry = std::unique_ptr<const StoredEntry, EntryRelease>;
+/// An entry that nobody can see yet.
+using OwnedEntry = std::unique_ptr<StoredEntry, EntryRelease>;
 
 class StoredEntry final {
  public:

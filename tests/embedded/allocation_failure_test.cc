@@ -27,6 +27,8 @@ namespace {
 constexpr long kNever = -1;
 /// How many allocations of this thread still succeed.
 thread_local long allocations_left = kNever;
+/// Of this thread, less what it has freed.
+thread_local long allocations_held = 0;
 
 constexpr std::size_t kLargeBytes = 1 << 20;
 /// Called once by the first allocation of this thread that is so large.
@@ -46,10 +48,12 @@ void* operator new(std::size_t size) {
   if (size >= kLargeBytes && at_large_allocation != nullptr) (*std::exchange(at_large_allocation, nullptr))();
   void* memory = std::malloc(size != 0 ? size : 1);
   if (memory == nullptr) throw std::bad_alloc();
+  ++allocations_held;
   return memory;
 }
 
 void operator delete(void* memory) noexcept {
+  if (memory != nullptr) --allocations_held;
   std::free(memory);
   if (deletes_left > 0 && --deletes_left == 0) (*at_delete)();
 }
@@ -144,6 +148,68 @@ TEST(AllocationFailure, S10_BehindTheLogItEndsTheProcessAndBeforeItNothingHasHap
   }
   EXPECT_GT(ended, 0) << "no allocation behind the log failed: the test has lost its subject";
   ::munmap(writing, sizeof(int));
+}
+
+/// What a child that fails again and again tells its parent.
+struct FailureNotes {
+  long failed = 0;  ///< allocations, one in each write
+  bool has_leaked = false;
+  bool has_changed = false;
+};
+
+/// The child: the same writes, of which the first allocation fails, then the second, and so on, until one behind the
+/// log ends the process or none fails.
+void fail_at_every_allocation(const std::string& directory, std::vector<Command>& commands, FailureNotes& notes) {
+  const rlimit no_core = {};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const FileStore store(directory);
+  // Gives back the buffer of the record that came to nothing.
+  std::vector<Command> small{Put{.key = std::get<Put>(commands[0]).key, .value = "v"}};
+  store.run(small, kNever);
+  store.run(small, kNever);
+  const long held = allocations_held;
+  for (long allocations = 0;; ++allocations) {
+    try {
+      store.run(commands, allocations);
+      return;
+    } catch (const std::bad_alloc&) {
+    }
+    store.run(small, kNever);
+    notes.failed = allocations + 1;
+    notes.has_leaked = notes.has_leaked || allocations_held != held;
+    notes.has_changed = notes.has_changed || store.engine->stats(1000).value().entries != 1;
+  }
+}
+
+TEST(AllocationFailure, S71_BeforeTheLogNothingLeaks) {
+  void* shared = ::mmap(nullptr, sizeof(FailureNotes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(shared, MAP_FAILED);
+  constexpr std::size_t kBatch = 100;
+  const std::string value(3'000, 'v');
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kBatch; ++i) keys.push_back(key_of(static_cast<int>(i)));
+  for (const std::size_t puts : {std::size_t{1}, kBatch}) {
+    SCOPED_TRACE(puts);
+    // The record of a single one is as large: too large for a buffer that is kept.
+    const std::string all_values(value.size() * kBatch / puts, 'v');
+    std::vector<Command> commands;
+    for (std::size_t i = 0; i < puts; ++i) commands.emplace_back(Put{.key = keys[i], .value = all_values});
+    const auto& notes = *::new (shared) FailureNotes;
+    const test::TemporaryDirectory directory;
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      fail_at_every_allocation(directory.path("d"), commands, *static_cast<FailureNotes*>(shared));
+      ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) ? WTERMSIG(status) == SIGABRT : WEXITSTATUS(status) == 0);
+    EXPECT_GT(notes.failed, static_cast<long>(puts)) << "the entries and the record";
+    EXPECT_FALSE(notes.has_leaked);
+    EXPECT_FALSE(notes.has_changed);
+  }
+  ::munmap(shared, sizeof(FailureNotes));
 }
 
 /// Who reads a large value gets what it was, while others replace it.

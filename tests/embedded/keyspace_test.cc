@@ -43,7 +43,7 @@ void apply(Keyspace& keyspace, const Change& change, std::uint64_t sequence) TUS
   shard.writer.lock();
   os::AdoptedLock writer(shard.writer);
   shard.make_room(1);
-  const PreparedChange prepared = shard.prepare(hash, change);
+  PreparedChange prepared = shard.prepare(hash, change);
   os::WriterLock map(shard.map);
   shard.install(prepared, sequence);
 }
@@ -301,7 +301,7 @@ TEST(KeyspaceTest, S55_WhatIsPlacedIsNotThereBeforeItIsInstalled) TUSKV_NO_THREA
     EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
   }
   for (PreparedChange& change : changes) shard.find_place(change);
-  for (const PreparedChange& change : changes) shard.install(change, 2);
+  for (PreparedChange& change : changes) shard.install(change, 2);
   EXPECT_EQ(keys_of(keyspace, {}), all);
   EXPECT_EQ(dumped_keys(keyspace), all);
   EXPECT_EQ(shard.find(keyspace.hash("b"), "b")->value(), values[1]);

@@ -65,13 +65,10 @@ class TestStore final {
         prepared.push_back(shard.prepare(keyspace_.hash(change.key), change));
       }
       Result<std::uint64_t> logged = log_changes(changes);
-      if (!logged.ok()) {
-        for (const PreparedChange& change : prepared) Shard::discard(change);
-        return logged;
-      }
+      if (!logged.ok()) return logged;
       sequence = logged.value();
       const MapSetLock map(keyspace_, shards, MapSetLock::Mode::exclusive);
-      for (const PreparedChange& change : prepared) {
+      for (PreparedChange& change : prepared) {
         keyspace_.shard(shard_of(change.change.key)).install(change, sequence);
       }
     }
