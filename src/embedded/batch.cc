@@ -11,7 +11,7 @@ constexpr std::uint64_t kUncommittedVersion = UINT64_MAX;
 
 /// A batch of fewer is installed as it is: its readers wait for less than 0.1 ms.
 constexpr std::size_t kLargeBatchMin = 64;
-/// Entries placed under one hold of a map lock.
+/// Entries placed, or taken away, under one hold of a map lock.
 constexpr std::size_t kPlaceHoldEntries = 64;
 
 template <class Visit>
@@ -174,12 +174,12 @@ void Batch::prepare() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   for (std::size_t shard = 0; shard < put_counts.size(); ++shard) {
     if (put_counts[shard] != 0) keyspace_.shard(shard).make_room(put_counts[shard]);
   }
-  const bool is_large = net_.size() >= kLargeBatchMin;
-  if (is_large) by_shard_.resize(keyspace_.shard_count());
+  is_large_ = net_.size() >= kLargeBatchMin;
+  if (is_large_) by_shard_.resize(keyspace_.shard_count());
   for (NetChange& net : net_) {
     if (net.is_logged_only) continue;
     net.prepared = keyspace_.shard(net.shard).prepare(net.hash, net.change);
-    if (is_large && net.prepared.fresh != nullptr) by_shard_[net.shard].push_back(&net.prepared);
+    if (is_large_ && net.prepared.moves_in_order()) by_shard_[net.shard].push_back(&net.prepared);
   }
 }
 
@@ -220,16 +220,6 @@ void Batch::place() TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   }
 }
 
-void Batch::install_held(std::uint64_t sequence) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  // Erasing moves what stands beside, so the places that were looked up hold until the first erase.
-  for (const bool erases : {false, true}) {
-    for (NetChange& net : net_) {
-      if (net.is_logged_only || (net.change.op == ChangeOp::erase) != erases) continue;
-      keyspace_.shard(net.shard).install(net.prepared, sequence);
-    }
-  }
-}
-
 bool Batch::install(std::uint64_t sequence,
                     FunctionRef<std::int64_t()> liveness_us) noexcept TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   place();
@@ -241,12 +231,21 @@ bool Batch::install(std::uint64_t sequence,
     const MapSetLock lock(keyspace_, shards, MapSetLock::Mode::exclusive);
     // Readers look at the time under these locks or before, so none of them has seen a later one.
     if (ends_us_ == INT64_MAX || is_live(ends_us_, liveness_us())) {
-      install_held(sequence);
+      for (NetChange& net : net_) {
+        if (net.is_logged_only) continue;
+        Shard& shard = keyspace_.shard(net.shard);
+        is_large_ ? shard.show(net.prepared, sequence) : shard.install(net.prepared, sequence);
+      }
+      is_installed_ = true;
       return true;
     }
   }
   in_short_holds(&Shard::displace);
   return false;
+}
+
+Batch::~Batch() {
+  if (is_installed_) in_short_holds(&Shard::leave);
 }
 
 }  // namespace tuskv::embedded

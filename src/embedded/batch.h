@@ -98,12 +98,16 @@ EntryState state_of(const StoredEntry* stored, std::int64_t liveness_us);
 /// The log's form of a planned change, with stamps as they are kept.
 Change to_change(std::string_view key, const PlannedChange& planned);
 
-/// Collects changes; the writer mutexes of the shards concerned are held by its user throughout.
+/// Collects changes; the writer mutexes of the shards concerned are held by its user throughout, and when it goes.
 class Batch final {
  public:
   explicit Batch(Keyspace& keyspace) : keyspace_(keyspace) {}
   /// Of one change that has been logged, to be put back or installed after all.
   Batch(Keyspace& keyspace, NetChange logged) noexcept : keyspace_(keyspace) { net_.push_back(std::move(logged)); }
+  /// What a large batch has replaced and erased leaves the indexes here. What has not been installed goes.
+  ~Batch();
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
 
   /// Plans every command of the unit in order. A failure, or require_all with a condition that does not hold, leaves no
   /// change.
@@ -135,12 +139,13 @@ class Batch final {
   void add_change(std::uint64_t hash, std::size_t shard, const EntryState& before, const Change& change);
   void in_short_holds(void (Shard::*step)(PreparedChange& prepared) noexcept);
   void place();
-  void install_held(std::uint64_t sequence);
 
   Keyspace& keyspace_;
   std::vector<NetChange> net_;
   std::unordered_map<std::string_view, std::size_t> index_;
-  std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, those with a new entry
+  bool is_large_ = false;
+  bool is_installed_ = false;
+  std::vector<std::vector<PreparedChange*>> by_shard_ = {};  ///< of a large batch, those that the indexes by order feel
   std::uint64_t revealed_ = 0;
   std::int64_t ends_us_ = INT64_MAX;  ///< the earliest end of an entry that a plan rests on
 };

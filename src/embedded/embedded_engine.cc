@@ -16,10 +16,10 @@ bool all_reads(const Unit& unit) {
                      [](const Command& command) { return std::holds_alternative<Read>(command); });
 }
 
-void answer_read(Command& command, const StoredEntry* stored, std::int64_t liveness_us) {
+void answer_read(Command& command, const EntryState& state) {
   PlannedChange none;
-  // A Read cannot fail.
-  static_cast<void>(plan(state_of(stored, liveness_us), command, liveness_us, none));
+  // A Read cannot fail, and has nothing to do with the time.
+  static_cast<void>(plan(state, command, 0, none));
 }
 
 bool changes_something(const Unit& unit) {
@@ -96,16 +96,18 @@ std::uint64_t EmbeddedEngine::run_reads(Unit& unit) TUSKV_NO_THREAD_SAFETY_ANALY
   struct LargeRead {
     Command& command;
     KeptEntry entry;
+    EntryState state;
   };
   std::vector<LargeRead> large_reads;  // copied behind the locks
   const auto answer = [&](Command& command, std::uint64_t hash, const Shard& shard) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
     const StoredEntry* stored = shard.find(hash, command_key(command));
     if (stored != nullptr && now == INT64_MIN && stored->expires_us() != 0) now = liveness_us();
     revealed = std::max(revealed, stored != nullptr ? stored->sequence() : shard.last_erase_sequence());
+    const EntryState state = state_of(stored, now);
     if (stored != nullptr && stored->is_large()) {
-      large_reads.push_back({.command = command, .entry = stored->keep()});
+      large_reads.push_back({.command = command, .entry = stored->keep(), .state = state});
     } else {
-      answer_read(command, stored, now);
+      answer_read(command, state);
     }
   };
   if (unit.commands.size() == 1) {
@@ -128,7 +130,7 @@ std::uint64_t EmbeddedEngine::run_reads(Unit& unit) TUSKV_NO_THREAD_SAFETY_ANALY
       answer(unit.commands[i], hashes[i], keyspace_.shard(keyspace_.shard_index(hashes[i])));
     }
   }
-  for (const LargeRead& read : large_reads) answer_read(read.command, read.entry.get(), now);
+  for (const LargeRead& read : large_reads) answer_read(read.command, read.state);
   if (options_.ttl_mode == TtlMode::on_read && now != INT64_MIN) remove_met_dead(unit);
   return revealed;
 }

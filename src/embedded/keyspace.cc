@@ -50,7 +50,7 @@ bool Keyspace::dump(std::size_t shard_index, std::string_view after, std::size_t
   const Shard::OrderedIndex& ordered = shard.ordered();
   std::size_t visited = 0;
   for (auto it = after.empty() ? ordered.begin() : ordered.upper_bound(after); it != ordered.end(); ++it) {
-    if ((*it)->is_placed_only()) continue;
+    if ((*it)->is_hidden()) continue;
     if (visited == limit) return true;
     ++visited;
     if (!visit(context, (*it)->view())) return true;

@@ -13,8 +13,8 @@
 namespace tuskv::embedded {
 namespace {
 
-/// Entries visited under one hold of the map locks: about 30 us, which writers wait for. What a batch under way has
-/// placed is passed over on top of that.
+/// Entries visited under one hold of the map locks: about 30 us, which writers wait for. What is hidden of a batch
+/// under way is passed over on top of that.
 constexpr std::size_t kHoldEntries = 256;
 /// The same for values, which are copied under the locks and looked at behind them. A larger one is copied without any.
 constexpr std::size_t kHoldValueBytes = 256 << 10;
@@ -49,15 +49,15 @@ std::string_view upper_end(const WalkBounds& bounds) {
   return bounds.range.to.empty() ? bounds.after : std::min(bounds.after, bounds.range.to);
 }
 
-/// Moves to the entry at `next` (forward) or before it (reverse), or beyond what is only placed; false when that is out
-/// of bounds.
+/// Moves to the entry at `next` (forward) or before it (reverse), or beyond what is hidden; false when that is out of
+/// bounds.
 bool load_head(Head& head, const WalkBounds& bounds) {
   for (; head.next != head.end; bounds.reverse ? head.next : ++head.next) {
     if (bounds.reverse) --head.next;
     head.key = (*head.next)->key();
     const bool within =
         bounds.reverse ? head.key >= lower_end(bounds) : bounds.range.to.empty() || head.key < bounds.range.to;
-    if (!within || !(*head.next)->is_placed_only()) return within;
+    if (!within || !(*head.next)->is_hidden()) return within;
   }
   return false;
 }
@@ -136,19 +136,20 @@ std::optional<Entry> copy_apart(const Keyspace& keyspace, const Scan& command, s
   const std::uint64_t hash = keyspace.hash(key);
   const Shard& shard = keyspace.shard(keyspace.shard_index(hash));
   KeptEntry kept;
+  EntryView view;
   {
     const os::ReaderLock lock(shard.map);
     revealed = std::max(revealed, shard.last_erase_sequence());
     const StoredEntry* stored = shard.find(hash, key);
     if (stored == nullptr) return std::nullopt;
-    const EntryView view = stored->view();
+    view = stored->view();
     revealed = std::max(revealed, view.sequence);
     latest = std::max(latest, view.sequence);
     if (!is_live(view.expires_us, now_us) && !command.include_expired) return std::nullopt;
     if (!stored->is_large()) return reply_entry(command, view);
     kept = stored->keep();
   }
-  return reply_entry(command, kept->view());
+  return reply_entry(command, view);
 }
 
 /// An entry that a search has met.

@@ -17,6 +17,11 @@ void subtract(std::atomic<std::uint64_t>& total, std::uint64_t amount) {
   total.store(total.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
 }
 
+/// Not of a batch that is being placed, or that leaves.
+bool is_in_place(const ExpiryIndex::value_type& expiry) {
+  return !expiry.second->is_hidden() && expiry.second->expires_us() == expiry.first;
+}
+
 }  // namespace
 
 std::uint64_t KeyHash::operator()(std::string_view key) const {
@@ -61,72 +66,86 @@ void Shard::make_room(std::size_t inserts) {
 
 PreparedChange Shard::prepare(std::uint64_t hash, const Change& change) {
   PreparedChange prepared{.change = change, .hash = hash, .existing = table_as_writer().find(hash, change.key)};
+  StoredEntry* const existing = prepared.existing;
+  if (existing != nullptr) prepared.existing_expires_us = existing->expires_us();
   if (change.op == ChangeOp::put) {
-    if (prepared.existing == nullptr || !prepared.existing->fits(change)) {
-      prepared.fresh.reset(StoredEntry::make(change, 0));
-    }
-  } else if (change.op == ChangeOp::touch && prepared.existing != nullptr) {
-    const EntryView view = prepared.existing->view();
+    if (existing == nullptr || !existing->fits(change)) prepared.fresh.reset(StoredEntry::make(change, 0));
+    prepared.entry = prepared.fresh != nullptr ? prepared.fresh.get() : existing;
+  } else if (change.op == ChangeOp::touch && existing != nullptr) {
+    const EntryView view = existing->view();
     prepared.change.value = view.value;
     prepared.change.created_us = view.created_us;
     prepared.fresh.reset(StoredEntry::make(prepared.change, 0));
+    prepared.entry = prepared.fresh.get();
   }
   return prepared;
 }
 
+void Shard::install(PreparedChange& prepared, std::uint64_t sequence) noexcept {
+  place(prepared);
+  find_place(prepared);
+  show(prepared, sequence);
+  leave(prepared);
+}
+
 void Shard::place(PreparedChange& prepared) noexcept {
-  if (prepared.existing != nullptr) return;
-  ordered_.insert(prepared.fresh.get());
-  prepared.is_placed = true;
+  StoredEntry* const entry = prepared.entry;
+  if (entry == nullptr) return;
+  if (prepared.existing == nullptr) ordered_.insert(entry);
+  const std::int64_t expires_us = prepared.change.expires_us;
+  if (expires_us != 0 && prepared.moves_in_order()) expiry_.insert({expires_us, entry});
 }
 
 void Shard::displace(PreparedChange& prepared) noexcept {
-  if (!prepared.is_placed) return;
-  ordered_.erase(prepared.fresh.get());
-  prepared.is_placed = false;
+  StoredEntry* const entry = prepared.entry;
+  if (entry == nullptr) return;
+  if (prepared.existing == nullptr) ordered_.erase(entry);
+  const std::int64_t expires_us = prepared.change.expires_us;
+  if (expires_us != 0 && prepared.moves_in_order()) expiry_.erase({expires_us, entry});
 }
 
 void Shard::find_place(PreparedChange& prepared) const noexcept {
-  if (prepared.existing == nullptr) return;
-  prepared.place = const_cast<StoredEntry**>(&*ordered_as_writer().find(prepared.existing));
+  // The same key at another address: its place in the order does not change.
+  if (prepared.replaces()) prepared.place = const_cast<StoredEntry**>(&*ordered_as_writer().find(prepared.existing));
 }
 
-void Shard::install(PreparedChange& prepared, std::uint64_t sequence) noexcept {
-  last_change_sequence_.store(sequence, std::memory_order_release);
-  if (prepared.change.op == ChangeOp::erase) {
-    if (prepared.existing != nullptr) {
-      removals_.add(prepared.existing->key(), sequence, Removals::kErased);
-      remove(prepared.hash, prepared.existing);
-    }
-    last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
-  } else if (prepared.change.op == ChangeOp::put || prepared.existing != nullptr) {
-    install_put(prepared, sequence);
-  }
-}
-
-void Shard::install_put(PreparedChange& prepared, std::uint64_t sequence) {
+void Shard::show(PreparedChange& prepared, std::uint64_t sequence) noexcept {
   StoredEntry* const existing = prepared.existing;
-  if (existing != nullptr) {
-    count_out(*existing);
-    if (existing->expires_us() != 0) expiry_.erase({existing->expires_us(), existing});
+  StoredEntry* const entry = prepared.entry;
+  last_change_sequence_.store(sequence, std::memory_order_release);
+  if (prepared.change.op == ChangeOp::erase) last_erase_sequence_ = std::max(last_erase_sequence_, sequence);
+  if (existing != nullptr) count_out(*existing);
+  if (entry == nullptr) {
+    if (existing == nullptr) return;
+    removals_.add(existing->key(), sequence, Removals::kErased);
+    table_.erase(prepared.hash, existing);
+    existing->hide();
+    return;
   }
-  StoredEntry* const entry = prepared.fresh != nullptr ? prepared.fresh.release() : existing;
-  if (entry != existing) entry->set_sequence(sequence);
-  if (existing == nullptr) {
-    table_.insert(prepared.hash, entry);
-    if (!prepared.is_placed) ordered_.insert(entry);
-  } else if (entry != existing) {
-    table_.replace(prepared.hash, existing, entry);
-    // The same key at another address: its place in the order does not change.
-    StoredEntry** const place =
-        prepared.place != nullptr ? prepared.place : const_cast<StoredEntry**>(&*ordered_.find(existing));
-    *place = entry;
-    StoredEntry::destroy(existing);
-  } else {
+  if (entry == existing) {
     entry->overwrite(prepared.change, sequence);
+  } else {
+    if (existing == nullptr) {
+      table_.insert(prepared.hash, entry);
+    } else {
+      table_.replace(prepared.hash, existing, entry);
+      *prepared.place = entry;
+      existing->hide();
+    }
+    entry->set_sequence(sequence);
+    static_cast<void>(prepared.fresh.release());
   }
-  if (entry->expires_us() != 0) expiry_.insert({entry->expires_us(), entry});
   count_in(*entry);
+}
+
+void Shard::leave(PreparedChange& prepared) noexcept {
+  StoredEntry* const existing = prepared.existing;
+  if (existing == nullptr) return;
+  const std::int64_t expires_us = prepared.existing_expires_us;
+  if (expires_us != 0 && prepared.moves_in_order()) expiry_.erase({expires_us, existing});
+  if (prepared.entry == existing) return;
+  if (prepared.entry == nullptr) ordered_.erase(existing);
+  StoredEntry::destroy(existing);
 }
 
 void Shard::remove(std::uint64_t hash, StoredEntry* entry) {
@@ -201,8 +220,10 @@ std::size_t Shard::remove_expired(std::int64_t now_us, std::size_t limit) noexce
 }
 
 void Shard::list_expired(std::int64_t now_us, std::size_t limit, std::vector<std::int64_t>& expires_us) const {
-  for (auto entry = expiry_.begin(); entry != expiry_.end() && entry->first <= now_us && limit > 0; ++entry, --limit) {
-    expires_us.push_back(entry->first);
+  for (auto it = expiry_.begin(); it != expiry_.end() && it->first <= now_us && limit > 0; ++it) {
+    if (!is_in_place(*it)) continue;
+    expires_us.push_back(it->first);
+    --limit;
   }
 }
 
@@ -216,7 +237,7 @@ bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int
 
 std::size_t Shard::count_expired(std::int64_t now_us) const {
   std::size_t expired = 0;
-  for (auto it = expiry_.begin(); it != expiry_.end() && it->first <= now_us; ++it) ++expired;
+  for (auto it = expiry_.begin(); it != expiry_.end() && it->first <= now_us; ++it) expired += is_in_place(*it);
   return expired;
 }
 

@@ -51,10 +51,14 @@ class KeyHash final {
 struct PreparedChange {
   Change change = {};
   std::uint64_t hash = 0;
-  StoredEntry* existing = nullptr;
-  OwnedEntry fresh = {};          ///< null: in place
-  bool is_placed = false;         ///< the fresh entry is in the ordered index already
-  StoredEntry** place = nullptr;  ///< known already: where the ordered index has what the fresh entry replaces
+  StoredEntry* existing = nullptr;       ///< what the key has
+  StoredEntry* entry = nullptr;          ///< what it gets: null, the existing one in place, or a fresh one
+  OwnedEntry fresh = {};                 ///< the fresh one, until it can be seen
+  std::int64_t existing_expires_us = 0;  ///< before the change
+  StoredEntry** place = nullptr;         ///< where the ordered index has what a fresh entry replaces
+
+  bool replaces() const { return existing != nullptr && entry != nullptr && entry != existing; }
+  bool moves_in_order() const { return entry != existing || change.expires_us != existing_expires_us; }
 };
 
 using OrderedIndex = absl::btree_set<StoredEntry*, KeyOrder>;
@@ -123,18 +127,23 @@ class Shard final {
   void make_room(std::size_t inserts) TUSKV_REQUIRES(writer) TUSKV_EXCLUDES(map);
   /// Allocates what the change needs; make_room first.
   PreparedChange prepare(std::uint64_t hash, const Change& change) TUSKV_REQUIRES(writer);
-  // What is dear of installing a fresh entry, done before in short holds, so that the one that makes a batch visible is
-  // short as well.
-
-  /// Puts an entry with a new key into the ordered index, where readers pass over it (StoredEntry::is_placed_only).
-  void place(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
-  /// Takes it out again.
-  void displace(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
-  /// Looks up what is replaced: after everything has been placed, and for an install before anything is erased.
-  void find_place(PreparedChange& prepared) const noexcept TUSKV_REQUIRES(writer);
-
   // What has been logged is applied whole or not at all: these end the process rather than throw half-way.
   void install(PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
+  // The same in steps, for many changes that become visible at one instant: what is dear, the indexes by order, comes
+  // before and behind that instant, in short holds. Between the first step and the last who only holds `map` passes
+  // over what is there too early or too late: hidden entries, and expiries that are not those of their entries.
+
+  /// Puts a new key into the ordered index, and an expiry into its own.
+  void place(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
+  /// Takes them out again: the change will not happen.
+  void displace(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
+  /// Looks up what is replaced, when everything has been placed and nothing has left.
+  void find_place(PreparedChange& prepared) const noexcept TUSKV_REQUIRES(writer);
+  /// From here on the change is seen.
+  void show(PreparedChange& prepared, std::uint64_t sequence) noexcept TUSKV_REQUIRES(writer, map);
+  /// Takes what has been replaced or erased out of the indexes by order, and frees it.
+  void leave(PreparedChange& prepared) noexcept TUSKV_REQUIRES(writer, map);
+
   /// Erases up to `limit` entries with keys in [from, to), adding to `live` how many of them are; false when none is
   /// left.
   bool erase_some(std::string_view from, std::string_view to, std::size_t limit, std::uint64_t sequence,
@@ -185,7 +194,6 @@ class Shard final {
     map.assert_held_shared();
     return expiry_;
   }
-  void install_put(PreparedChange& prepared, std::uint64_t sequence) TUSKV_REQUIRES(writer, map);
   void remove(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void remove_ended(std::uint64_t hash, StoredEntry* entry) TUSKV_REQUIRES(writer, map);
   void count_in(const StoredEntry& entry);

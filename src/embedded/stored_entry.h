@@ -6,8 +6,8 @@
 // 26 bytes of header, 34 with an expiry: most entries have none, and the 8 bytes are a tenth of what a small entry
 // costs. Fields are bytes, read and written by memcpy: alignment would round the header up.
 //
-// One with a large value is never written over, and the number of its owners stands in front of it: a reader keeps it
-// and copies the value when it has let go of the shard's lock.
+// A large value is never written over, and the number of its entry's owners stands in front of it: a reader keeps it
+// and copies the value when it has let go of the shard's lock. The header is read under the lock alone.
 #pragma once
 
 #include <cstddef>
@@ -46,8 +46,9 @@ class StoredEntry final {
  public:
   /// A new entry with the contents of `put`.
   static StoredEntry* make(const Change& put, std::uint64_t sequence);
-  /// In the ordered index and not there yet (Shard::place): sequences begin at 1.
-  bool is_placed_only() const { return sequence() == 0; }
+  /// In an index by order and not there: not yet (Shard::place) or no longer (Shard::leave). Sequences begin at 1.
+  bool is_hidden() const { return sequence() == 0; }
+  void hide() { set_sequence(0); }
   void set_sequence(std::uint64_t sequence) { std::memcpy(sequence_, &sequence, sizeof(sequence)); }
   /// Gives up the ownership of one who made or keeps it.
   static void destroy(StoredEntry* entry);

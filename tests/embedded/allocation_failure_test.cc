@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -286,6 +288,47 @@ TEST(ClearedStore, S29_NobodyWaitsWhileWhatWasErasedIsFreed) {
   const Stats stats = engine->stats(1000).value();
   EXPECT_EQ(stats.entries, 1U);
   EXPECT_EQ(stats.key_bytes, 3U);
+}
+
+/// Of a large batch the keys leave the indexes when they are gone for everybody, a few at a time.
+TEST(ErasedBatch, S70_ReadersGoOnWhileItsKeysLeave) {
+  test::ManualClock clock;
+  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
+  const std::unique_ptr<Engine> engine = EmbeddedEngine::open({}, *no_files, clock).value();
+  const auto run = [&](std::vector<Command>& commands) {
+    Unit unit{.commands = commands};
+    engine->execute(std::span(&unit, 1));
+    EXPECT_EQ(unit.failure, nullptr);
+  };
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) keys.push_back(key_of(i));
+  std::vector<Command> puts;
+  for (const std::string& key : keys) puts.emplace_back(Put{.key = key, .value = "v"});
+  run(puts);
+  constexpr std::size_t kReaders = 8;  // not all of them in the shard where a few keys are leaving
+  std::vector<std::future<bool>> found;
+  bool has_read = false;
+  const std::function<void()> read = [&] {
+    for (std::size_t i = 0; i < kReaders; ++i) {
+      found.push_back(std::async(std::launch::async, [&, i] {
+        std::vector<Command> commands{Read{.key = keys[i], .want = Want::meta}};
+        run(commands);
+        return std::get<Read>(commands[0]).seen.found;
+      }));
+    }
+    const auto is_ready = [](const std::future<bool>& one) {
+      return one.wait_for(std::chrono::milliseconds(1)) == std::future_status::ready;
+    };
+    for (int i = 0; i < 1'000 && !has_read; ++i) has_read = std::any_of(found.begin(), found.end(), is_ready);
+  };
+  std::vector<Command> erases;
+  for (const std::string& key : keys) erases.emplace_back(Erase{.key = key});
+  at_delete = &read;
+  deletes_left = kKeys / 2;
+  run(erases);
+  EXPECT_TRUE(has_read) << "in time";
+  ASSERT_EQ(found.size(), kReaders) << "nothing was freed";
+  for (std::future<bool>& one : found) EXPECT_FALSE(one.get());
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -27,7 +29,7 @@ struct ModelEntry {
 };
 using Model = std::map<std::string, ModelEntry>;
 
-Change put(const std::string& key, const std::string& value, std::int64_t expires_us = 0) {
+Change put(std::string_view key, std::string_view value, std::int64_t expires_us = 0) {
   return {.op = ChangeOp::put,
           .key = key,
           .value = value,
@@ -301,12 +303,90 @@ TEST(KeyspaceTest, S55_WhatIsPlacedIsNotThereBeforeItIsInstalled) TUSKV_NO_THREA
     EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
   }
   for (PreparedChange& change : changes) shard.find_place(change);
-  for (PreparedChange& change : changes) shard.install(change, 2);
+  for (PreparedChange& change : changes) shard.show(change, 2);
+  for (PreparedChange& change : changes) shard.leave(change);
   EXPECT_EQ(keys_of(keyspace, {}), all);
   EXPECT_EQ(dumped_keys(keyspace), all);
   EXPECT_EQ(shard.find(keyspace.hash("b"), "b")->value(), values[1]);
   expect_equal(keyspace, {{"a", {values[0], 5'000, 2}}, {"b", {values[1], 0, 2}}, {"c", {values[2], 0, 2}}});
   EXPECT_EQ(shard.remove_expired(5'000, 10), 1u);
+}
+
+/// What holds at every moment between two steps of a large batch, of which nothing can be seen before `shows`, and all
+/// behind it.
+void expect_whole(Keyspace& keyspace, const Model& model) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  expect_equal(keyspace, model);
+  const Shard& shard = keyspace.shard(0);
+  std::vector<std::string> keys;
+  std::vector<std::int64_t> expiries;
+  for (const auto& [key, entry] : model) {
+    keys.push_back(key);
+    if (entry.expires_us != 0) expiries.push_back(entry.expires_us);
+  }
+  std::sort(expiries.begin(), expiries.end());
+  EXPECT_EQ(dumped_keys(keyspace), keys);
+  EXPECT_EQ(keys_of(keyspace, {.reverse = true}), std::vector<std::string>(keys.rbegin(), keys.rend()));
+  std::vector<std::int64_t> listed;
+  shard.list_expired(INT64_MAX, SIZE_MAX, listed);
+  EXPECT_EQ(listed, expiries);
+  EXPECT_EQ(shard.count_expired(INT64_MAX), expiries.size());
+}
+
+TEST(KeyspaceTest, S70_ABatchInStepsIsSeenWhollyOrNotAtAll) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  constexpr auto kErase = ChangeOp::erase;
+  const std::string longer(100, 'v');
+  const std::vector<Change> first = {put("erased", "1"),
+                                     put("erased ends", "1", 1'000),
+                                     put("ends", "1", 2'000),
+                                     put("ends later", "1", 3'000),
+                                     put("ends never", "1", 4'000),
+                                     put("grows", "1"),
+                                     put("grows and ends", "1", 5'000),
+                                     put("stays", "1", 6'000)};
+  const std::vector<Change> second = {{.op = kErase, .key = "erased"},
+                                      {.op = kErase, .key = "erased ends"},
+                                      put("ends", "2", 2'000),
+                                      put("ends later", "2", 8'000),
+                                      put("ends never", "2"),
+                                      put("grows", longer),
+                                      put("grows and ends", longer, 5'000),
+                                      put("new", "2"),
+                                      put("new ends", "2", 7'000),
+                                      {.op = ChangeOp::touch, .key = "stays", .expires_us = 9'000}};
+  Keyspace keyspace(1, 7);
+  Shard& shard = keyspace.shard(0);
+  Model before;
+  for (const Change& change : first) {
+    apply(keyspace, change, 1);
+    before[std::string(change.key)] = {std::string(change.value), change.expires_us, 1};
+  }
+  Model after;
+  for (const Change& change : second) {
+    const std::string key(change.key);
+    const bool touches = change.op == ChangeOp::touch;
+    if (change.op != kErase) after[key] = {touches ? "1" : std::string(change.value), change.expires_us, 2};
+  }
+  shard.make_room(second.size());
+  std::vector<PreparedChange> changes;
+  for (const Change& change : second) changes.push_back(shard.prepare(keyspace.hash(change.key), change));
+  using Step = void (Shard::*)(PreparedChange&) noexcept;
+  const auto take = [&](Step step, const Model& model) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+    for (PreparedChange& change : changes) {
+      (shard.*step)(change);
+      expect_whole(keyspace, model);
+    }
+  };
+  expect_whole(keyspace, before);
+  take(&Shard::place, before);
+  take(&Shard::displace, before);
+  EXPECT_EQ(shard.ordered().size(), before.size());
+  take(&Shard::place, before);
+  for (PreparedChange& change : changes) shard.find_place(change);
+  for (PreparedChange& change : changes) shard.show(change, 2);
+  expect_whole(keyspace, after);
+  take(&Shard::leave, after);
+  EXPECT_EQ(shard.ordered().size(), after.size());
+  EXPECT_EQ(shard.remove_expired(INT64_MAX, SIZE_MAX), 5u);
 }
 
 TEST(KeyspaceTest, ExpiredEntriesLeaveEarliestFirst) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
