@@ -40,7 +40,8 @@ struct EngineSweeperOptions {
 
 class Engine : public Executor {
  public:
-  /// Runs one unit without blocking the caller for the disk or a server.
+  /// Runs one unit without blocking the caller for the disk or a server. Throws std::bad_alloc when it has not taken
+  /// the submission, which `done` is then not called for; once it has, it does not throw.
   virtual void submit(Submission& submission) = 0;
 
   /// Runs a read-only unit (Reads, one Scan or one Count) for a transaction and adds what it read to `transaction`.

@@ -31,7 +31,8 @@ struct Completion {
   void* context = nullptr;
 };
 
-/// Submits the operation. False: it ended inline and `completion` will not be called.
+/// Submits the operation. False: it ended inline and `completion` will not be called. An exception, std::bad_alloc,
+/// says that it was not submitted.
 TUSKV_API bool start(Operation& operation, Completion completion);
 /// Submits the operation and blocks until it has ended.
 TUSKV_API void run_and_wait(Operation& operation);
@@ -76,7 +77,8 @@ class [[nodiscard("an Async does nothing until it is awaited, waited for or give
   T wait() & = delete;  // std::move(call).wait()
 
   /// Makes the call; `callback(std::exception_ptr, T)` (without T for void) runs when it has ended, possibly before
-  /// `then` returns. T must be default-constructible. The callback must not throw.
+  /// `then` returns. T must be default-constructible. The callback must not throw. Where memory runs out, `then` throws
+  /// std::bad_alloc: the call was not made, and the callback is gone.
   template <class F>
   void then(F callback) &&;
 
@@ -174,9 +176,9 @@ void Async<T>::then(F callback) && {
     static_assert(std::is_default_constructible_v<T>, "tuskv: a callback is given a default T beside an exception");
   }
   auto pending = std::make_unique<Pending<F>>(Pending<F>{take_operation(), decode_, std::move(callback)});
-  detail::Operation& operation = *pending->operation;
-  Pending<F>* raw = pending.release();  // owned by the completion from here on
-  if (!detail::start(operation, {.resume = &Pending<F>::finish, .context = raw})) Pending<F>::finish(raw);
+  const bool under_way = detail::start(*pending->operation, {.resume = &Pending<F>::finish, .context = pending.get()});
+  Pending<F>* const ended = pending.release();  // under way it is the completion's, and may be gone already
+  if (!under_way) Pending<F>::finish(ended);
 }
 
 }  // namespace v0

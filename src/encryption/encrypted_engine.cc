@@ -153,7 +153,8 @@ void EncryptedEngine::submit(Submission& submission) {
     return submission.done(submission);
   }
   passing->sealed.lend();
-  engine_->submit(*passing.release());
+  engine_->submit(*passing);
+  static_cast<void>(passing.release());  // it may have ended already
 }
 
 void EncryptedEngine::end_passing(Submission& submission) noexcept {

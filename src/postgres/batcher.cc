@@ -171,7 +171,7 @@ void Batcher::call(Lane lane, const std::vector<BatchCall>& calls) {
   }
 }
 
-void Batcher::submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since) {
+void Batcher::submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since) noexcept {
   const std::span<Unit> units = units_of(submission);
   BatchQueue& queue = queue_of(lane);
   const LaneLoad::Arrival arrival = queue.load().arrive(false);

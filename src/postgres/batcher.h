@@ -81,8 +81,9 @@ class Batcher final {
   /// Runs units that belong to one lane as one member of a batch. Blocks until they have ended, which is when the
   /// shortest of their timeouts is over at the latest. `held_since`, for Lane::held: how long their key is waited for.
   void execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since = {});
-  /// Runs one unit without blocking the caller.
-  void submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since = {});
+  /// Runs one unit without blocking the caller. Where memory runs out the process ends: nobody could say any more
+  /// whether the unit is under way.
+  void submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since = {}) noexcept;
   /// Refuses new members, ends waiting ones, both with Closed, and returns when no batch runs any more. Idempotent; may
   /// be called inside of a submission's `done`.
   void close();

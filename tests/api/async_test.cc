@@ -1,7 +1,11 @@
 // Asynchronous calls: the ways to end one, what it owns, and what happens when its caller goes away.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <memory>
+#include <new>
+#include <optional>
 #include <semaphore>
 #include <thread>
 
@@ -155,6 +159,39 @@ TEST_P(AsyncOperations, ManyAtOnce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(InlineAndOnAWorker, AsyncOperations, testing::Bool());
+
+Task await_one(AsyncStore kv, std::shared_ptr<int> held) {
+  co_await kv.set("k", "1");
+  ++*held;
+}
+
+TEST(AsyncMemory, S80_ACallThatFindsNoMemoryIsGivenUpWhole) {
+  ManualClock clock;
+  std::atomic<bool> destroyed = false;
+  auto made =
+      std::make_unique<ReferenceEngine>(clock, ReferenceEngine::Settings{.has_worker = true, .destroyed = &destroyed});
+  ReferenceEngine* const engine = made.get();
+  std::optional<Store> store(store_on(std::move(made), {}));
+  const auto held = std::make_shared<int>(0);
+
+  engine->run_out_of_memory();
+  EXPECT_THROW(store->async().set("k", "1").then([held](std::exception_ptr) { ++*held; }), std::bad_alloc);
+  EXPECT_EQ(held.use_count(), 1) << "the callback is still somewhere";
+
+  engine->run_out_of_memory();
+  {
+    Task task = await_one(store->async(), held);
+    EXPECT_THROW(task.finish(), std::bad_alloc);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+
+  EXPECT_EQ(*held, 0);
+  EXPECT_FALSE(store->exists("k"));
+  await_one(store->async(), held).finish();
+  EXPECT_EQ(store->get("k"), "1");
+  store.reset();
+  EXPECT_TRUE(destroyed) << "a call that was not made holds the store open";
+}
 
 // ---- callers that go away
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -252,6 +253,7 @@ Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t 
 // ---- asynchronous units
 
 void ReferenceEngine::submit(Submission& submission) {
+  if (!has_memory_.exchange(true)) throw std::bad_alloc();
   if (!settings_.has_worker) {
     execute(std::span(&submission.unit, 1));
     submission.done(submission);

@@ -68,6 +68,8 @@ class ReferenceEngine final : public Engine {
   std::vector<std::int64_t> take_execute_timeouts_ms();
   /// What comes next and takes effect fails with this code nevertheless, as when a server has gone before it answered.
   void lose_answer(Code code);
+  /// What is submitted next finds no memory.
+  void run_out_of_memory() { has_memory_ = false; }
 
  private:
   struct Stored {
@@ -108,6 +110,7 @@ class ReferenceEngine final : public Engine {
   bool closed_ TUSKV_GUARDED_BY(mutex_) = false;
   bool held_ TUSKV_GUARDED_BY(mutex_) = false;
   bool stopping_ TUSKV_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> has_memory_ = true;
   std::deque<Submission*> queue_ TUSKV_GUARDED_BY(mutex_);
   std::thread worker_;
 };
