@@ -72,7 +72,8 @@ class GroupSync final {
   Status sync_file(os::File& file);
 
  private:
-  bool run_round(std::int64_t left_ms);
+  /// Others wait for its end, and what it syncs has been made: without memory for it the process ends.
+  bool run_round(std::int64_t left_ms) noexcept;
   void end_turn();
 
   SyncSource& source_;

@@ -76,9 +76,10 @@ class Log final : private SyncSource {
   /// unknown) after `timeout_ms`, which the one that syncs cannot look at while the disk works.
   Status wait_synced(std::uint64_t sequence, std::int64_t timeout_ms);
   /// Without blocking: true when it is so already; otherwise calls `done` once, from a thread of the log's own, when it
-  /// is so, has failed, or after `timeout_ms`.
+  /// is so, has failed, or after `timeout_ms`. The write has been made: without memory to remember who asks the process
+  /// ends.
   bool notify_synced(std::uint64_t sequence, std::int64_t timeout_ms, void (*done)(void* context, const Status& status),
-                     void* context) TUSKV_EXCLUDES(work_mutex_);
+                     void* context) noexcept TUSKV_EXCLUDES(work_mutex_);
   std::uint64_t synced_sequence() const { return sync_.synced(); }
   std::uint64_t last_sequence() const { return last_.load(std::memory_order_acquire); }
   /// Ok, or why the log is poisoned.

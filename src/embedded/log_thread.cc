@@ -10,7 +10,7 @@
 namespace tuskv::embedded {
 
 bool Log::notify_synced(std::uint64_t sequence, std::int64_t timeout_ms,
-                        void (*done)(void* context, const Status& status), void* context) {
+                        void (*done)(void* context, const Status& status), void* context) noexcept {
   if (file_system_ == nullptr || sync_.synced() >= sequence) return true;
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   {

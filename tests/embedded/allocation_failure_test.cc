@@ -73,10 +73,10 @@ constexpr int kInconsistent = 3;
 
 /// On real files, which outlive the process that writes them.
 struct FileStore {
-  explicit FileStore(const std::string& directory)
-      : engine(EmbeddedEngine::open({.directory = directory, .options = {.durability = Durability::relaxed}},
-                                    *file_system, clock)
-                   .value()) {}
+  explicit FileStore(const std::string& directory, Durability durability = Durability::relaxed)
+      : engine(
+            EmbeddedEngine::open({.directory = directory, .options = {.durability = durability}}, *file_system, clock)
+                .value()) {}
 
   /// The allocation behind the next `allocations` ones fails.
   void run(std::vector<Command>& commands, long allocations) const {
@@ -212,6 +212,76 @@ TEST(AllocationFailure, S71_BeforeTheLogNothingLeaks) {
     EXPECT_FALSE(notes.has_changed);
   }
   ::munmap(shared, sizeof(FailureNotes));
+}
+
+/// A write, executed or handed over, of which some allocation fails.
+class DurableWrite final : private Submission {
+ public:
+  DurableWrite(const FileStore& store, std::vector<Command>& commands) : store_(store) {
+    unit.commands = commands;
+    done = [](Submission& ended) noexcept { static_cast<DurableWrite&>(ended).told_.set_value(); };
+  }
+  /// False: it threw.
+  bool run(bool is_submitted, long allocations) {
+    std::future<void> told = told_.get_future();
+    allocations_left = allocations;
+    try {
+      if (is_submitted) {
+        store_.engine->submit(*this);
+      } else {
+        store_.engine->execute(std::span(&unit, 1));
+      }
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    allocations_left = kNever;
+    if (is_submitted) told.wait();
+    return true;
+  }
+
+ private:
+  const FileStore& store_;
+  std::promise<void> told_ = {};
+};
+
+/// The child.
+int write_durably(const std::string& directory, bool is_submitted, long allocations) {
+  const rlimit no_core = {};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::alarm(20);  // nobody must wait for a sync that has failed so
+  const FileStore store(directory, Durability::durable);
+  std::vector<Command> warm{Put{.key = "warm", .value = "v"}};
+  store.run(warm, kNever);
+  std::vector<Command> commands{Put{.key = "k", .value = "v"}};
+  const bool is_made = DurableWrite(store, commands).run(is_submitted, allocations);
+  return store.found("k") == is_made ? kConsistent : kInconsistent;
+}
+
+/// Also where it is the sync that finds no memory: others would wait for its end.
+TEST(AllocationFailure, S84_ADurableWriteThatThrowsHasNotHappened) {
+  int ended = 0;
+  int thrown_or_made = 0;
+  for (const bool is_submitted : {false, true}) {
+    for (long allocations = 0; allocations < 2 * kAllocationsMax; ++allocations) {
+      SCOPED_TRACE(std::to_string(allocations) + " allocations succeed, submitted: " + std::to_string(is_submitted));
+      const test::TemporaryDirectory directory;
+      const pid_t child = ::fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) ::_exit(write_durably(directory.path("d"), is_submitted, allocations));
+      int status = 0;
+      ASSERT_EQ(::waitpid(child, &status, 0), child);
+      if (WIFEXITED(status)) {
+        EXPECT_EQ(WEXITSTATUS(status), kConsistent);
+        ++thrown_or_made;
+        continue;
+      }
+      EXPECT_EQ(WTERMSIG(status), SIGABRT);
+      ++ended;
+      EXPECT_TRUE(FileStore(directory.path("d")).found("k")) << "the log had it";
+    }
+  }
+  EXPECT_GT(ended, 0) << "no allocation behind the log failed: the test has lost its subject";
+  EXPECT_GT(thrown_or_made, 0);
 }
 
 /// Who reads a large value gets what it was, while others replace it.
