@@ -157,7 +157,7 @@ EntryRange& EntryRange::operator=(EntryRange&&) noexcept = default;
 EntryRange::~EntryRange() = default;
 
 EntryRange::Iterator EntryRange::begin() {
-  read_page();
+  if (position_ == page_.entries.size()) read_page();
   return Iterator(this);
 }
 
@@ -174,7 +174,6 @@ void EntryRange::read_page() {
       done_ = true;
       return;
     }
-    started_ = true;
     ScanOptions options = options_;
     options.prefix = prefix_;
     options.from = from_;
@@ -182,6 +181,7 @@ void EntryRange::read_page() {
     options.glob = glob_;
     options.after = after_;
     page_ = KeyValue(view_).scan(options);
+    started_ = true;  // not before: one that failed goes on where it was
     after_ = std::move(page_.next);
   }
 }

@@ -108,7 +108,8 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
                                            FunctionRef<Change(std::optional<std::string_view>)> change) const;
 };
 
-/// A single-pass range over entries; see KeyValue::entries.
+/// A single-pass range over entries; see KeyValue::entries. One thread at a time; iterators end with the range, and
+/// when it is moved.
 class TUSKV_API EntryRange {
  public:
   class TUSKV_API Iterator {
@@ -135,7 +136,8 @@ class TUSKV_API EntryRange {
   EntryRange& operator=(EntryRange&&) noexcept;
   ~EntryRange();
 
-  /// Reads the first page.
+  /// Where the range stands: at first the first entry, whose page it reads. After an error the range goes on from
+  /// there.
   Iterator begin();
   std::default_sentinel_t end() const { return {}; }
 

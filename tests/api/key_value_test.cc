@@ -256,6 +256,33 @@ TEST(GetInto, ReusesTheString) {
   EXPECT_EQ(value, "value");
   EXPECT_EQ(value.data(), memory);
   EXPECT_FALSE(store->get_into("absent", value));
+TEST(Entries, S83_ALookAtTheBeginningSkipsNothing) {
+  ReferenceStore store;
+  for (const char* key : {"a", "b", "c"}) store->set(key, "v");
+  std::string seen;
+  EntryRange range = store->entries({.limit = 1});
+  EXPECT_FALSE(range.begin() == range.end());
+  EntryRange::Iterator at = range.begin();
+  for (; at != range.end(); ++at) {
+    seen += at->key;
+    EXPECT_EQ(range.begin()->key, at->key) << "it begins where it stands";
+  }
+  EXPECT_EQ(seen, "abc");
+  EXPECT_TRUE(range.begin() == range.end());
+}
+
+TEST(Entries, S83_ARangeThatFailedGoesOnWhereItWas) {
+  ReferenceStore store;
+  for (const char* key : {"a", "b"}) store->set(key, "v");
+  EntryRange range = store->entries({.limit = 1});
+  store.engine->lose_answer(Code::Timeout);
+  EXPECT_EQ(code_of([&] { range.begin(); }), Code::Timeout);
+  EXPECT_EQ(range.begin()->key, "a");
+  store.engine->lose_answer(Code::Timeout);
+  EXPECT_EQ(code_of([&] { ++range.begin(); }), Code::Timeout);
+  EXPECT_EQ(range.begin()->key, "b");
+}
+
   EXPECT_EQ(value, "");
 }
 
