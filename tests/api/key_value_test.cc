@@ -33,6 +33,21 @@ TEST(Update, SetsErasesAndKeeps) {
   EXPECT_EQ(store->update("k", [](OptionalView) { return Change::keep(); }), std::nullopt);
 }
 
+Change count_one_more(OptionalView present) { return present ? std::string(*present) + "|" : "|"; }
+
+TEST(Update, TakesAPlainFunction) {
+  ReferenceStore store;
+  EXPECT_EQ(store->update("k", count_one_more), "|");
+  EXPECT_EQ(store->update("k", &count_one_more), "||");
+}
+
+TEST(Callables, LentWithoutAResultTheirsIsDropped) {
+  int calls = 0;
+  const FunctionRef<void(int)> lent = [&](int by) { return calls += by; };
+  lent(2);
+  EXPECT_EQ(calls, 2);
+}
+
 /// Calls of several steps, each of which takes its time.
 TEST(Deadline, R57_ACallOfSeveralStepsHasOneDeadlineForAllOfThem) {
   constexpr std::int64_t kStepMs = 30;
@@ -241,21 +256,6 @@ TEST(Entries, GivesEveryEntryOnceInOrder) {
   EXPECT_TRUE(std::is_sorted(reversed.begin(), reversed.end(), std::greater<>()));
 }
 
-TEST(Entries, NoneIsAnEmptyRange) {
-  ReferenceStore store;
-  for (const Entry& entry : store->entries()) ADD_FAILURE() << entry.key;
-  for (const Entry& entry : Store(*store.store).with_namespace("gone").entries()) ADD_FAILURE() << entry.key;
-}
-
-TEST(GetInto, ReusesTheString) {
-  ReferenceStore store;
-  store->set("k", "value");
-  std::string value(1000, 'x');
-  const char* const memory = value.data();
-  EXPECT_TRUE(store->get_into("k", value));
-  EXPECT_EQ(value, "value");
-  EXPECT_EQ(value.data(), memory);
-  EXPECT_FALSE(store->get_into("absent", value));
 TEST(Entries, S83_ALookAtTheBeginningSkipsNothing) {
   ReferenceStore store;
   for (const char* key : {"a", "b", "c"}) store->set(key, "v");
@@ -283,6 +283,21 @@ TEST(Entries, S83_ARangeThatFailedGoesOnWhereItWas) {
   EXPECT_EQ(range.begin()->key, "b");
 }
 
+TEST(Entries, NoneIsAnEmptyRange) {
+  ReferenceStore store;
+  for (const Entry& entry : store->entries()) ADD_FAILURE() << entry.key;
+  for (const Entry& entry : Store(*store.store).with_namespace("gone").entries()) ADD_FAILURE() << entry.key;
+}
+
+TEST(GetInto, ReusesTheString) {
+  ReferenceStore store;
+  store->set("k", "value");
+  std::string value(1000, 'x');
+  const char* const memory = value.data();
+  EXPECT_TRUE(store->get_into("k", value));
+  EXPECT_EQ(value, "value");
+  EXPECT_EQ(value.data(), memory);
+  EXPECT_FALSE(store->get_into("absent", value));
   EXPECT_EQ(value, "");
 }
 
