@@ -76,7 +76,7 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
 
   /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen
   /// exactly once; `limit` is the page size. The range owns copies of what it was given.
-  EntryRange entries(const ScanOptions& options = {}) const;
+  [[nodiscard]] EntryRange entries(const ScanOptions& options = {}) const;
 
   /// Takes the lock if nobody holds it; never waits. A caller that does not get it writes nothing.
   [[nodiscard]] std::optional<Lease> try_lock(Bytes name, const TryLockOptions& options = {}) const;
@@ -174,7 +174,7 @@ class TUSKV_API Transaction final : public KeyValue {
   auto transaction(F&& function);
 
   /// The same transaction seen from another namespace of the store (nested below the one this one sees).
-  Transaction with_namespace(Bytes name);
+  [[nodiscard("another handle: this one is as before")]] Transaction with_namespace(Bytes name);
 
  private:
   friend class Store;
@@ -302,11 +302,12 @@ class TUSKV_API Store final : public KeyValue {
   /// A store whose keys are isolated from every other namespace. Names are 1 to 255 bytes without NUL and do not start
   /// with byte 0x01. Nesting joins the names with "/": with_namespace("a").with_namespace("b") is
   /// with_namespace("a/b"): refuse "/" in names that come from outside.
-  Store with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
+  [[nodiscard("another handle: this one is as before")]] Store with_namespace(
+      Bytes name, const NamespaceOptions& options = {}) const;
   /// The same store with another deadline for every call.
-  Store with_timeout(Duration timeout) const;
+  [[nodiscard("another handle: this one is as before")]] Store with_timeout(Duration timeout) const;
   /// The same store, asynchronously.
-  AsyncStore async() const;
+  [[nodiscard]] AsyncStore async() const;
 
   /// Names of all namespaces of the store that hold entries, in order, whatever namespace this handle sees; the root
   /// namespace is not among them.
@@ -418,7 +419,8 @@ class OffloadedCall final : public OffloadedFunction {
 /// for functions given to `offload`. For another deadline: `store.with_timeout(t).async()`.
 class TUSKV_API AsyncStore final : public Operations<Asynchronous> {
  public:
-  AsyncStore with_namespace(Bytes name, const NamespaceOptions& options = {}) const;
+  [[nodiscard("another handle: this one is as before")]] AsyncStore with_namespace(
+      Bytes name, const NamespaceOptions& options = {}) const;
 
   /// Runs `function(store, arguments…)`, which may block, on one of up to 8 threads of the store's own, made for it and
   /// ended by close(): for transactions, update, locks, entries. The store is this one, as a blocking handle. Result

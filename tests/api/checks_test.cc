@@ -111,7 +111,7 @@ TEST(Checks, U6Expiry) {
     expect_refused([&] { store->expire("k", wrong); });
     expect_refused([&] { store->get_and_touch("k", wrong); });
     expect_refused([&] { store->increment("k", 1, {.ttl_if_created = wrong}); });
-    expect_refused([&] { store->with_namespace("n", {.ttl = wrong}); });
+    expect_refused([&] { return store->with_namespace("n", {.ttl = wrong}); });
   }
   EXPECT_EQ(message_of([&] { store->set("k", "v", {.ttl = 0s}); }), "ttl must be positive");
   expect_refused([&] { store->set("k", "v", {.ttl = 1s, .keep_ttl = true}); });
@@ -141,8 +141,8 @@ TEST(Checks, ListsAndCounters) {
   expect_refused([&] { store->erase_prefix(""); });
   expect_refused([&] { store->erase_range("", std::nullopt); });
   expect_refused([&] { store->increment("k", 1, {.min = 1, .max = 0}); });
-  expect_refused([&] { store->with_timeout(0ms); });
-  expect_refused([&] { store->with_timeout(25h); });
+  expect_refused([&] { return store->with_timeout(0ms); });
+  expect_refused([&] { return store->with_timeout(25h); });
   expect_refused([&] { store->start_sweeper({.interval = 0ms}); });
   expect_refused([&] { store->start_sweeper({.batch = 0}); });
   expect_refused([&] { store->get(static_cast<const char*>(nullptr)); });
@@ -151,14 +151,14 @@ TEST(Checks, ListsAndCounters) {
 TEST(Checks, Namespaces) {
   ReferenceStore store;
   const auto code = [&](std::string_view name) {
-    return code_of([&] { store->with_namespace(name); }).value_or(kNone);
+    return code_of([&] { return store->with_namespace(name); }).value_or(kNone);
   };
   EXPECT_EQ(code(""), Code::InvalidKey);
   EXPECT_EQ(code("a\0b"sv), Code::InvalidKey);
   EXPECT_EQ(code("\x01locks"), Code::InvalidKey);
   EXPECT_EQ(code(std::string(256, 'n')), Code::InvalidKey);
   EXPECT_EQ(code(std::string(255, 'n')), kNone);
-  EXPECT_EQ(code_of([&] { store->with_namespace(std::string(200, 'n')).with_namespace(std::string(55, 'm')); }),
+  EXPECT_EQ(code_of([&] { return store->with_namespace(std::string(200, 'n')).with_namespace(std::string(55, 'm')); }),
             Code::InvalidKey);
   store->with_namespace("a").with_namespace("b").set("k", "1");
   EXPECT_EQ(store->with_namespace("a/b").get("k"), "1");
