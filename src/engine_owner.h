@@ -6,10 +6,10 @@
 #include <memory>
 
 #include "engine.h"
-#include "offload_threads.h"
 #include "os/clock.h"
 #include "os/file_system.h"
 #include "os/fork_guard.h"
+#include "submission_threads.h"
 
 namespace tuskv {
 
@@ -19,7 +19,7 @@ struct EngineParts {
   std::unique_ptr<os::FileSystem> file_system = {};
   std::unique_ptr<os::Clock> clock = {};
   std::unique_ptr<Engine> engine = {};
-  std::unique_ptr<OffloadThreads> offload = {};
+  std::unique_ptr<SubmissionThreads> offload = {};
 };
 
 /// Destroys the parts with the last handle: at once, except on a thread of the engine, where a thread made for it does

@@ -9,12 +9,15 @@
 #include "encryption/key_ring.h"
 #include "encryption/marker.h"
 #include "engine_owner.h"
+#include "named_limits.h"
+#include "operation.h"
 #include "option_table.h"
 #include "os/followed_link.h"
 #ifdef TUSKV_POSTGRES
 #include "postgres/postgres_engine.h"
 #endif
 #include "store_access.h"
+#include "submission_threads.h"
 #include "throw.h"
 #include "tuskv/maintenance.h"
 #include "url.h"
@@ -122,7 +125,11 @@ void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, c
 Store make_store(OpenedEngine opened, const Options& options) {
   auto view = std::make_shared<View>();
   view->fork_guard = std::make_shared<os::ForkGuard>();
-  opened.parts.offload = std::make_unique<OffloadThreads>();
+  opened.parts.offload =
+      std::make_unique<SubmissionThreads>(SubmissionThreadsOptions{.purpose = "runs offloaded calls",
+                                                                   .threads_max = kOffloadThreadsMax,
+                                                                   .waiting_max = kOffloadedCallsMax,
+                                                                   .run = &detail::Operation::run_function});
   view->offload = opened.parts.offload.get();
   view->engine = share_engine(std::move(opened.parts), view->fork_guard);
   view->executor = view->engine.get();

@@ -3,9 +3,9 @@
 #include <cstring>
 #include <utility>
 
-#include "offload_threads.h"
 #include "run.h"
 #include "store_access.h"
+#include "submission_threads.h"
 #include "throw.h"
 
 namespace tuskv {
@@ -97,7 +97,7 @@ bool Operation::start(Completion completion) {
   completion_ = completion;
   state_.store(State::submitting);
   if (function_ != nullptr) {
-    view_->offload->post(*this, &run_function);
+    view_->offload->post(*this);
   } else {
     view_->engine->submit(*this);
   }

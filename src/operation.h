@@ -48,6 +48,8 @@ class Operation final : private Submission {
   void run();
   /// True when it has ended, so that its owner may destroy it; otherwise it destroys itself when it ends.
   bool forget();
+  /// Runs the function of one that was posted to threads for it.
+  static void run_function(Submission& submission) noexcept;
 
   /// Makes the operation own everything its commands point to; `value`, when given, becomes that of the only Put.
   void own_bytes(std::string* value);
@@ -56,7 +58,6 @@ class Operation final : private Submission {
   enum class State : std::uint8_t { idle, submitting, pending, forgotten, ended };
 
   static void on_done(Submission& submission) noexcept;
-  static void run_function(Submission& submission) noexcept;
   bool refuse();
 
   std::shared_ptr<const View> view_;

@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "checks.h"
-#include "offload_threads.h"
 #include "operation.h"
 #include "reencryption.h"
 #include "run.h"
 #include "search_filter.h"
 #include "stored_range.h"
+#include "submission_threads.h"
 #include "throw.h"
 
 namespace tuskv {
@@ -155,6 +155,7 @@ void Store::close() const {
                   "close the store elsewhere, or let its last handle go");
   }
   view()->offload->close();
+  view()->offload->wait_until_idle();
   throw_if_failed(engine.close());
 }
 

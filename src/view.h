@@ -19,9 +19,9 @@ struct ArgumentLimits {
   std::size_t value_bytes_max = std::size_t{100} << 20;
 };
 
-class OffloadThreads;
 class Reencryption;
 class Session;
+class SubmissionThreads;
 
 /// Immutable and shared by handles; making another one is how with_namespace and with_timeout work.
 class View {
@@ -32,7 +32,7 @@ class View {
   Executor* executor = nullptr;
   std::shared_ptr<Session> session = {};      ///< null outside transactions
   Reencryption* reencryption = nullptr;       ///< a side of the engine; null: the store is not encrypted
-  OffloadThreads* offload = nullptr;          ///< a neighbour of the engine
+  SubmissionThreads* offload = nullptr;       ///< for functions of the user's; a neighbour of the engine
   std::string prefix = std::string(1, '\0');  ///< namespace and NUL: what a stored key starts with
   std::int64_t timeout_ms = 5000;
   std::optional<std::int64_t> default_ttl_ms = {};

@@ -7,6 +7,7 @@
 
 #include "encryption/marker.h"
 #include "findings.h"
+#include "named_limits.h"
 
 namespace tuskv::encryption {
 namespace {
@@ -53,7 +54,10 @@ EncryptedEngine::EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup)
       is_kept_(setup.is_kept),
       engine_(std::move(setup.engine)),
       plaintext_(*this, setup.expiry_disabled),
-      thread_([this](Unit& unit) { execute(std::span(&unit, 1)); }) {}
+      thread_({.purpose = "runs asynchronous calls that need plaintext",
+               .waiting_max = kPlaintextSubmissionsMax,
+               .has_deadlines = true,
+               .run = [this](Submission& submission) { execute(std::span(&submission.unit, 1)); }}) {}
 
 // ---- units
 

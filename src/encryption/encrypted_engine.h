@@ -23,9 +23,9 @@
 
 #include "encryption/plaintext_units.h"
 #include "encryption/sealer.h"
-#include "encryption/submission_thread.h"
 #include "engine.h"
 #include "reencryption.h"
+#include "submission_threads.h"
 #include "tuskv/function_ref.h"
 
 namespace tuskv::encryption {
@@ -102,7 +102,8 @@ class EncryptedEngine final : public Engine, public Reencryption {
   std::atomic<std::uint64_t> marked_for_ = 0;
   const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes
   PlaintextUnits plaintext_;
-  SubmissionThread thread_;
+  /// A single one, for asynchronous calls that need plaintext: they are several steps, and a submitter does not wait.
+  SubmissionThreads thread_;
 };
 
 /// The scan of a unit that looks at values; null when it is none.
