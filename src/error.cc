@@ -19,7 +19,6 @@ std::string_view to_string(Code code) noexcept {
     case Code::Conflict: return "Conflict";
     case Code::Busy: return "Busy";
     case Code::Closed: return "Closed";
-    case Code::Cancelled: return "Cancelled";
     case Code::StoreReset: return "StoreReset";
     case Code::Corruption: return "Corruption";
     case Code::NoSpace: return "NoSpace";

@@ -25,8 +25,6 @@ enum class Code {
                   ///< up.
   Busy,           ///< Another process, or another Store of this one, has the directory open; or too many calls wait.
   Closed,         ///< The store is closed, or the transaction has ended.
-  Cancelled,      ///< The caller withdrew the operation before it was sent to a server. No store reports it: calls that
-                  ///< were made end with their true result, or at their deadline.
   StoreReset,     ///< The server emptied an unlogged table: what was stored is gone.
   Corruption,     ///< Damaged bytes; the message names the file and the offset. Run `tuskv check`.
   NoSpace,        ///< The disk or the quota is full. Nothing was applied; erases may still work.

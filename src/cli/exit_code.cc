@@ -18,7 +18,6 @@ ExitCode class_of(Code code) noexcept {
     case Code::Conflict: return ExitCode::conflict;
     case Code::Busy: return ExitCode::unavailable;
     case Code::Closed: return ExitCode::unavailable;
-    case Code::Cancelled: return ExitCode::unavailable;
     case Code::StoreReset: return ExitCode::corruption;
     case Code::Corruption: return ExitCode::corruption;
     case Code::NoSpace: return ExitCode::storage;

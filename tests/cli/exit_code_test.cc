@@ -15,7 +15,7 @@ TEST(ExitCode, EachCodeHasItsClassAndAnUnknownOutcomeComesFirst) {
       {1, {Code::NotFound}},
       {2,
        {Code::InvalidKey, Code::InvalidValue, Code::InvalidArgument, Code::TooLarge, Code::Unsupported, Code::Config}},
-      {3, {Code::Connection, Code::Busy, Code::Closed, Code::Cancelled}},
+      {3, {Code::Connection, Code::Busy, Code::Closed}},
       {4, {Code::Timeout}},
       {6, {Code::Corruption, Code::StoreReset}},
       {7, {Code::Conflict}},
