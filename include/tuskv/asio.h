@@ -22,8 +22,10 @@
 // result. The call is made when Asio initiates it. Its handler runs on its associated executor, always posted: neither
 // within the initiating function nor on a thread of the store. Until then the executor has outstanding work, so
 // `io_context::run` does not return; the context must live until every call has ended, as it must for all that comes
-// from other threads. A handler without an executor (a plain lambda, asio::use_future) runs on a thread of Asio's
-// system executor, which ends with the process: rather bind one, `asio::bind_executor(context, …)`.
+// from other threads. Once `run` has returned by itself, they have. Handlers that were posted and never run go with
+// their context, and so may the last handle of a store. The handles may go first: calls keep the store open. A handler
+// without an executor (a plain lambda, asio::use_future) runs on a thread of Asio's system executor, which ends with
+// the process: rather bind one, `asio::bind_executor(context, …)`.
 //
 // Cancellation is left out: a call ends with its true result, by its deadline at the latest, whatever its cancellation
 // slot is told. `call(use_awaitable) || timer.async_wait(use_awaitable)` waits for both. Ask for less time with

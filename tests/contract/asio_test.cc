@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <future>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -27,6 +30,7 @@
 
 #include "contract/contract.h"
 #include "contract/threads.h"
+#include "support/temporary_directory.h"
 
 namespace tuskv::test {
 namespace {
@@ -166,6 +170,73 @@ TEST_P(AsioCalls, S51_AContextHasWorkWhileACallIsUnderWay) {
   EXPECT_TRUE(told);
 }
 
+/// What stays of a handler in the store, once it has been posted, holds up the thread that lets go of it.
+class LingeringHandler {
+ public:
+  struct Seen {
+    std::thread::id loop = std::this_thread::get_id();
+    std::atomic<bool> told = false;
+    std::binary_semaphore lingers{0};
+    std::binary_semaphore released{0};
+    std::atomic<bool> gone = false;
+  };
+
+  explicit LingeringHandler(Seen& seen) : seen_(seen) {}
+  LingeringHandler(LingeringHandler&& other) noexcept : seen_(other.seen_) {}
+  LingeringHandler& operator=(LingeringHandler&&) = delete;
+  ~LingeringHandler() {
+    // The one that the call was given; those made of it elsewhere are on their way to the loop.
+    if (made_on_ != seen_.loop || std::this_thread::get_id() == seen_.loop) return;
+    seen_.lingers.release();
+    seen_.released.acquire();
+    seen_.gone = true;
+  }
+
+  void operator()(const std::exception_ptr& failure) {
+    EXPECT_EQ(failure, nullptr);
+    seen_.told = true;
+  }
+
+ private:
+  Seen& seen_;
+  std::thread::id made_on_ = std::this_thread::get_id();
+};
+
+TEST_P(AsioCalls, S81_AContextHasWorkUntilTheStoreHasLetGoAndNoLonger) {
+  const AsyncStore kv = store().async();
+  asio::io_context context;
+  LingeringHandler::Seen seen;
+  std::binary_semaphore runs(0);
+  kv.offload([&](Store&) { runs.acquire(); })(asio::bind_executor(context, LingeringHandler(seen)));
+  EXPECT_EQ(context.poll(), 0u);
+  EXPECT_FALSE(context.stopped());
+
+  // Calls of others, and those that are not made, are no work of it.
+  asio::io_context other;
+  bool told = false;
+  kv.exists("k")(asio::bind_executor(other, [&](std::exception_ptr, bool) { told = true; }));
+  other.run();
+  EXPECT_TRUE(told);
+  other.restart();
+  {
+    auto never_made = kv.increment("n")(asio::experimental::deferred);
+    auto never_awaited = kv.increment("n")(use_awaitable);
+  }
+  EXPECT_EQ(other.poll(), 0u);
+  EXPECT_TRUE(other.stopped());
+
+  runs.release();
+  ASSERT_TRUE(seen.lingers.try_acquire_for(std::chrono::seconds(10)))
+      << "nobody let go of the handler, or after its work had ended";
+  EXPECT_EQ(context.poll(), 1u);
+  EXPECT_TRUE(seen.told);
+  EXPECT_FALSE(context.stopped()) << "a thread of the store has something of Asio's";
+  seen.released.release();
+  context.run();
+  EXPECT_TRUE(seen.gone);
+  while (!seen.gone) std::this_thread::yield();
+}
+
 TEST_P(AsioCalls, FuturesHaveTheResultOrTheFailure) {
   const AsyncStore kv = store().async();
   asio::io_context context;
@@ -251,6 +322,71 @@ TEST_P(AsioCalls, AStoreThatIsClosedEndsEveryCall) {
 asio::awaitable<void> hold(AsyncStore kv, std::shared_ptr<int> held) {
   co_await kv.set("k", "v")(use_awaitable);
   ++*held;
+}
+
+/// A directory of a store whose calls end where they are made (relaxed), or on a thread of the store (durable).
+struct AsioDirectory {
+  explicit AsioDirectory(const std::string& durability)
+      : url("file:" + directory.path("data") + "?durability=" + durability) {}
+
+  /// The entries, once the store is closed: where its last handle died on a thread of its own that takes a moment.
+  std::uint64_t count() const {
+    for (;;) {
+      try {
+        return Store::open(url).count();
+      } catch (const Error& error) {
+        if (error.code() != Code::Busy) throw;
+      }
+    }
+  }
+
+  TemporaryDirectory directory;
+  std::string url;
+};
+
+TEST(AsioLifetime, S82_TheLastHandleGoesWhileCallsAreUnderWay) {
+  constexpr int kCalls = 50;
+  const AsioDirectory directory("durable");
+  asio::io_context context;
+  int told = 0;
+  {
+    const AsyncStore kv = Store::open(directory.url).async();
+    for (int i = 0; i < kCalls; ++i) {
+      kv.set("k" + std::to_string(i), "v")(asio::bind_executor(context, [&](std::exception_ptr failure) {
+        EXPECT_EQ(code_thrown(failure), std::nullopt);
+        ++told;
+      }));
+    }
+  }  // from here on the calls keep the store
+  context.run();
+  EXPECT_EQ(told, kCalls);
+  EXPECT_EQ(directory.count(), std::uint64_t{kCalls});
+}
+
+asio::awaitable<void> write_and_keep(Store kept, std::string key) {
+  co_await kept.async().set(key, "v")(use_awaitable);
+  ADD_FAILURE() << "resumed by a context that was never run";
+}
+
+TEST(AsioLifetime, S82_AContextGoesWithWhatWasPostedAndWithTheLastHandles) {
+  constexpr int kCalls = 20;
+  const AsioDirectory directory("relaxed");
+  {
+    asio::io_context context;
+    std::optional<Store> store(Store::open(directory.url));
+    for (int i = 0; i < kCalls; ++i) {
+      asio::co_spawn(context, write_and_keep(*store, "co" + std::to_string(i)), asio::detached);
+    }
+    for (int i = 0; i < kCalls; ++i) context.run_one();
+    for (int i = 0; i < kCalls; ++i) {
+      store->async().set("cb" + std::to_string(i), "v")(
+          asio::bind_executor(context, [last = *store](std::exception_ptr) { ADD_FAILURE() << "never run"; }));
+    }
+    store.reset();
+    expect_refused([&] { return Store::open(directory.url); }, Code::Busy);  // what was posted keeps it open
+  }
+  // It was closed on this thread: nothing has to be waited for.
+  EXPECT_EQ(Store::open(directory.url).count(), std::uint64_t{2 * kCalls});
 }
 
 TEST(AsioLifetime, ACoroutineIsDestroyedWithItsContextWhileItWaits) {
