@@ -48,6 +48,19 @@ bool attempt(const View& view, FunctionRef<void(Transaction&)> function) {
   return true;
 }
 
+void run_savepoint(const std::shared_ptr<const View>& view, FunctionRef<void(Transaction&)> function) {
+  Session& session = *view->session;
+  throw_if_failed(session.begin_savepoint());
+  try {
+    Transaction transaction = TransactionAccess::make(view);
+    function(transaction);
+  } catch (...) {
+    session.roll_back_savepoint();
+    throw;
+  }
+  session.release_savepoint();
+}
+
 }  // namespace
 
 inline namespace v0 {
@@ -61,19 +74,8 @@ Transaction Transaction::with_namespace(Bytes name) {
   return Transaction(std::move(nested));
 }
 
-void Transaction::run_savepoint(FunctionRef<void(Transaction&)> function) {
-  Session& session = *view()->session;
-  throw_if_failed(session.begin_savepoint());
-  try {
-    function(*this);
-  } catch (...) {
-    session.roll_back_savepoint();
-    throw;
-  }
-  session.release_savepoint();
-}
-
-void Store::run_transaction(FunctionRef<void(Transaction&)> function) const {
+void KeyValue::run_transaction(FunctionRef<void(Transaction&)> function) const {
+  if (view()->session != nullptr) return run_savepoint(view(), function);
   throw_if_refused(*view());
   const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;

@@ -52,6 +52,7 @@ class TUSKV_API Change {
 };
 
 class EntryRange;
+class Transaction;
 template <class T>
 struct Codec;
 template <class T, class Key = std::string, class C = Codec<T>>
@@ -72,6 +73,26 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
     requires std::is_invocable_r_v<Change, F&, std::optional<std::string_view>>
   std::optional<std::string> update(Bytes key, F&& change) const {
     return update_erased(key, FunctionRef<Change(std::optional<std::string_view>)>(change));
+  }
+
+  /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing).
+  /// Serializable. The function runs again when another write changed what it read, so it must have no other effects;
+  /// Conflict after 256 attempts, Timeout when the deadline passes first. A call that failed with Conflict inside dooms
+  /// the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function
+  /// runs, are refused.
+  ///
+  /// In a transaction it is a savepoint, up to 64 deep: when `function` throws, what it wrote is undone and the
+  /// exception goes on; the outer transaction, which alone commits, can continue.
+  template <std::invocable<Transaction&> F>
+  auto transaction(F&& function) const {
+    using R = std::remove_cvref_t<std::invoke_result_t<F&, Transaction&>>;
+    if constexpr (std::is_void_v<R>) {
+      run_transaction([&](Transaction& tx) { function(tx); });
+    } else {
+      std::optional<R> result;
+      run_transaction([&](Transaction& tx) { result.emplace(function(tx)); });
+      return std::move(*result);
+    }
   }
 
   /// All entries that match, page by page, in bounded memory. An entry that is live and unchanged throughout is seen
@@ -106,6 +127,7 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   KeyValue with_prefix(Bytes prefix, const TypedOptions& options) const;
   std::optional<std::string> update_erased(Bytes key,
                                            FunctionRef<Change(std::optional<std::string_view>)> change) const;
+  void run_transaction(FunctionRef<void(Transaction&)> function) const;
 };
 
 /// A single-pass range over entries; see KeyValue::entries. One thread at a time; iterators end with the range, and
@@ -161,26 +183,20 @@ class TUSKV_API EntryRange {
   bool done_ = false;
 };
 
-/// Operations inside a transaction. Valid during the callback only: later calls throw Closed.
+/// Operations inside a transaction. Valid during the callback only: later calls throw Closed. Thread-safe as a store
+/// is, but for savepoints, which end in the reverse of their order: one thread at a time.
 class TUSKV_API Transaction final : public KeyValue {
  public:
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
-  /// Runs `function(tx)` as a savepoint: when it throws, what it wrote is undone and the exception goes on; the outer
-  /// transaction can continue.
-  template <std::invocable<Transaction&> F>
-  auto transaction(F&& function);
-
   /// The same transaction seen from another namespace of the store (nested below the one this one sees).
   [[nodiscard("another handle: this one is as before")]] Transaction with_namespace(Bytes name);
 
  private:
-  friend class Store;
   friend struct TransactionAccess;
   explicit Transaction(std::shared_ptr<const View> view);
-  void run_savepoint(FunctionRef<void(Transaction&)> function);
 };
 
 struct NamespaceOptions {
@@ -277,23 +293,6 @@ class TUSKV_API Store final : public KeyValue {
   /// The last handle closes the store; problems go to the event hook. Call close() to see them.
   ~Store();
 
-  /// Runs `function(tx)`; commits when it returns (returning its result), rolls back when it throws (rethrowing).
-  /// Serializable. The function runs again when another write changed what it read, so it must have no other effects;
-  /// Conflict after 256 attempts, Timeout when the deadline passes first. A call that failed with Conflict inside dooms
-  /// the attempt even when the function swallowed it. Calls on the store itself, by the same thread while the function
-  /// runs, are refused.
-  template <std::invocable<Transaction&> F>
-  auto transaction(F&& function) const {
-    using R = std::invoke_result_t<F&, Transaction&>;
-    if constexpr (std::is_void_v<R>) {
-      run_transaction([&](Transaction& tx) { function(tx); });
-    } else {
-      std::optional<R> result;
-      run_transaction([&](Transaction& tx) { result.emplace(function(tx)); });
-      return std::move(*result);
-    }
-  }
-
   /// Waits for a lock and holds it as long as the Lock lives. Timeout, naming the holder, when it could not be had in
   /// time. Who waits asks again and again, so the lock goes to whoever asks first after it is free. When this fails
   /// with an outcome of unknown, the lock may be held until its TTL ends.
@@ -368,7 +367,6 @@ class TUSKV_API Store final : public KeyValue {
   friend class AsyncStore;
   friend struct StoreAccess;
   explicit Store(std::shared_ptr<const View> view);
-  void run_transaction(FunctionRef<void(Transaction&)> function) const;
 };
 
 namespace detail {
@@ -447,18 +445,6 @@ class TUSKV_API AsyncStore final : public Operations<Asynchronous> {
   explicit AsyncStore(std::shared_ptr<const View> view);
   detail::OperationHandle make_offloaded(std::unique_ptr<detail::OffloadedFunction> function) const;
 };
-
-template <std::invocable<Transaction&> F>
-auto Transaction::transaction(F&& function) {
-  using R = std::invoke_result_t<F&, Transaction&>;
-  if constexpr (std::is_void_v<R>) {
-    run_savepoint([&](Transaction& tx) { function(tx); });
-  } else {
-    std::optional<R> result;
-    run_savepoint([&](Transaction& tx) { result.emplace(function(tx)); });
-    return std::move(*result);
-  }
-}
 
 }  // namespace v0
 }  // namespace tuskv

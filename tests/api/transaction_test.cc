@@ -390,8 +390,20 @@ TEST(Transaction, HandlesThatOutliveItAreClosed) {
   });
   EXPECT_EQ(message_of([&] { kept->get("k"); }), "the transaction has ended");
   EXPECT_EQ(code_of([&] { kept->set("k", "2"); }), Code::Closed);
+  EXPECT_EQ(code_of([&] { kept->transaction([](Transaction&) { FAIL(); }); }), Code::Closed);
   EXPECT_EQ(code_of([&] { range->begin(); }), Code::Closed);
   EXPECT_EQ(store->get("k"), "1");
+}
+
+TEST(Transaction, AResultThatIsAReferenceIsCopied) {
+  ReferenceStore store;
+  std::string text = "given back";
+  const auto itself = [&](Transaction&) -> const std::string& { return text; };
+  const auto given = store->transaction(itself);
+  const auto inner = store->transaction([&](Transaction& tx) { return tx.transaction(itself); });
+  text = "changed";
+  EXPECT_EQ(given, "given back");
+  EXPECT_EQ(inner, "given back");
 }
 
 TEST(Transaction, MovesAKeyBetweenNamespaces) {

@@ -447,6 +447,38 @@ void rename_key(const KeyValue& entries, Bytes from, Bytes to) {
   if (auto value = entries.get_and_erase(from)) entries.set(to, *value);
 }
 
+/// All of it or nothing, wherever it is called.
+void exchange(const KeyValue& entries, Bytes one, Bytes other) {
+  entries.transaction([&](Transaction& tx) {
+    const std::string value = tx.get_and_set(one, "on its way").value();
+    tx.set(one, tx.get_or_throw(other));
+    tx.set(other, value);
+  });
+}
+
+TEST_P(Transactional, OfAKeyValueIsASavepointInATransaction) {
+  const Store inside = store().with_namespace("n");
+  for (const Store& one : {store(), inside}) {
+    one.set_many({{"a", "1"}, {"b", "2"}});
+    exchange(one, "a", "b");
+    EXPECT_THAT(one.get("a"), Optional(std::string("2")));
+    expect_refused([&] { exchange(one, "a", "missing"); }, Code::NotFound);
+    EXPECT_THAT(one.get("a"), Optional(std::string("2"))) << "half of it was committed";
+  }
+  const std::uint64_t count = store().transaction([](Transaction& tx) {
+    tx.set("c", "3");
+    expect_refused([&] { exchange(tx, "c", "missing"); }, Code::NotFound);
+    EXPECT_THAT(tx.get("c"), Optional(std::string("3"))) << "half of it is left";
+    exchange(tx, "a", "c");
+    exchange(tx.with_namespace("n"), "a", "b");
+    const KeyValue& same = tx;
+    return same.transaction([](Transaction& inner) { return inner.count(); });
+  });
+  EXPECT_EQ(count, 3u);
+  EXPECT_EQ(store().get_many({"a", "b", "c"}), (std::vector<std::optional<std::string>>{"3", "1", "2"}));
+  EXPECT_EQ(inside.get_many({"a", "b"}), (std::vector<std::optional<std::string>>{"1", "2"}));
+}
+
 TEST_P(Transactional, FunctionsOfAKeyValueWorkInBoth) {
   store().set("a", "v");
   rename_key(store(), "a", "b");
