@@ -46,7 +46,7 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// A call that has not been made yet: lazy, move-only, owning its bytes. End it once, as an rvalue: `co_await` it in
 /// any C++20 coroutine (which resumes on the thread that completes it: do not block there), `wait()` for it, give
 /// `then` a callback, or, with tuskv/asio.h, call it with a completion token of Asio. One that is never ended does
-/// nothing; ending it again is InvalidArgument.
+/// nothing; ending it again is InvalidArgument. As a value it is for one thread at a time.
 ///
 /// g++ 12 takes no braced list inside a co_await expression ("array used as initializer", reported at the end of the
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await

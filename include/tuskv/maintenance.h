@@ -56,6 +56,7 @@ struct RepairReport {
 /// was found is kept beside it.
 TUSKV_API RepairReport repair(Bytes directory);
 
+/// Kept snapshots, oldest first.
 TUSKV_API std::vector<SnapshotInfo> list_snapshots(Bytes directory);
 /// As Store::prune_snapshots.
 TUSKV_API std::size_t prune_snapshots(Bytes directory, std::size_t keep);

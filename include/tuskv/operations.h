@@ -77,7 +77,7 @@ TUSKV_API std::int64_t counter_step(std::uint64_t by);
 /// For every call: keys are 1 to max_key_bytes arbitrary bytes (InvalidKey otherwise), values 0 to max_value_bytes
 /// (TooLarge). An expired entry is absent in every answer, count and condition. Wrong arguments throw at the call,
 /// before any effect; a batch with one wrong item does nothing at all. Every call is atomic, batches included, and
-/// thread-safe. Failures are thrown as Error.
+/// thread-safe. Failures are thrown as Error; asynchronously, where the result is taken.
 template <class Mode>
 class TUSKV_API Operations {
  public:
@@ -101,6 +101,7 @@ class TUSKV_API Operations {
   Reply<std::vector<std::optional<std::string>>> get_many(const KeyRange auto& keys) const {
     return get_many(std::span<const Bytes>(lend_keys(keys)));
   }
+  /// True when the key is there.
   Reply<bool> exists(Bytes key) const;
   /// How many of the keys exist; a key named twice counts twice, as in Redis.
   Reply<std::uint64_t> exists_many(std::span<const Bytes> keys) const;
@@ -110,10 +111,12 @@ class TUSKV_API Operations {
   Reply<std::uint64_t> exists_many(const KeyRange auto& keys) const {
     return exists_many(std::span<const Bytes>(lend_keys(keys)));
   }
+  /// How long the entry will live, or that the key is absent.
   Reply<Ttl> ttl(Bytes key) const;
 
   // ---- write
 
+  /// Creates the entry or replaces it, its expiry too (see SetOptions).
   Reply<void> set(Bytes key, Value value, const SetOptions& options = {}) const;
   /// True when the key was absent and is now set.
   Reply<bool> set_if_absent(Bytes key, Value value, const SetOptions& options = {}) const;
@@ -182,12 +185,15 @@ class TUSKV_API Operations {
                                         const SetOptions& options = {}) const;
   /// The same, when the entry is still the one with this version.
   Reply<CompareResult> compare_and_swap(Bytes key, Version expected, Value value, const SetOptions& options = {}) const;
+  /// Removes the entry when its value equals `expected`.
   Reply<CompareResult> compare_and_erase(Bytes key, Bytes expected) const;
+  /// The same, when the entry is still the one with this version.
   Reply<CompareResult> compare_and_erase(Bytes key, Version expected) const;
-  /// Sets the value and returns the one it replaced.
+  /// Sets the value and returns the one it replaced; nothing when the key was absent.
   Reply<std::optional<std::string>> get_and_set(Bytes key, Value value, const SetOptions& options = {}) const;
+  /// Removes the entry and returns its value; nothing when the key was absent.
   Reply<std::optional<std::string>> get_and_erase(Bytes key) const;
-  /// Returns the value and lets it live for `ttl` from now (sliding expiry).
+  /// Returns the value and lets it live for `ttl` from now (sliding expiry); nothing when the key is absent.
   Reply<std::optional<std::string>> get_and_touch(Bytes key, Duration ttl) const;
 
   // ---- expiry
@@ -196,12 +202,16 @@ class TUSKV_API Operations {
   Reply<bool> expire(Bytes key, Duration ttl) const;
   /// The same with an instant; one that has passed erases the entry (and returns true).
   Reply<bool> expire_at(Bytes key, Instant instant) const;
+  /// Takes the expiry off a live entry.
   Reply<PersistResult> persist(Bytes key) const;
 
   // ---- list (this namespace; bytewise order)
 
+  /// One page of entries; for all of them follow `next`, or use `entries` of a blocking handle.
   Reply<Page> scan(const ScanOptions& options = {}) const;
+  /// The same of keys alone.
   Reply<KeyPage> keys(const ScanOptions& options = {}) const;
+  /// How many live entries match.
   Reply<std::uint64_t> count(const CountOptions& options = {}) const;
 
   // ---- search (this namespace; in key order)

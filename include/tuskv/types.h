@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -154,6 +155,7 @@ struct FindOptions {
   Bytes after = {};
 };
 
+/// One page of keys, or of names.
 struct KeyPage {
   std::vector<std::string> keys = {};
   /// Where the next page starts (`after`); empty when this page is the last.
