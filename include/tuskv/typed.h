@@ -44,16 +44,6 @@ auto attempt(F&& function, std::string& why) -> std::optional<std::invoke_result
   }
 }
 
-/// Equal by operator== where the type has one, otherwise when their bytes are.
-template <class T, class C>
-bool same_value(const T& left, const T& right, const C& codec) {
-  if constexpr (std::equality_comparable<T>) {
-    return left == right;
-  } else {
-    return std::string_view(codec.encode(left)) == std::string_view(codec.encode(right));
-  }
-}
-
 }  // namespace detail
 
 /// A lent list of keys of a view; not of strings made for the moment.
@@ -368,6 +358,14 @@ class TypedView final {
     if (!bytes) detail::throw_serialization(detail::not_codable("encoded", prefix_, key_text(key), why));
     return *std::move(bytes);
   }
+  /// By operator== where the type has one, otherwise when their bytes are.
+  bool are_equal(std::string_view key, const T& left, const T& right) const {
+    if constexpr (std::equality_comparable<T>) {
+      return left == right;
+    } else {
+      return std::string_view(encode(key, left)) == std::string_view(encode(key, right));
+    }
+  }
   Decoded<T> try_decode(std::string_view key, std::string_view bytes) const {
     std::string why;
     std::optional<T> value = detail::attempt([&]() -> T { return codec_.decode(bytes); }, why);
@@ -409,8 +407,8 @@ class TypedView final {
     Compared result;
     below_.update(key, [&](std::optional<std::string_view> present) {
       std::optional<T> current = decode(key, present);
-      const bool is_expected = current && expected ? detail::same_value(*current, *expected, codec_)
-                                                   : current.has_value() == expected.has_value();
+      const bool is_expected =
+          current && expected ? are_equal(key, *current, *expected) : current.has_value() == expected.has_value();
       result = {.status = is_expected ? Compared::Status::success : Compared::Status::mismatch};
       if (is_expected) return change;
       if (!current) result.status = Compared::Status::not_found;

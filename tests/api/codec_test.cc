@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -234,6 +235,34 @@ TEST(Codec, OwnCodecsAndKeys) {
   EXPECT_EQ((store->typed<Color, Grid>("color:", {}, Shifted{4}).get({1, 2})), (Color{9, 19}));
   store->set("color:\x01\x03", "x");
   EXPECT_THAT(message_of([&] { colors.get({1, 3}); }), HasSubstr("a color has two bytes"));
+}
+
+/// No operator==: such values are compared by what they are encoded as.
+struct Degrees {
+  double value = 0;
+};
+struct FiniteDegrees {
+  static std::string encode(const Degrees& degrees) {
+    if (!std::isfinite(degrees.value)) throw std::runtime_error("not finite");
+    return std::to_string(degrees.value);
+  }
+  static Degrees decode(std::string_view bytes) { return {std::stod(std::string(bytes))}; }
+};
+
+TEST(Codec, S85_WhatIsExpectedAndCannotBeEncodedIsNamed) {
+  ReferenceStore store;
+  const auto degrees = store->typed<Degrees>("at:", {}, FiniteDegrees());
+  degrees.set("home", {1});
+  const Degrees wrong{std::numeric_limits<double>::infinity()};
+  const auto swap = [&] { degrees.compare_and_swap("home", wrong, {2}); };
+  const auto erase = [&] { degrees.compare_and_erase("home", wrong); };
+  EXPECT_EQ(code_of(swap), Code::Serialization);
+  EXPECT_THAT(message_of(swap), testing::AllOf(HasSubstr("home"), HasSubstr("not finite")));
+  EXPECT_EQ(code_of(erase), Code::Serialization);
+  EXPECT_EQ(degrees.get("home")->value, 1);
+  EXPECT_TRUE(degrees.compare_and_swap("home", Degrees{1}, {2}));
+  EXPECT_FALSE(degrees.compare_and_swap("home", Degrees{1}, {3}));
+  EXPECT_EQ(degrees.get("home")->value, 2);
 }
 
 TEST(Codec, RunningOutOfMemoryIsNotARefusal) {
