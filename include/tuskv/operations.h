@@ -40,8 +40,8 @@ struct TUSKV_API Asynchronous {
 
 /// Bytes that stay while a list is gathered: an element of a container, or a view; not a string made for the moment.
 template <class T>
-concept LastingBytes =
-    std::convertible_to<T, std::string_view> && (std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>);
+concept LastingBytes = (std::convertible_to<T, std::string_view> || std::same_as<std::remove_cvref_t<T>, Bytes>)&&(
+    std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>);
 
 /// A lent list of keys: from `{"a", "b"}`, a vector or span of strings or views, any container of them.
 template <class R>

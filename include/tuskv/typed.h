@@ -115,12 +115,9 @@ class TypedView final {
     return typed_entry(std::move(*entry), true);
   }
   /// One answer for each position of `keys`.
-  std::vector<Decoded<T>> get_many(std::span<const KeyParameter> keys) const {
+  std::vector<Decoded<T>> get_many(std::initializer_list<KeyParameter> keys) const {
     const LentKeys lent(keys);
     return decode_many(lent, below_.get_many(lent.bytes()));
-  }
-  std::vector<Decoded<T>> get_many(std::initializer_list<KeyParameter> keys) const {
-    return get_many(std::span<const KeyParameter>(keys.begin(), keys.size()));
   }
   std::vector<Decoded<T>> get_many(const TypedKeyRange<Key> auto& keys) const {
     const LentKeys lent(keys);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -263,6 +264,19 @@ TEST(Codec, S85_WhatIsExpectedAndCannotBeEncodedIsNamed) {
   EXPECT_TRUE(degrees.compare_and_swap("home", Degrees{1}, {2}));
   EXPECT_FALSE(degrees.compare_and_swap("home", Degrees{1}, {3}));
   EXPECT_EQ(degrees.get("home")->value, 2);
+}
+
+TEST(Codec, ListsOfLentKeysAreListsOfKeys) {
+  ReferenceStore store;
+  const auto numbers = store->typed<int>("n:");
+  numbers.set_many({{.key = "a", .value = 1}, {.key = "b", .value = 2}, {.key = "c", .value = 3}});
+  const std::vector<Bytes> lent = {"a", "b", "none"};
+  EXPECT_EQ(numbers.get_many(lent)[1].value(), 2);
+  EXPECT_EQ(numbers.get_many(std::span(lent).first(1)).size(), 1u);
+  EXPECT_EQ(numbers.exists_many(lent), 2u);
+  EXPECT_EQ(numbers.erase_many(std::span(lent).first(1)), 1u);
+  EXPECT_EQ(store->exists_many(std::vector<Bytes>{"n:a", "n:b"}), 1u);
+  EXPECT_EQ(store->get_many(std::span<const Bytes>(lent)).size(), 3u);
 }
 
 TEST(Codec, RunningOutOfMemoryIsNotARefusal) {
