@@ -28,8 +28,11 @@ ErrorClass classify(std::string_view sqlstate);
 /// so, too, and does not know what that had done.
 ErrorClass classify_fatal(std::string_view sqlstate);
 
-/// Somebody else held a row, or the table, for longer than the statement may wait.
-inline bool is_lock_timeout(const Failure& failure) { return failure.sqlstate == "55P03"; }
+/// Somebody else held a row, or the table, for longer than the statement may wait, and that is all that has happened:
+/// with the connection lost behind it, what was sent in the same breath is unknown.
+inline bool is_lock_timeout(const Failure& failure) {
+  return failure.outcome == Outcome::not_applied && failure.sqlstate == "55P03";
+}
 inline bool is_lock_timeout(const Status& status) { return !status.ok() && is_lock_timeout(status.failure()); }
 
 }  // namespace tuskv::postgres

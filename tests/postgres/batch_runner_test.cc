@@ -63,8 +63,10 @@ class PostgresBatchRunner : public ServerTest {
     for (const Caller* caller : callers) members.push_back(caller->member());
     runner_->run(lane, members, os::deadline_in(timeout_ms));
   }
-  void open_database(const Options& options, bool is_pooled = false) {
-    Result<Target> target = Target::parse(is_pooled ? shared().pooler().url(database()) : url());
+  void open_database(const Options& options) { open_database_at(url(), options); }
+  void open_pooled_database(const Options& options) { open_database_at(shared().pooler().url(database()), options); }
+  void open_database_at(const std::string& address, const Options& options) {
+    Result<Target> target = Target::parse(address);
     ASSERT_TRUE(target.ok());
     Result<std::unique_ptr<Database>> opened =
         Database::open({.target = std::move(target).value(), .options = options, .clock = {}});
@@ -144,7 +146,7 @@ TEST_F(PostgresBatchRunner, R38_EachUnitOfAFailedBatchIsToldHoweverKindsAreMixed
 
 /// The sets of the batch fail, and run again without the erases, which met the emptied table.
 TEST_F(PostgresBatchRunner, R36_AResetIsToldWhateverElseFails) {
-  open_database({.durability = Durability::unlogged}, true);
+  open_pooled_database({.durability = Durability::unlogged});
   empty_and_refill();
   raise_on("insert", kDiskIsFull);
   Caller put({Put{.key = "put", .value = "v"}});
@@ -188,7 +190,7 @@ TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
 
 /// Whoever met the emptied table may have gone by the time it is known.
 TEST_F(PostgresBatchRunner, R36_AResetThatNobodyWaitedForIsToldToTheNext) {
-  open_database({.durability = Durability::unlogged}, true);
+  open_pooled_database({.durability = Durability::unlogged});
   empty_and_refill();
   raise_on("delete", "perform pg_sleep(0.2)");
   Caller gone({Erase{.key = "erased"}});
@@ -220,6 +222,39 @@ TEST_F(PostgresBatchRunner, R39_WhatWasCommittedInASessionThatThenEndedIsSaidToB
   EXPECT_EQ(erase.unit(0).failure->code, Code::Connection);
   EXPECT_EQ(erase.unit(0).failure->outcome, Outcome::unknown);
   EXPECT_EQ(keys_stored(), "erased put");
+}
+
+/// The answer of the erase was lost behind that of the set, which somebody else's lock had refused.
+TEST_F(PostgresBatchRunner, R95_WhatWasLostBehindALockedRowIsNotSaidToHaveDoneNothing) {
+  FaultProxy proxy(shared().server());
+  open_database_at(proxy.address().url(database()) + "&sslmode=disable", {.pool_size = 1, .retries = 0});
+  const auto restore = [&] {
+    Caller entries({Put{.key = "held", .value = "v"}, Put{.key = "erased", .value = "v"}});
+    run(Lane::set, {&entries});
+  };
+  restore();
+  SqlConnection holder = other_session();
+  holder.run("begin; select from tuskv where key = 'held' for update");
+  const auto bytes_of_refusal = [&] {
+    const std::uint64_t before = proxy.bytes(ProxyDirection::to_client);
+    Caller put({Put{.key = "held", .value = "w"}});
+    run(Lane::set, {&put});
+    EXPECT_EQ(sqlstate_of(put.unit(0)), "55P03");
+    return proxy.bytes(ProxyDirection::to_client) - before;
+  };
+  bytes_of_refusal();  // everything is prepared
+  const std::uint64_t whole = bytes_of_refusal();
+  // The error comes at once, and only then the end of the transaction, which is cut here.
+  proxy.arm({.direction = ProxyDirection::to_client, .after_bytes = whole - 1});
+  Caller put({Put{.key = "held", .value = "w"}});
+  Caller erase({Erase{.key = "erased"}});
+  run(Lane::set, {&put, &erase});
+  EXPECT_EQ(proxy.faults_met(), 1u);
+  EXPECT_TRUE(eventually([&] { return keys_stored() == "held"; })) << "the server goes on";
+  ASSERT_NE(erase.unit(0).failure, nullptr);
+  EXPECT_EQ(erase.unit(0).failure->outcome, Outcome::unknown) << erase.unit(0).failure->message;
+  ASSERT_NE(put.unit(0).failure, nullptr);
+  EXPECT_NE(put.unit(0).failure->outcome, Outcome::applied);
 }
 
 /// An error that comes at the end of a transaction belongs to no statement: those behind it keep their own answers.
