@@ -54,8 +54,12 @@ class Engine : public Executor {
   virtual std::int64_t now_us(std::int64_t timeout_ms) = 0;
   /// Whether a value comes back byte for byte as it was stored; jsonb has a spelling of its own.
   virtual bool keeps_bytes() const { return true; }
+  struct SpelledValue {
+    std::string_view key;
+    std::string* value;
+  };
   /// Where it does not: replaces values by what will come back, or fails as storing them would.
-  virtual Status respell(std::span<std::string* const> /*values*/, std::int64_t /*timeout_ms*/) { return {}; }
+  virtual Status respell(std::span<const SpelledValue> /*values*/, std::int64_t /*timeout_ms*/) { return {}; }
 
   /// Removes up to `limit` expired entries (0: all there are). At the deadline: how many it has removed by then, or
   /// Timeout when there was none.

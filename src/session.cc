@@ -201,15 +201,15 @@ void Session::note_clock(std::int64_t now_us) {
 }
 
 Status Session::respell_puts() {
-  std::vector<std::string*> values;
+  std::vector<Engine::SpelledValue> values;
   for (const std::string& key : std::exchange(as_given_, {})) {
     const auto own = overlay_.find(key);
     if (own == overlay_.end() || own->second.kind != OwnEntry::Kind::put) continue;
     overlay_bytes_ -= own->second.value.size();
-    values.push_back(&own->second.value);
+    values.push_back({.key = own->first, .value = &own->second.value});
   }
   Status status = values.empty() ? Status() : engine_.respell(values, left_ms());
-  for (const std::string* value : values) overlay_bytes_ += value->size();
+  for (const Engine::SpelledValue& spelled : values) overlay_bytes_ += spelled.value->size();
   return status;
 }
 

@@ -8,6 +8,7 @@
 #include "postgres/listing.h"
 #include "postgres/planned_batch.h"
 #include "postgres/read_batch.h"
+#include "postgres/refused_value.h"
 #include "postgres/set_batch.h"
 #include "postgres/sqlstate.h"
 
@@ -77,6 +78,24 @@ void BatchRunner::fail(std::span<const Job> jobs, const Status& status) {
   if (!fail_jobs(jobs, status) && status.failure().code == Code::StoreReset) database_.tell_next_of_reset();
 }
 
+/// The one who is to blame is told for which of its values. It stays pinned meanwhile, which is until its own deadline
+/// at the latest.
+void BatchRunner::fail_alone(const Job& job, const Status& status) {
+  const std::span<const Job> alone(&job, 1);
+  Status explained = status.clone();
+  {
+    const PinnedJobs pinned(alone);
+    std::vector<GivenValue> values;
+    if (pinned.holds(0)) {
+      for (const Command& command : job.unit->commands) {
+        if (const auto* put = std::get_if<Put>(&command)) values.push_back({.key = put->key, .value = put->value});
+      }
+    }
+    explained = explain_refused_value(database_, values, std::move(explained), job.member->deadline());
+  }
+  fail(alone, explained);
+}
+
 /// An asynchronous caller's member is its own alone, so it can stay pinned.
 void BatchRunner::run_listings(std::span<const Job> jobs, os::Deadline deadline) {
   for (const Job& job : jobs) {
@@ -128,7 +147,9 @@ void BatchRunner::after_failure(Work& work, std::span<const Job> failed, const S
   }
   const bool is_late = os::time_left(work.deadline).count() == 0;
   const bool is_one_to_blame = failed.size() > 1 && may_work_alone(status.failure());
-  if (!is_one_to_blame) return fail(failed, met_held_row ? row_is_held() : status.clone());
+  if (!is_one_to_blame && met_held_row) return fail(failed, row_is_held());
+  if (failed.size() == 1) return fail_alone(failed.front(), status);
+  if (!is_one_to_blame) return fail(failed, status);
   if (is_late) return fail(failed, met_held_row ? row_is_held() : late_search());
   if (met_held_row) work.lock_timeout_ms = kHalfLockTimeoutMs;
   run_jobs(work, failed.first(failed.size() / 2));

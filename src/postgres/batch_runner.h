@@ -48,6 +48,7 @@ class BatchRunner final : public BatchExecutor {
   void after_failure(Work& work, std::span<const Job> failed, const Status& status);
   Status attempt(const Work& work, std::span<const Job> jobs, std::vector<Job>& failed);
   void fail(std::span<const Job> jobs, const Status& status);
+  void fail_alone(const Job& job, const Status& status);
   Status run_reads(std::span<const Job> jobs, os::Deadline deadline);
 
   Database& database_;

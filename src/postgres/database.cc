@@ -119,7 +119,7 @@ Status Database::run(Effect effect, os::Deadline deadline, FunctionRef<Status(Co
     if (effect == Effect::reads) status = std::move(status).with_outcome(Outcome::not_applied);
     const bool again = is_locked_table(effect, status.failure()) ||
                        (may_run_again(status.failure()) && tries < setup_.options.retries);
-    if (!again || !backoff.pause(deadline)) return explained(std::move(status));
+    if (!again || !backoff.pause(deadline)) return status;
   }
 }
 
@@ -189,14 +189,6 @@ void Database::add_table_lock(Connection& connection, TableRequest request, os::
   limit_waits(kTableLockTimeoutMs);
   connection.add(lock);
   limit_waits(kLockTimeoutMs);
-}
-
-/// What the server says of a value that is no JSON does not tell that it should have been.
-Status Database::explained(Status status) const {
-  if (setup_.options.value_type != ValueType::jsonb || status.failure().code != Code::InvalidValue) return status;
-  Failure failure = status.failure();
-  failure.message = "a value is not JSON that a jsonb column can hold (" + failure.message + ")";
-  return Status(std::make_unique<Failure>(std::move(failure)));
 }
 
 void Database::add_settings(Connection& connection, const Settings& settings) const {

@@ -133,7 +133,6 @@ class Database final {
   void set_canary(std::string_view value, Told told) TUSKV_REQUIRES(canary_mutex_);
   Status check_encoding(const Connection& connection) const;
   Status prepare_table();
-  Status explained(Status status) const;
 
   Setup setup_;  ///< constant once the table is prepared
   PreparePolicy policy_;

@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "postgres/listing.h"
 #include "postgres/optimistic.h"
+#include "postgres/refused_value.h"
 #include "postgres/respelling.h"
 #include "postgres/set_batch.h"
 
@@ -232,22 +233,26 @@ Status PostgresEngine::commit(OptimisticTransaction& transaction, std::int64_t t
 
 bool PostgresEngine::keeps_bytes() const { return database_->options().value_type != ValueType::jsonb; }
 
-Status PostgresEngine::respell(std::span<std::string* const> values, std::int64_t timeout_ms) {
+Status PostgresEngine::respell(std::span<const SpelledValue> values, std::int64_t timeout_ms) {
   TUSKV_RETURN_IF_ERROR(check_open());
-  std::vector<std::string_view> given;
-  for (const std::string* value : values) given.emplace_back(*value);
+  std::vector<std::string_view> documents;
+  std::vector<GivenValue> given;
+  for (const SpelledValue& spelled : values) {
+    documents.emplace_back(*spelled.value);
+    given.push_back({.key = spelled.key, .value = *spelled.value});
+  }
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Respelling respelling;
-  const Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
-    database_->add_settings(connection, {.deadline = deadline, .is_small_read = given.size() <= kSmallReadKeys});
-    respelling.add(database_->statements(), connection, given);
+  Status status = database_->run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
+    database_->add_settings(connection, {.deadline = deadline, .is_small_read = documents.size() <= kSmallReadKeys});
+    respelling.add(database_->statements(), connection, documents);
     connection.end_transaction();
     TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
     respelling.take(connection);
     return {};
   });
-  TUSKV_RETURN_IF_ERROR(status.clone());
-  for (std::size_t i = 0; i < values.size(); ++i) *values[i] = respelling[i];
+  TUSKV_RETURN_IF_ERROR(explain_refused_value(*database_, given, std::move(status), deadline));
+  for (std::size_t i = 0; i < values.size(); ++i) *values[i].value = respelling[i];
   return {};
 }
 

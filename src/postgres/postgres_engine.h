@@ -51,7 +51,7 @@ class PostgresEngine final : public Engine {
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
   std::int64_t now_us(std::int64_t timeout_ms) override;
   bool keeps_bytes() const override;
-  Status respell(std::span<std::string* const> values, std::int64_t timeout_ms) override;
+  Status respell(std::span<const SpelledValue> values, std::int64_t timeout_ms) override;
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats(std::int64_t timeout_ms) override;

@@ -3,6 +3,7 @@
 #include "postgres/batch_runner.h"
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -367,6 +368,43 @@ TEST_F(PostgresBatchRunner, R41_ASetThatAnotherOneReplacesIsRefusedAllTheSame) {
   EXPECT_EQ(reply_of(refused.command(0), refused.unit(0)), "InvalidValue");
   EXPECT_EQ(sqlstate_of(stored.unit(0)), "none");
   EXPECT_EQ(contents(), "k=1");
+}
+
+/// The server does not say of which key it speaks.
+TEST_F(PostgresBatchRunner, R96_ACallOfManyKeysIsToldWhoseValueIsNoJson) {
+  const Store store = open("&value_type=jsonb&ttl_mode=manual");
+  constexpr std::size_t kKeys = 300;
+  std::vector<std::string> keys;
+  for (std::size_t i = 0; i < kKeys; ++i) keys.push_back("k" + std::to_string(i));
+  const std::vector<std::pair<const char*, std::function<void(const std::vector<Item>&)>>> calls = {
+      {"set_many", [&](const std::vector<Item>& items) { store.set_many(items); }},
+      {"set_many_if_absent", [&](const std::vector<Item>& items) { store.set_many_if_absent(items); }},
+      {"set_many in a transaction",
+       [&](const std::vector<Item>& items) { store.transaction([&](Transaction& tx) { tx.set_many(items); }); }},
+      {"set_many that is not waited for",
+       [&](const std::vector<Item>& items) { store.async().set_many(items).wait(); }},
+  };
+  for (const auto& [name, call] : calls) {
+    for (const std::size_t wrong : {std::size_t{0}, std::size_t{171}, kKeys - 1}) {
+      SCOPED_TRACE(std::string(name) + ", " + keys[wrong]);
+      for (const std::string document : {R"({"a":)", R"("\u0000")", "\xff"}) {
+        std::vector<Item> items;
+        for (const std::string& key : keys) items.push_back({.key = key, .value = R"({"a": 1})"});
+        items[wrong].value = document;
+        const Error error = error_of([&] { call(items); });
+        EXPECT_EQ(error.code(), Code::InvalidValue);
+        EXPECT_EQ(error.outcome(), Outcome::not_applied);
+        EXPECT_THAT(error.what(), testing::HasSubstr("the value of key \"" + keys[wrong] + "\" is not JSON"));
+        EXPECT_EQ(store.count(), 0u);
+      }
+    }
+  }
+  EXPECT_THAT(error_of([&] { store.set("single", "{"); }).what(), testing::HasSubstr("the value of key \"single\""));
+  // What somebody else refuses is no matter of JSON.
+  raise_on("insert", "raise exception 'as the test asked' using errcode = '22000'");
+  const Error error = error_of([&] { store.set_many({{"a", "1"}, {"b", "2"}}); });
+  EXPECT_EQ(error.code(), Code::InvalidValue);
+  EXPECT_STREQ(error.what(), "PostgreSQL: as the test asked");
 }
 
 /// One exchange of two transactions that fail in different ways: what may have happened is not run again.
