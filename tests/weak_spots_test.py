@@ -20,7 +20,7 @@ REASONS = ("later: ", "never: ")
 ROW = re.compile(r"^\| (?P<id>[^|]+?) \| (?P<what>[^|]+?) \| (?P<shown>[^|]+?) \|$", re.M)
 MACRO = re.compile(r"^\s*TEST(?:_P|_F)?\((\w+),\s*(\w+)\)", re.M)
 METHOD = re.compile(r"^    def (test_\w+)\(", re.M)
-ID_IN_NAME = re.compile(r"(?<![A-Z])([PGYBKURS]\d{1,2})(?!\d)")
+ID_IN_NAME = re.compile(r"(?<![A-Z])([PGYBKURS]\d{1,3})(?!\d)")
 
 
 def tests_in(folder: Path) -> set:

@@ -127,6 +127,26 @@ TEST_F(PostgresBatchRunner, R88_ABatchThatHasRunOutOfTimeIsNotTriedAgain) {
   EXPECT_EQ(keys_stored(), "k");
 }
 
+/// Nor is any of them told what the server has said of one: which it was, nobody has found out.
+TEST_F(PostgresBatchRunner, R101_WhatIsSaidOfOneOfABatchIsNotToldToAllWhenTimeHasRunOut) {
+  Caller before({Put{.key = "k", .value = "v"}});
+  run(Lane::set, {&before});
+  // The server's own timeout is the deadline; the answer comes a moment later.
+  raise_on("insert",
+           "begin perform pg_sleep(5); exception when query_canceled then " + std::string(kDiskIsFull) + "; end");
+  Caller a({Put{.key = "a", .value = "v"}});
+  Caller b({Put{.key = "b", .value = "v"}});
+  run(Lane::set, {&a, &b}, 100);
+  for (const Caller* caller : {&a, &b}) {
+    ASSERT_NE(caller->unit(0).failure, nullptr);
+    const Failure& failure = *caller->unit(0).failure;
+    EXPECT_EQ(failure.code, Code::Timeout) << failure.message;
+    EXPECT_EQ(failure.outcome, Outcome::not_applied);
+    EXPECT_THAT(failure.message, testing::HasSubstr("which of the calls sent together was refused"));
+    EXPECT_EQ(failure.sqlstate, "");
+  }
+}
+
 TEST_F(PostgresBatchRunner, R38_EachUnitOfAFailedBatchIsToldHoweverKindsAreMixed) {
   Caller before({Put{.key = "a1", .value = "v"}, Put{.key = "b1", .value = "v"}});
   run(Lane::set, {&before});

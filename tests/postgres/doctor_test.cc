@@ -74,6 +74,20 @@ TEST_F(PostgresDoctor, SeesAPooler) {
   expect_ok(finding_of(open("&prepare=never").diagnose(), "connection"), "direct; statements are not prepared");
 }
 
+/// Its count of expired entries has settings of its own there, too: whoever has the table does not hold it up.
+TEST_F(PostgresDoctor, R98_ThroughAPoolerItWaitsForNobodyEither) {
+  const Store store = Store::open(shared().pooler().url(database()) + "&ttl_mode=manual&timeout=3s");
+  store.set("k", "v", {.ttl = std::chrono::hours(1)});
+  SqlConnection holder = other_session();
+  holder.run("begin; lock table tuskv in access exclusive mode");
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Finding> findings = store.diagnose();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(1500));
+  expect(finding_of(findings, "expired"), Severity::note, "not counted", "against readers");
+  holder.run("rollback");
+  expect_ok(finding_of(store.diagnose(), "expired"), "no expired entry");
+}
+
 TEST_F(PostgresDoctor, SeesWhatWasAddedToTheTable) {
   for (const std::string table : {"plain", "parts"}) {
     const Store store = open("&table=" + table + (table == "parts" ? "&partitions=2" : ""));
@@ -195,6 +209,30 @@ TEST_F(PostgresDoctor, R91_NamesWhoHasTheTable) {
   told = eventually_told("has the table against everybody");
   expect(told, Severity::warning, "(migration, role tuskv)", "calls wait");
   expect(finding_of(store.diagnose(), "expired"), Severity::note, "not counted", "against readers");
+}
+
+/// However much longer than the other's the transaction goes on that waits: the other is to be ended.
+TEST_F(PostgresDoctor, R99_WhoHasTheTableIsToldBeforeWhoWaitsForIt) {
+  const Store store = open("&ttl_mode=manual");
+  SqlConnection waiting = other_session();
+  waiting.run("begin; select 1");
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  SqlConnection holder = other_session();
+  holder.run("begin; lock table tuskv in share mode");
+  waiting.send("lock table tuskv in access exclusive mode");
+  std::vector<std::string> told;
+  const auto are_both_told = [&] {
+    told.clear();
+    for (const Finding& finding : store.diagnose()) {
+      if (finding.topic == "locks") told.push_back(finding.value);
+    }
+    return told.size() == 2;
+  };
+  ASSERT_TRUE(eventually(are_both_told));
+  EXPECT_THAT(told[0], HasSubstr("pid " + std::to_string(holder.backend_pid()) + " "));
+  EXPECT_THAT(told[1], HasSubstr("asks for the table"));
+  holder.run("rollback");
+  waiting.finish();
 }
 
 TEST_F(PostgresDoctor, R91_NamesWhoKeepsDeadRows) {

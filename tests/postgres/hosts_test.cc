@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -190,21 +191,31 @@ TEST_F(PostgresHosts, R31_HostsOfTheServiceFileAndTheEnvironmentAreSeen) {
   EXPECT_THAT(error.what(), HasSubstr("three"));
 }
 
-/// Takes so many connections of the pool at the same time; the process of each, the last one first.
-std::vector<std::string> processes_of(postgres::Database& database, std::size_t connections) {
-  std::vector<std::string> processes;
+/// Takes so many connections of the pool at the same time; what each says, the last one first.
+std::vector<std::string> answers_of(postgres::Database& database, std::size_t connections, const std::string& text) {
+  std::vector<std::string> answers;
   const os::Deadline deadline = os::deadline_in(10'000);
   const Status status =
       database.run(postgres::Database::Effect::reads, deadline, [&](postgres::Connection& connection) {
-        if (connections > 1) processes = processes_of(database, connections - 1);
-        const std::size_t place = connection.add_text("select pg_backend_pid()::text");
+        if (connections > 1) answers = answers_of(database, connections - 1, text);
+        const std::size_t place = connection.add_text(text);
         connection.end_transaction();
         TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
-        processes.emplace_back(connection.rows(place).bytes(0, 0));
+        answers.emplace_back(connection.rows(place).bytes(0, 0));
         return Status();
       });
   EXPECT_TRUE(status.ok()) << status.failure().message;
-  return processes;
+  return answers;
+}
+
+std::vector<std::string> processes_of(postgres::Database& database, std::size_t connections) {
+  return answers_of(database, connections, "select pg_backend_pid()::text");
+}
+
+std::size_t count_kept(const std::vector<std::string>& before, const std::vector<std::string>& now) {
+  return static_cast<std::size_t>(std::count_if(now.begin(), now.end(), [&](const std::string& process) {
+    return std::find(before.begin(), before.end(), process) != before.end();
+  }));
 }
 
 Status write_to(postgres::Database& database) {
@@ -258,11 +269,38 @@ TEST_F(PostgresHosts, R90_ARefusalByWhatHasAlwaysBeenReadOnlyRetiresNoOther) {
   const Status status = write_to(database);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.failure().sqlstate, "25006");
-  std::size_t kept = 0;
-  for (const std::string& process : processes_of(database, 3)) {
-    kept += static_cast<std::size_t>(std::count(before.begin(), before.end(), process));
-  }
-  EXPECT_EQ(kept, 2u) << "the refused session alone is replaced";
+  EXPECT_EQ(count_kept(before, processes_of(database, 3)), 2u) << "the refused session alone is replaced";
+}
+
+/// One that began read-only and has taken writes since says something new when it refuses one again.
+TEST_F(PostgresHosts, R97_ARefusalByWhatHasTakenWritesMeanwhileRetiresTheOthers) {
+  PostgresServer server;
+  const std::string name = create_database(server.address());
+  Store::open(server.url(name));  // the table
+  auto target = postgres::Target::parse(server.url(name));
+  ASSERT_TRUE(target.ok()) << target.failure().message;
+  const auto become = [&](const std::string& read_only, const std::function<std::string()>& said) {
+    server.add_setting("default_transaction_read_only = " + read_only);
+    server.reload();
+    ASSERT_TRUE(eventually([&] { return said() == read_only; }));
+  };
+  become("on", [&] { return SqlConnection(server.url(name)).value("show default_transaction_read_only"); });
+  auto opened = postgres::Database::open(
+      {.target = std::move(target).value(), .options = {.create = false, .pool_size = 3, .retries = 0}, .clock = {}});
+  ASSERT_TRUE(opened.ok()) << opened.failure().message;
+  postgres::Database& database = *opened.value();
+  const auto said_by_all = [&] {
+    const std::vector<std::string> said = answers_of(database, 3, "show default_transaction_read_only");
+    return said[0] == said[1] && said[1] == said[2] ? said[0] : "one and the other";
+  };
+  const std::vector<std::string> before = processes_of(database, 3);
+  become("off", said_by_all);
+  become("on", said_by_all);
+  ASSERT_EQ(count_kept(before, processes_of(database, 3)), 3u);
+  const Status status = write_to(database);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.failure().sqlstate, "25006");
+  EXPECT_EQ(count_kept(before, processes_of(database, 3)), 0u);
 }
 
 /// Where new sessions do not know what they lead to, as behind a pooler, each of them is refused as well.

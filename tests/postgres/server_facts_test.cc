@@ -357,6 +357,34 @@ TEST_F(PostgresFacts, R14_S63_ARoleWithoutRightsIsToldWhich) {
   drop_role(role);
 }
 
+/// To see what is in a schema is a right of its own, without which neither is worth anything.
+TEST_F(PostgresFacts, R100_ARoleThatMayNotUseTheSchemaIsTold) {
+  const std::string role = "role_" + database();
+  sql().run("create role " + role + " login; create schema theirs; grant create on schema theirs to " + role);
+  const Error made = error_of([&] { return Store::open(url("&schema=theirs", role)); });
+  EXPECT_EQ(made.sqlstate(), "42501");
+  EXPECT_THAT(made.what(), AllOf(HasSubstr("no table \"theirs\".\"tuskv\" yet"),
+                                 HasSubstr("grant usage, create on schema \"theirs\"")));
+  EXPECT_EQ(sql().value("select count(*) from pg_class where relnamespace = 'theirs'::regnamespace"), "0");
+  open("&schema=theirs").set("k", "v");
+  sql().run("grant all on theirs.tuskv to " + role);
+  const auto open_as_role = [&] { return Store::open(url("&schema=theirs&create=false&ttl_mode=manual", role)); };
+  const auto expect_told = [](const Error& error) {
+    EXPECT_EQ(error.code(), Code::Config) << error.what();
+    EXPECT_EQ(error.sqlstate(), "42501");
+    EXPECT_EQ(error.outcome(), Outcome::not_applied);
+    EXPECT_THAT(error.what(), HasSubstr("schema theirs"));
+  };
+  expect_told(error_of(open_as_role));
+  sql().run("grant usage on schema theirs to " + role);
+  const Store store = open_as_role();
+  EXPECT_THAT(store.get("k"), Optional(std::string("v")));
+  sql().run("revoke usage on schema theirs from " + role);
+  expect_told(error_of([&] { return store.diagnose(); }));
+  expect_told(error_of([&] { store.set("k", "w"); }));
+  drop_role(role);
+}
+
 /// What a read has met and may not remove costs no connection.
 TEST_F(PostgresFacts, R85_ReadsOfAReadOnlySessionKeepTheirConnection) {
   open();
