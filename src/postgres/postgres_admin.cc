@@ -53,7 +53,7 @@ Result<std::uint64_t> PostgresEngine::remove_expired(std::uint64_t limit, std::i
   while (removed < wanted) {
     const auto batch = std::min<std::uint64_t>(database_->options().sweep_batch, wanted - removed);
     std::uint64_t swept = 0;
-    const Status status = database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
+    Status status = database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
       Parameters parameters;
       parameters.add_int8(static_cast<std::int64_t>(batch));
       database_->add_settings(connection,
@@ -66,8 +66,11 @@ Result<std::uint64_t> PostgresEngine::remove_expired(std::uint64_t limit, std::i
     });
     removed += swept;
     swept_.fetch_add(swept, std::memory_order_relaxed);
-    if (!status.ok() && status.failure().code == Code::Timeout && removed > 0) break;
-    TUSKV_RETURN_IF_ERROR(status.clone());
+    if (!status.ok() && removed > 0) {
+      if (status.failure().code == Code::Timeout) break;
+      return std::move(status).with_outcome(Outcome::unknown);  // what has been removed is gone
+    }
+    TUSKV_RETURN_IF_ERROR(std::move(status));
     if (swept < batch) break;
   }
   return removed;
