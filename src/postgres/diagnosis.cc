@@ -1,6 +1,9 @@
 #include "postgres/diagnosis.h"
 
+#include <utility>
+
 #include "findings.h"
+#include "postgres/schema.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -121,21 +124,32 @@ void judge_table(Findings& findings, const DiagnosisFacts& facts, const Options&
 }
 
 std::string name_of(const OtherTransaction& other) {
-  if (!other.process) return "a prepared transaction (pg_prepared_xacts)";
-  const std::string application = other.application.empty() ? "no application_name" : other.application;
-  return "pid " + std::to_string(*other.process) + " (" + application + ", role " + other.role + ")";
+  switch (other.kind) {
+    case OtherTransaction::Kind::prepared:
+      return "the prepared transaction \"" + other.name + "\" of role " + other.role;
+    case OtherTransaction::Kind::slot: return "the replication slot \"" + other.name + "\", " + other.state + ",";
+    default: break;
+  }
+  const std::string application = other.name.empty() ? "no application_name" : other.name;
+  const std::string session =
+      "pid " + std::to_string(other.process) + " (" + application + ", role " + other.role + ")";
+  return other.kind == OtherTransaction::Kind::standby ? "the standby behind " + session : session;
 }
 
 std::string since_text(const OtherTransaction& other) {
-  if (!other.process) return {};
+  if (other.kind == OtherTransaction::Kind::prepared) {
+    return other.age_us ? ", prepared " + age_text(*other.age_us) : std::string();
+  }
   if (other.age_us) return ", its transaction began " + age_text(*other.age_us) + ", " + other.state;
-  if (!other.state.empty()) return ", " + other.state;  // for a standby, which has no transaction of its own here
+  if (!other.state.empty()) return ", " + other.state;
   return ", since when is told to members of pg_read_all_stats";
 }
 
 std::string how_to_end(const OtherTransaction& other) {
-  if (!other.process) return "rollback prepared, or commit prepared, ends it";
-  return "select pg_terminate_backend(" + std::to_string(*other.process) + ") ends it";
+  if (other.kind == OtherTransaction::Kind::prepared) {
+    return "rollback prepared " + quoted_literal(other.name) + ", or commit prepared, ends it";
+  }
+  return "select pg_terminate_backend(" + std::to_string(other.process) + ") ends it";
 }
 
 void judge_holders(Findings& findings, const DiagnosisFacts& facts) {
@@ -149,7 +163,7 @@ void judge_holders(Findings& findings, const DiagnosisFacts& facts) {
     if (!other.blocked_by.empty()) value += ", behind pid " + other.blocked_by;
     value += since_text(other);
     const std::string waiting = other.blocks_reads ? "calls wait for it" : "writes wait for it";
-    if (other.age_us || !other.process) {
+    if (other.age_us) {
       findings.warn("locks", value, waiting + ": " + how_to_end(other));
     } else {
       findings.note("locks", value, "if it stays, " + waiting + ": " + how_to_end(other));
@@ -160,6 +174,25 @@ void judge_holders(Findings& findings, const DiagnosisFacts& facts) {
 
 bool has_many_dead(const DiagnosisFacts& facts) { return facts.dead >= kDeadRowsMin && facts.dead > facts.live / 2; }
 
+/// What keeps dead rows: of which age it is, and what can be done about it.
+std::pair<std::string, std::string> told_of_keeper(const OtherTransaction& other) {
+  const std::string age = std::to_string(other.transactions_since) + " transactions old";
+  switch (other.kind) {
+    case OtherTransaction::Kind::standby:
+      return {
+          name_of(other) + " keeps what queries need there that are " + age,
+          "rows that die stay until these have ended: end them on the standby, or turn its hot_standby_feedback off"};
+    case OtherTransaction::Kind::slot:
+      return {name_of(other) + " keeps what queries of a standby need that are " + age,
+              "rows that die stay for it: end old queries on its standby; if none is to come back for it, select "
+              "pg_drop_replication_slot(" +
+                  quoted_literal(other.name) + ") ends it"};
+    default:
+      return {name_of(other) + " is " + age + since_text(other),
+              "rows that die stay until it has ended; if nobody needs it, " + how_to_end(other)};
+  }
+}
+
 void judge_keepers(Findings& findings, const DiagnosisFacts& facts) {
   bool is_kept = false;
   for (const OtherTransaction& other : facts.keepers) {
@@ -167,18 +200,14 @@ void judge_keepers(Findings& findings, const DiagnosisFacts& facts) {
         other.age_us.value_or(0) > kTransactionUsMax || other.transactions_since > kTransactionsSinceMax;
     if (!is_old) continue;
     is_kept = true;
-    const std::string value =
-        name_of(other) + " is " + std::to_string(other.transactions_since) + " transactions old" + since_text(other);
-    const std::string advice = "rows that die stay until it has ended; if nobody needs it, " + how_to_end(other);
+    const auto [value, advice] = told_of_keeper(other);
     if (has_many_dead(facts)) {
       findings.warn("transactions", value, advice);
     } else {
       findings.note("transactions", value, advice);
     }
   }
-  if (!is_kept)
-    findings.ok("transactions",
-                "none of other sessions is old (prepared ones and replication slots are not looked at)");
+  if (!is_kept) findings.ok("transactions", "none is old, of sessions, prepared ones, standbys or replication slots");
 }
 
 void judge_vacuum(Findings& findings, const DiagnosisFacts& facts) {
@@ -206,9 +235,7 @@ void judge_rows(Findings& findings, const DiagnosisFacts& facts, const Options& 
   const std::string dead = "about " + std::to_string(facts.dead);
   const bool are_many = has_many_dead(facts);
   const std::string advice =
-      "autovacuum does not keep up, or something old holds it back (transactions, above; pg_prepared_xacts, "
-      "pg_replication_slots): vacuum " +
-      facts.table;
+      "autovacuum does not keep up, or something old holds it back (transactions, above): vacuum " + facts.table;
   if (are_many && has_had_its_turn(facts)) {
     findings.warn("dead_rows", dead, advice);
   } else if (are_many) {

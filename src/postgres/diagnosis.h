@@ -17,11 +17,19 @@
 
 namespace tuskv::postgres {
 
-/// A transaction of another session, as far as this role may see it: of other roles it is told neither since when it is
-/// open nor its state, unless it is a member of pg_read_all_stats.
+/// What has a lock on the table, or keeps rows that are dead to everybody else, as far as this role may see it: of
+/// sessions of other roles it is told neither since when their transaction is open nor their state, unless it is a
+/// member of pg_read_all_stats.
 struct OtherTransaction {
-  std::optional<std::int32_t> process = {};  ///< nothing: a prepared transaction, which has none
-  std::string application = {};
+  enum class Kind : std::uint8_t {
+    session,
+    prepared,  ///< a transaction without a session (PREPARE TRANSACTION)
+    standby,   ///< by the session that feeds it (hot_standby_feedback)
+    slot,      ///< the same, kept for one also while it is away
+  };
+  Kind kind = Kind::session;
+  std::int32_t process = 0;  ///< of a session
+  std::string name = {};     ///< of a session its application_name, of the others their own
   std::string role = {};
   std::string state = {};
   std::optional<std::int64_t> age_us = {};
@@ -70,7 +78,7 @@ struct DiagnosisFacts {
   std::optional<std::int64_t> expired = {};  ///< nothing: not counted; at most kExpiredEntriesMany
   // Others on the same server, the oldest first.
   std::vector<OtherTransaction> holders = {};  ///< of a lock on the table
-  std::vector<OtherTransaction> keepers = {};  ///< of rows that are dead to everybody else
+  std::vector<OtherTransaction> keepers = {};  ///< of dead rows
 };
 
 Result<DiagnosisFacts> collect_facts(Database& database, os::Deadline deadline);

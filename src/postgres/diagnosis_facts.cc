@@ -72,41 +72,61 @@ constexpr const char* kTable =
     "'YYYY-MM-DD HH24:MI:SS.US')) from s";
 
 /// Those that have the table, or its partitions, against writers, or ask for that: whoever comes later waits behind
-/// them. Of a prepared transaction there is no session to be found.
+/// them. A prepared transaction has no process; it holds the lock on its own number under the same virtual one.
 constexpr const char* kHolders =
     "with t as (select {T}::regclass::oid as oid union all select i.inhrelid from pg_catalog.pg_inherits i "
     "where i.inhparent = {T}::regclass::oid), "
-    "h as (select l.pid, pg_catalog.bool_and(l.granted) as is_granted, "
+    "h as (select l.pid, l.virtualtransaction, pg_catalog.bool_and(l.granted) as is_granted, "
     "pg_catalog.bool_or(l.mode = 'AccessExclusiveLock'::text) as blocks_reads "
     "from pg_catalog.pg_locks l join t on l.relation = t.oid "
     "where l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) "
     "and (l.mode = 'ShareLock'::text or l.mode = 'ShareRowExclusiveLock'::text or l.mode = 'ExclusiveLock'::text "
     "or l.mode = 'AccessExclusiveLock'::text) group by l.pid, l.virtualtransaction) "
-    "select h.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
-    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8, 0::int8, "
+    "select case when h.pid is null then {PREPARED} else {SESSION} end, coalesce(h.pid, 0), "
+    "coalesce(a.application_name, p.gid, ''), coalesce(a.usename::text, p.owner::text, 'none'), "
+    "coalesce(a.state, ''), (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - "
+    "coalesce(a.xact_start, p.prepared)) * 1000000::float8)::int8, 0::int8, "
     "h.is_granted, h.blocks_reads, case when h.is_granted then '' else "
     "pg_catalog.array_to_string(pg_catalog.array_remove(pg_catalog.pg_blocking_pids(h.pid), 0), ', ') end "
     "from h left join pg_catalog.pg_stat_activity a on a.pid = h.pid "
+    "left join (select x.virtualtransaction, q.gid, q.owner, q.prepared from pg_catalog.pg_locks x "
+    "join pg_catalog.pg_prepared_xacts q on q.transaction = x.transactionid where x.pid is null) p "
+    "on h.pid is null and p.virtualtransaction = h.virtualtransaction "
     // The server's own processes end by themselves.
     "where h.pid is null or a.pid is null or a.usesysid is not null "
-    "order by h.is_granted desc, a.xact_start nulls first limit {N}";
+    "order by h.is_granted desc, coalesce(a.xact_start, p.prepared) nulls first limit {N}";
 
-/// Those whose snapshot, or who themselves, began so long ago. A VACUUM, though it has a snapshot, keeps nothing.
+/// Those whose snapshot, or who themselves, began so long ago. A VACUUM, though it has a snapshot, keeps nothing, nor
+/// does a slot that is lost; what logical ones keep are rows of the catalogues alone (catalog_xmin).
 constexpr const char* kKeepers =
-    "select a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
-    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8, "
+    "select case when a.datid is null then {STANDBY} else {SESSION} end, a.pid, coalesce(a.application_name, ''), "
+    "coalesce(a.usename::text, 'none'), coalesce(a.state, ''), "
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - a.xact_start) * 1000000::float8)::int8 as age_us, "
     "greatest(pg_catalog.age(a.backend_xid), pg_catalog.age(a.backend_xmin))::int8 as since "
     "from pg_catalog.pg_stat_activity a where a.usesysid is not null and a.pid <> pg_catalog.pg_backend_pid() "
     "and (a.backend_xid is not null or a.backend_xmin is not null) "
-    // Without a database: what a standby keeps (hot_standby_feedback).
+    // Without a database: what feeds a standby.
     "and (a.datid is null or a.datname = pg_catalog.current_database()) "
     "and not exists(select from pg_catalog.pg_stat_progress_vacuum v where v.pid = a.pid) "
-    "order by since desc, a.xact_start limit {N}";
+    "union all select {PREPARED}, 0, p.gid, coalesce(p.owner::text, 'none'), '', "
+    "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - p.prepared) * 1000000::float8)::int8, "
+    "pg_catalog.age(p.transaction)::int8 from pg_catalog.pg_prepared_xacts p "
+    "where p.database = pg_catalog.current_database() "
+    "union all select {SLOT}, coalesce(s.active_pid, 0), s.slot_name::text, '', "
+    "case when s.active then 'in use' else 'not in use' end, null, pg_catalog.age(s.xmin)::int8 "
+    "from pg_catalog.pg_replication_slots s where s.xmin is not null and s.wal_status is distinct from 'lost'::text "
+    "order by since desc, age_us desc nulls last limit {N}";
+
+std::string kind_literal(OtherTransaction::Kind kind) { return std::to_string(static_cast<int>(kind)) + "::int4"; }
 
 std::string text_for(const Database& database, std::string text) {
   for (const auto& [name, literal] :
        {std::pair<std::string_view, std::string>("{T}", quoted_literal(database.table().quoted())),
         std::pair<std::string_view, std::string>("{MARK}", quoted_literal(Statements::kIndexMark)),
+        std::pair<std::string_view, std::string>("{SESSION}", kind_literal(OtherTransaction::Kind::session)),
+        std::pair<std::string_view, std::string>("{PREPARED}", kind_literal(OtherTransaction::Kind::prepared)),
+        std::pair<std::string_view, std::string>("{STANDBY}", kind_literal(OtherTransaction::Kind::standby)),
+        std::pair<std::string_view, std::string>("{SLOT}", kind_literal(OtherTransaction::Kind::slot)),
         std::pair<std::string_view, std::string>("{N}", std::to_string(kOthersShown))}) {
     for (std::size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + literal.size())) {
       text.replace(at, name.size(), literal);
@@ -153,16 +173,17 @@ std::vector<OtherTransaction> take_others(const Rows& rows, bool with_lock) {
   std::vector<OtherTransaction> others;
   for (int i = 0; i < rows.count(); ++i) {
     OtherTransaction& other = others.emplace_back();
-    if (!rows.is_null(i, 0)) other.process = rows.int4(i, 0);
-    other.application = rows.bytes(i, 1);
-    other.role = rows.bytes(i, 2);
-    other.state = rows.bytes(i, 3);
-    if (!rows.is_null(i, 4)) other.age_us = rows.int8(i, 4);
-    other.transactions_since = rows.int8(i, 5);
+    other.kind = static_cast<OtherTransaction::Kind>(rows.int4(i, 0));
+    other.process = rows.int4(i, 1);
+    other.name = rows.bytes(i, 2);
+    other.role = rows.bytes(i, 3);
+    other.state = rows.bytes(i, 4);
+    if (!rows.is_null(i, 5)) other.age_us = rows.int8(i, 5);
+    other.transactions_since = rows.int8(i, 6);
     if (!with_lock) continue;
-    other.is_granted = rows.boolean(i, 6);
-    other.blocks_reads = rows.boolean(i, 7);
-    other.blocked_by = rows.bytes(i, 8);
+    other.is_granted = rows.boolean(i, 7);
+    other.blocks_reads = rows.boolean(i, 8);
+    other.blocked_by = rows.bytes(i, 9);
   }
   return others;
 }

@@ -1,9 +1,16 @@
 // What Store::diagnose tells of a server and its table: each finding is provoked on a real one, but for the few that no
 // server can be brought to, which are judged from facts alone.
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
+
+#include <libpq-fe.h>
 
 #include "postgres/diagnosis.h"
 #include "postgres/server_test.h"
@@ -299,6 +306,94 @@ TEST(PostgresDoctorServer, R25_SeesAServerThatIsLessDurableThanAsked) {
   expect(finding_of(durable.diagnose(), "connections"), Severity::warning, "8 of 8", "max_connections");
 }
 
+/// A standby as its server sees it: it asks for the log, and says from which transaction on its queries need rows.
+class SeemingStandby final {
+ public:
+  SeemingStandby(const PostgresServer& server, const std::string& slot)
+      : session_(PQconnectdb((server.url("any") + "&replication=true&application_name=replica").c_str())) {
+    const std::string position = PQgetvalue(run("IDENTIFY_SYSTEM").get(), 0, 2);
+    const std::string from = slot.empty() ? "" : "SLOT " + slot + " ";
+    EXPECT_EQ(PQresultStatus(run("START_REPLICATION " + from + "PHYSICAL " + position).get()), PGRES_COPY_BOTH);
+  }
+
+  void needs_rows_from(std::uint32_t transaction) {
+    std::string message = "h";
+    const auto add = [&message](std::uint64_t number, int bytes) {
+      for (int i = bytes - 1; i >= 0; --i) message += static_cast<char>(number >> (8 * i) & 255);
+    };
+    add(0, 8);  // its clock
+    add(transaction, 4);
+    add(0, 4);
+    add(0, 8);  // nothing of the catalogues
+    EXPECT_EQ(PQputCopyData(session_.get(), message.data(), static_cast<int>(message.size())), 1);
+    EXPECT_EQ(PQflush(session_.get()), 0);
+  }
+
+ private:
+  struct Finish {
+    void operator()(PGconn* session) const { PQfinish(session); }
+    void operator()(PGresult* result) const { PQclear(result); }
+  };
+  std::unique_ptr<PGresult, Finish> run(const std::string& command) {
+    return std::unique_ptr<PGresult, Finish>(PQexec(session_.get(), command.c_str()));
+  }
+
+  std::unique_ptr<PGconn, Finish> session_;
+};
+
+/// Each with a sentence and an advice of its own: no session that could be ended is to blame.
+TEST(PostgresDoctorServer, R102_R103_R104_NamesWhatKeepsDeadRowsWithoutASession) {
+  const PostgresServer server(
+      {.lines = {"max_prepared_transactions = 2", "wal_level = logical", "max_wal_senders = 4"}});
+  const std::string database = create_database(server.address());
+  const Store store = Store::open(server.url(database) + "&ttl_mode=manual");
+  SqlConnection sql(server.url(database));
+  sql.run("select pg_create_logical_replication_slot('decoded', 'pgoutput')");  // keeps rows of the catalogues alone
+  sql.run("select pg_create_physical_replication_slot('kept')");
+  std::optional<SeemingStandby> with_slot(std::in_place, server, "kept");
+  std::optional<SeemingStandby> without_slot(std::in_place, server, "");
+  const auto present = static_cast<std::uint32_t>(std::stoul(sql.value("select pg_current_xact_id()")));
+  with_slot->needs_rows_from(present);
+  without_slot->needs_rows_from(present);
+  sql.run("begin; lock table tuskv in share mode; prepare transaction 'it''s'");
+  ASSERT_TRUE(eventually([&] {
+    return sql.value("select count(xmin) from pg_replication_slots") == "1" &&
+           sql.value("select count(*) from pg_stat_replication where backend_xmin is not null") == "1";
+  }));
+  expect_ok(finding_of(store.diagnose(), "transactions"), "none");
+  sql.run("do $$ begin for i in 1..100100 loop perform pg_current_xact_id(); commit; end loop; end $$");
+  const auto told = [&](const std::string& topic, const std::string& part) {
+    for (const Finding& finding : store.diagnose()) {
+      if (finding.topic == topic && finding.value.find(part) != std::string::npos) return finding;
+    }
+    return Finding{};
+  };
+  expect(told("transactions", "prepared"), Severity::note, "the prepared transaction \"it's\" of role tuskv is 100",
+         "rollback prepared 'it''s', or commit prepared, ends it");
+  expect(told("transactions", "standby behind"), Severity::note, "(replica, role tuskv) keeps what queries need there",
+         "turn its hot_standby_feedback off");
+  expect(told("transactions", "slot"), Severity::note, "the replication slot \"kept\", in use, keeps what queries",
+         "pg_drop_replication_slot('kept')");
+  EXPECT_EQ(told("transactions", "decoded").value, "");
+  ASSERT_TRUE(eventually([&] { return !told("locks", "prepared").value.empty(); })) << "it is not there for a moment";
+  expect(told("locks", "prepared"), Severity::warning,
+         "the prepared transaction \"it's\" of role tuskv has the table against writers, prepared ",
+         "writes wait for it: rollback prepared 'it''s'");
+
+  with_slot.reset();
+  without_slot.reset();
+  ASSERT_TRUE(eventually([&] { return sql.value("select count(*) from pg_stat_replication") == "0"; }));
+  EXPECT_EQ(told("transactions", "standby behind").value, "");
+  EXPECT_THAT(told("transactions", "slot").value, HasSubstr("\"kept\", not in use, keeps"));
+  sql.run("rollback prepared 'it''s'");
+  sql.run("select pg_drop_replication_slot('kept')");
+  expect_ok(finding_of(store.diagnose(), "transactions"), "none");
+  store.set("k", "v");
+  store.erase("k");
+  sql.run("vacuum tuskv");
+  EXPECT_EQ(sql.value("select pg_relation_size('tuskv')"), "0") << "nothing else keeps what has been erased";
+}
+
 /// A pooler that cannot prepare, and one that takes our settings away in every transaction: neither can be had here.
 TEST(PostgresDoctorServer, R25_JudgesWhatNoServerHereCanBe) {
   const postgres::DiagnosisFacts facts = {
@@ -309,10 +404,10 @@ TEST(PostgresDoctorServer, R25_JudgesWhatNoServerHereCanBe) {
          "relaxed, though durable was asked for: synchronous_commit is off", "settings of sessions");
 }
 
-/// A minute, a prepared transaction and rows that die by the million are not waited for.
+/// A minute and rows that die by the million are not waited for.
 TEST(PostgresDoctorServer, R91_JudgesTransactionsByTheirAgeAndWhatTheyKeep) {
   postgres::DiagnosisFacts facts = {.connections_max = 100, .live = 10, .dead = 5, .expired = 0};
-  facts.keepers = {{.process = 7, .application = "", .role = "me", .state = "active", .age_us = 59'000'000}};
+  facts.keepers = {{.process = 7, .role = "me", .state = "active", .age_us = 59'000'000}};
   facts.holders = {{.process = 8, .role = "me", .state = "active", .age_us = 900'000}};
   expect_ok(finding_of(postgres::judge(facts, {}), "transactions"), "none");
   expect_ok(finding_of(postgres::judge(facts, {}), "locks"), "nobody");
@@ -322,13 +417,9 @@ TEST(PostgresDoctorServer, R91_JudgesTransactionsByTheirAgeAndWhatTheyKeep) {
          "backend(7)");
   facts.dead = 300'000;
   expect(finding_of(postgres::judge(facts, {}), "transactions"), Severity::warning, "pid 7", "rows that die");
-  facts.holders = {{.blocks_reads = true}, {.process = 9, .application = "a", .role = "other"}};
-  const std::vector<Finding> findings = postgres::judge(facts, {});
-  expect(finding_of(findings, "locks"), Severity::warning, "prepared transaction", "rollback prepared");
-  const auto hidden = std::find_if(findings.begin(), findings.end(),
-                                   [](const Finding& finding) { return finding.value.starts_with("pid 9"); });
-  ASSERT_NE(hidden, findings.end());
-  expect(*hidden, Severity::note, "(a, role other) has the table against writers, since when", "if it stays");
+  facts.holders = {{.process = 9, .name = "a", .role = "other"}};
+  expect(finding_of(postgres::judge(facts, {}), "locks"), Severity::note,
+         "pid 9 (a, role other) has the table against writers, since when", "if it stays");
 }
 
 /// Whoever deletes much sees many dead rows until autovacuum comes, and nothing is wrong.
