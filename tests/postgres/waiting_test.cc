@@ -15,6 +15,7 @@
 namespace tuskv::test {
 namespace {
 
+using std::chrono_literals::operator""h;
 using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 using testing::Optional;
@@ -178,6 +179,23 @@ TEST_F(PostgresWaiting, R86_ARowThatWasHeldForAMomentIsNotWaitedForBehindAllOthe
   holder.run("rollback");
   waiters.join();
   EXPECT_EQ(store.get("held31"), "1");
+}
+
+/// The answer is there; to remove what has expired can wait for somebody else's CREATE INDEX.
+TEST_F(PostgresWaiting, R107_ARemovalOnReadHoldsUpNoReader) {
+  for (const PostgresAddress& server : {shared().server(), shared().pooler()}) {
+    const Store store = Store::open(server.url(database()) + "&ttl_mode=on_read&timeout=3s");
+    store.set("k", "v", {.ttl = 1h});
+    sql().run("update tuskv set expires_at = now() - interval '1 h', expires_bucket = 1");
+    SqlConnection holder = other_session();
+    holder.run("begin; lock table tuskv in share mode");
+    const auto begin = Clock::now();
+    EXPECT_EQ(store.get("k"), std::nullopt);
+    EXPECT_LT(Clock::now() - begin, 1s);
+    holder.run("rollback");
+    EXPECT_EQ(store.get("k"), std::nullopt);
+    EXPECT_EQ(sql().value("select count(*) from tuskv"), "0");
+  }
 }
 
 /// The server connections of a pooler are few, and not the store's alone.
