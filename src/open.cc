@@ -87,6 +87,18 @@ void throw_if_two_encryptors(const Options& options) {
   throw_refused(Code::Config, "the options \"encryptor\" and \"encryption_key_file\" exclude each other");
 }
 
+/// Where the URL says something, it wins.
+Options options_with(const StoreUrl& url, const Options& options) {
+  Options checked = options;
+  throw_if_two_encryptors(checked);
+  const auto& given = url.parameters;
+  if (std::any_of(given.begin(), given.end(), [](const auto& pair) { return pair.first == "encryption_key_file"; })) {
+    checked.encryptor = nullptr;
+  }
+  throw_if_failed(apply_parameters(url, checked));
+  return checked;
+}
+
 void throw_if_not_for_encryption(const Options& options, StoreUrl::Scheme scheme) {
   if (options.encryptor == nullptr && !has_key_file(options)) return;
   if (scheme == StoreUrl::Scheme::postgresql && options.value_type == ValueType::jsonb) {
@@ -157,13 +169,7 @@ EngineParts open_embedded(const StoreUrl& url, const Options& options, const Sur
 
 Store open_store(Bytes url, const Options& options, const Surroundings& surroundings) {
   const StoreUrl parsed = value_or_throw(parse_url(url.view()));
-  Options checked = options;
-  throw_if_two_encryptors(checked);
-  const auto& given = parsed.parameters;
-  if (std::any_of(given.begin(), given.end(), [](const auto& pair) { return pair.first == "encryption_key_file"; })) {
-    checked.encryptor = nullptr;  // the URL wins
-  }
-  throw_if_failed(apply_parameters(parsed, checked));
+  const Options checked = options_with(parsed, options);
   throw_if_not_for_encryption(checked, parsed.scheme);
   // First: a mistake in the keys must not make a store.
   std::shared_ptr<const Encryptor> encryptor = encryptor_of(checked);
@@ -184,6 +190,10 @@ Store store_on(std::unique_ptr<Engine> engine, const Options& options) {
 inline namespace v0 {
 
 Store Store::open(Bytes url, const Options& options) { return open_store(url, options, {}); }
+
+Options Store::options_for(Bytes url, const Options& options) {
+  return options_with(value_or_throw(parse_url(url.view())), options);
+}
 
 std::string directory_of(Bytes url) {
   StoreUrl parsed = value_or_throw(parse_url(url.view()));

@@ -61,7 +61,7 @@ class TUSKV_API Error : public std::runtime_error {
   /// True when the call certainly had no effect and the same call may succeed later.
   bool retryable() const noexcept;
   /// The five-character SQLSTATE when PostgreSQL reported the error, otherwise empty. 42P01 (no such table) also when a
-  /// store is opened with create=false before its table is there.
+  /// store is opened with create=false before its table is there, and then of no other table.
   const std::string& sqlstate() const noexcept { return sqlstate_; }
 
  private:

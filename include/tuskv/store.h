@@ -285,6 +285,9 @@ class TUSKV_API Store final : public KeyValue {
   /// store, opens for reading, and calls that would write are Unsupported; with PostgreSQL Connection, Timeout, and
   /// Unsupported for a server before 14 or in a build without libpq.
   static Store open(Bytes url, const Options& options = {});
+  /// With what open() would open it: `options`, and what the URL says instead. Looks at nothing but the two; throws
+  /// Config for a wrong URL or option.
+  static Options options_for(Bytes url, const Options& options = {});
 
   Store(const Store&);
   Store(Store&&) noexcept;

@@ -99,13 +99,10 @@ Store Session::open(const Options& options) const {
     return *std::move(store);
   } catch (const Error& error) {
     if (error.code() != Code::Config || options.create) throw;
-    if (url_.find("create=false", url_.find('?')) != std::string::npos) throw;  // no verb makes it
+    if (!Store::options_for(url_).create) throw;  // no verb makes it
     const std::string first = "the first verb that writes, such as set";
     constexpr const char* kUndefinedTable = "42P01";
-    const bool server_says_so = std::string_view(error.what()).starts_with("PostgreSQL: ");  // of what a trigger misses
-    if (error.sqlstate() == kUndefinedTable && !server_says_so) {
-      throw UsageError(error.what() + (", as does " + first));
-    }
+    if (error.sqlstate() == kUndefinedTable) throw UsageError(error.what() + (", as does " + first));
     if (!has_directory()) throw;
     const std::string directory = directory_of(url_);
     std::error_code unknown;

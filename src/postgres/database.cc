@@ -26,6 +26,15 @@ bool is_locked_table(Database::Effect effect, const Failure& failure) {
   return effect == Database::Effect::reads && is_lock_timeout(failure);
 }
 
+/// With our table there, what the server misses is another one: somebody's trigger looks for it.
+Status but_not_of_our_table(Status status) {
+  if (status.ok() || status.failure().sqlstate != "42P01") return status;
+  Failure failure = *std::move(status).take();
+  failure.message = "a trigger of the table fails (" + failure.message + ")";
+  failure.sqlstate = "09000";  // triggered_action_exception
+  return Status(std::make_unique<Failure>(std::move(failure)));
+}
+
 /// No request for the table is begun that might not be answered before the deadline.
 constexpr std::chrono::milliseconds kTableRequest(2 * kLockTimeoutMs);
 
@@ -84,7 +93,7 @@ Status Database::prepare_table() {
     connection.end_transaction();
     TUSKV_RETURN_IF_ERROR(connection.exchange(deadline));
     clock_.note(connection.rows(place).time(0, 0));
-    return is_unlogged() ? look_for_canary(connection, deadline) : Status();
+    return is_unlogged() ? but_not_of_our_table(look_for_canary(connection, deadline)) : Status();
   });
 }
 

@@ -196,6 +196,15 @@ TEST(Open, TheUrlBeatsTheOptions) {
   EXPECT_EQ(code_of([&] { Store::open("memory:", options).set("abcdef", ""); }), Code::InvalidKey);
 }
 
+TEST(Open, TellsWhatItWouldOpenWith) {
+  const Options options = Store::options_for("file:./none?create=%66alse&sync_interval=7ms", {.max_key_bytes = 5});
+  EXPECT_FALSE(options.create);
+  EXPECT_EQ(options.sync_interval.milliseconds(), 7);
+  EXPECT_EQ(options.max_key_bytes, 5u);
+  EXPECT_TRUE(Store::options_for("postgresql://nobody:create=false@nowhere/db?application_name=create=false").create);
+  EXPECT_EQ(code_of([] { Store::options_for("file:./none?create=perhaps"); }), Code::Config);
+}
+
 TEST(Open, RefusesWhatDoesNotFit) {
   EXPECT_EQ(open_error("memory:?duribility=x"), "there is no option \"duribility\": did you mean \"durability\"?");
   EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: and postgresql: stores only");

@@ -165,6 +165,10 @@ class ListTest(PostgresToolTest):
         for words in (("get", "k"), ("scan",), ("stats",), ("export",)):
             self.assertRegex(self.refusal(*words, code=2),
                              "^there is no table .* yet: .* the first verb that writes, such as set$")
+        for said in ("create=false", "create=%66alse"):  # then no verb makes it
+            refusal = self.refusal("get", "k", "--store", f"{url(schema=self.schema)}&{said}", code=2)
+            self.assertRegex(refusal, "^there is no table .* yet: ")
+            self.assertNotIn("verb", refusal)
 
 
 class DoctorTest(PostgresToolTest):

@@ -403,6 +403,18 @@ TEST_F(PostgresFacts, R100_ARoleThatMayNotUseTheSchemaIsTold) {
   drop_role(role);
 }
 
+/// 42P01 when a store is opened says that its own table is not there: whoever meets it may make one.
+TEST_F(PostgresFacts, R105_WhatATriggerMissesIsNotTakenForTheTable) {
+  open("&durability=unlogged").set("k", "v");
+  sql().run(
+      "create function looks() returns trigger language plpgsql as 'begin perform * from missing; return new; end'; "
+      "create trigger looks before insert on tuskv for each row execute function looks(); truncate tuskv");
+  const Error error = error_of([&] { return open("&durability=unlogged&create=false"); });
+  EXPECT_EQ(error.code(), Code::Config);
+  EXPECT_EQ(error.sqlstate(), "09000");
+  EXPECT_THAT(error.what(), AllOf(HasSubstr("a trigger of the table fails"), HasSubstr("\"missing\"")));
+}
+
 /// What a read has met and may not remove costs no connection.
 TEST_F(PostgresFacts, R85_ReadsOfAReadOnlySessionKeepTheirConnection) {
   open();
