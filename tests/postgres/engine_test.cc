@@ -419,7 +419,7 @@ TEST_F(PostgresEngine, ALongerTimeoutOfAViewIsGiven) {
   release.join();
 }
 
-// ---- sizes and plans
+// ---- sizes
 
 /// With partitions a batch of reads finds rows by ordinal, without by their keys, in the order of bytes.
 TEST_F(PostgresEngine, ManyReadsFindEachKeyByItsBytes) {
@@ -460,40 +460,6 @@ TEST_F(PostgresEngine, LargeValuesTravelAloneAndWhole) {
   const auto all = store.get_many(keys);
   for (std::size_t i = 0; i < keys.size(); ++i) EXPECT_TRUE(all[i] == values[i]) << keys[i];
   EXPECT_TRUE(store.get_and_erase(keys.back()) == values.back());
-}
-
-// A plan made while the table was small must not be used when it has grown.
-TEST_F(PostgresEngine, PlansStayGoodWhenTheTableGrows) {
-  open().close();  // making its indexes reads the table
-  const Store store = open("&pool_size=1&ttl_mode=manual");
-  std::vector<std::string> keys;
-  for (int i = 0; i < 20; ++i) keys.push_back("k" + std::to_string(i));
-  for (const std::string& key : keys) store.set(key, "v");
-  sql().run("alter table tuskv set (autovacuum_enabled = off); analyze tuskv");
-  const auto call_everything = [&] {
-    EXPECT_TRUE(store.get("k1"));
-    EXPECT_EQ(store.get_many(keys).size(), keys.size());
-    store.set("k2", "w");
-    store.increment("n");
-    EXPECT_TRUE(store.set_if_present("k3", "w"));
-    store.set_if_absent("k4", "w");
-    store.erase_many({"none", "neither"});
-  };
-  call_everything();
-  sql().run(
-      "insert into tuskv(key, value, created_at, updated_at, version) "
-      "select '\\x00'::bytea || convert_to('g' || i, 'UTF8'), 'v', now(), now(), 1 "
-      "from generate_series(1, 100000) i");
-  const auto scans = [&] {
-    return sql().value(
-        "select pg_stat_clear_snapshot()::text || (select seq_scan from pg_stat_user_tables "
-        "where relname = 'tuskv')");
-  };
-  const std::string before = scans();
-  for (int i = 0; i < 20; ++i) call_everything();
-  EXPECT_EQ(store.keys({.prefix = "g99"}).keys.size(), 100u);
-  store.close();  // the session reports what it has done
-  EXPECT_EQ(scans(), before);
 }
 
 }  // namespace
