@@ -1,5 +1,6 @@
 // Two sessions, step by step, and many at random. The schedules are those in which SERIALIZABLE transactions beside
 // single statements would have had no order: T1 reads, C writes what T1 read, T2 sees that and not yet what T1 writes.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -211,6 +212,99 @@ TEST_F(PostgresSchedule, R8_AnotherProgramThatLocksInAnotherOrderGoesFirst) {
   writer.join();
   EXPECT_EQ(store.get("a"), "3");
   EXPECT_EQ(store.get("b"), "3");
+}
+
+/// More keys than one statement takes.
+struct LargeBatch {
+  LargeBatch() {
+    for (int i = 0; i < 5000; ++i) keys.push_back("k" + std::to_string(10'000 + i));
+  }
+  std::vector<Item> items(const std::string& value) const {
+    std::vector<Item> all;
+    for (const std::string& key : keys) all.push_back({.key = key, .value = value});
+    return all;
+  }
+  /// The value of all of them in one look, "absent", or a complaint.
+  std::string seen_in(const Store& store) const {
+    const std::vector<std::optional<std::string>> values = store.get_many(keys);
+    const auto same = static_cast<std::size_t>(std::count(values.begin(), values.end(), values.front()));
+    return same == keys.size() ? values.front().value_or("absent") : std::to_string(same) + " like the first";
+  }
+
+  std::vector<std::string> keys;
+};
+
+/// What cannot have its last key has none, and nobody sees it by half.
+TEST_F(PostgresSchedule, U8_R111_WhatTakesSeveralStatementsIsDoneWholeOrNotAtAll) {
+  const LargeBatch batch;
+  const Store store = open("&ttl_mode=manual&timeout=20s");
+  const Store reader = open("&ttl_mode=manual&timeout=20s");
+  const std::vector<std::pair<const char*, std::function<void(const Store&)>>> calls = {
+      {"set_many", [&](const Store& hurried) { hurried.set_many(batch.items("new")); }},
+      {"set_many with TTLs kept",
+       [&](const Store& hurried) { hurried.set_many(batch.items("new"), {.keep_ttl = true}); }},
+      {"erase_many", [&](const Store& hurried) { hurried.erase_many(batch.keys); }},
+      {"transaction",
+       [&](const Store& hurried) { hurried.transaction([&](Transaction& tx) { tx.set_many(batch.items("new")); }); }},
+  };
+  store.set_many(batch.items("old"));
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    SqlConnection holder = other_session();
+    holder.run("begin; select 1 from tuskv where key = " + stored_key(batch.keys.back()) + " for update");
+    std::atomic<bool> ended = false;
+    std::thread calling([&] {
+      const auto failure = failure_of(250ms, [&] { call(store.with_timeout(250ms)); });
+      EXPECT_TRUE(failure && failure->code() == Code::Timeout);
+      ended = true;
+    });
+    while (!ended) EXPECT_EQ(batch.seen_in(reader), "old");
+    calling.join();
+    holder.run("rollback");
+    EXPECT_EQ(batch.seen_in(reader), "old");
+  }
+}
+
+TEST_F(PostgresSchedule, U8_R111_NobodySeesSeveralStatementsByHalf) {
+  constexpr int kRounds = 8;
+  const LargeBatch batch;
+  const Store store = open("&ttl_mode=manual&timeout=20s&durability=relaxed");
+  const Store reader = open("&ttl_mode=manual&timeout=20s&durability=relaxed");
+  std::atomic<bool> done = false;
+  std::thread writing([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      store.set_many(batch.items("v" + std::to_string(i)));
+      if (i % 2 == 1) {
+        EXPECT_EQ(store.erase_many(batch.keys), batch.keys.size());
+      }
+    }
+    done = true;
+  });
+  while (!done) {
+    const std::string seen = batch.seen_in(reader);
+    EXPECT_TRUE(seen == "absent" || seen.starts_with("v")) << seen;
+    const std::uint64_t found = reader.exists_many(batch.keys);
+    EXPECT_TRUE(found == 0 || found == batch.keys.size()) << found;
+    const std::string together = reader.transaction([&](Transaction& tx) {
+      const std::vector<std::optional<std::string>> values = tx.get_many(batch.keys);
+      return values.front() == values.back() ? std::string("alike") : std::string("by half");
+    });
+    EXPECT_EQ(together, "alike");
+  }
+  writing.join();
+}
+
+TEST_F(PostgresSchedule, U8_R111_OneDocumentThatIsNoneSpoilsTheWholeCall) {
+  const LargeBatch batch;
+  const Store store = open("&ttl_mode=manual&value_type=jsonb&timeout=20s");
+  for (const SetOptions& options : {SetOptions{}, SetOptions{.keep_ttl = true}}) {
+    std::vector<Item> items = batch.items("1");
+    items.back().value = "no JSON";
+    const Error error = error_of([&] { store.set_many(items, options); });
+    EXPECT_EQ(error.code(), Code::InvalidValue) << error.what();
+    EXPECT_EQ(error.outcome(), Outcome::not_applied);
+    EXPECT_EQ(store.count(), 0u);
+  }
 }
 
 // ---- many at random
