@@ -309,46 +309,108 @@ TEST_F(PostgresSchedule, U8_R111_OneDocumentThatIsNoneSpoilsTheWholeCall) {
 
 // ---- many at random
 
-/// Any command on a few of twelve keys, or several at once.
+/// Any call that reads or writes, on a few of twelve keys, or several at once.
 class RandomCaller final {
  public:
   RandomCaller(const Store& store, std::uint64_t seed) : store_(store), random_(seed) {}
 
   void call() {
-    switch (random_.below(17)) {
-      case 0: store_.get_many(keys()); break;
-      case 1:
-      case 2:
-      case 13: store_.set_many(items(), {.ttl = ttl()}); break;
-      case 3: store_.set_many_if_absent(items()); break;
-      case 4:
-      case 14:
-      case 15: store_.erase_many(keys()); break;
-      case 5: store_.increment(counter(), 1); break;
-      case 6: store_.compare_and_swap(key(), store_.get(key()).value_or(""), "swapped"); break;
-      case 7: store_.get_and_set(key(), "exchanged"); break;
-      case 8: store_.set_if_absent(key(), "new", {.ttl = ttl()}); break;
-      case 9: store_.expire(key(), 1s); break;
-      case 10:
-        store_.update(key(), [](std::optional<std::string_view> value) -> Change {
-          return value ? std::string(*value).substr(0, 20) + "u" : std::string("u");
-        });
-        break;
-      case 11: transfer(); break;
-      case 12: store_.get_and_erase(key()); break;
-      default:
-        if (random_.chance(50))
-          store_.erase_prefix("k1");
-        else
-          store_.cleanup_expired(5);
-    }
+    const std::uint64_t choice = random_.below(100);
+    if (choice < 45) return call_on_several();
+    if (choice < 65) return write_one();
+    if (choice < 80) return change_one();
+    choice < 87 ? list() : coordinate();
   }
 
  private:
+  void call_on_several() {
+    switch (random_.below(12)) {
+      case 0: store_.get_many(keys()); break;
+      case 1: store_.exists_many(keys()); break;
+      case 2:
+      case 3:
+      case 4: store_.set_many(items(), {.ttl = ttl()}); break;
+      case 5: store_.set_many(items(), {.keep_ttl = true}); break;
+      case 6: store_.set_many_if_absent(items()); break;
+      case 7:
+      case 8: store_.erase_many(keys()); break;
+      case 9: random_.chance(50) ? store_.erase_prefix("k1") : store_.erase_range("k3", "k5"); break;
+      case 10: store_.cleanup_expired(5); break;
+      default: transfer(); break;
+    }
+  }
+  void write_one() {
+    switch (random_.below(9)) {
+      case 0: store_.increment(counter(), 1, {.ttl_if_created = ttl()}); break;
+      case 1: store_.set(key(), "v", {.expires_at = soon()}); break;
+      case 2: store_.set(key(), "v", {.keep_ttl = true}); break;
+      case 3: store_.get_and_set(key(), "exchanged"); break;
+      case 4: store_.set_if_absent(key(), "new", {.ttl = ttl()}); break;
+      case 5: store_.set_if_present(key(), "newer"); break;
+      case 6: store_.get_and_erase(key()); break;
+      case 7: store_.erase(key()); break;
+      default:
+        store_.update(key(), [](std::optional<std::string_view> value) -> Change {
+          return value ? std::string(*value).substr(0, 20) + "u" : std::string("u");
+        });
+    }
+  }
+  void change_one() {
+    const std::string name = key();
+    switch (random_.below(8)) {
+      case 0: store_.compare_and_swap(name, store_.get(name).value_or(""), "swapped"); break;
+      case 1: store_.compare_and_erase(name, "v"); break;
+      case 2:
+        if (const auto entry = store_.get_entry(name)) store_.compare_and_swap(name, entry->version, "swapped");
+        break;
+      case 3: store_.get_and_touch(name, ttl()); break;
+      case 4: store_.expire(name, 1s); break;
+      case 5: store_.expire_at(name, soon()); break;
+      case 6: store_.persist(name); break;
+      default: store_.ttl(name);
+    }
+  }
+  void list() {
+    switch (random_.below(4)) {
+      case 0: store_.scan({.limit = 5, .reverse = random_.chance(50)}); break;
+      case 1: store_.keys({.glob = "k?"}); break;
+      case 2: store_.count({.prefix = "k"}); break;
+      default: store_.search_values("v"); break;
+    }
+  }
+  void coordinate() {
+    const std::string name = key();
+    const std::string owner = "owner" + std::to_string(random_.below(3));
+    switch (random_.below(9)) {
+      case 0:
+        if (auto lease = store_.try_lock(name, {.ttl = ttl()})) lease_ = std::move(lease);
+        break;
+      case 1:
+        if (lease_) store_.renew(*lease_, ttl());
+        break;
+      case 2:
+        if (lease_) store_.unlock(*lease_);
+        break;
+      case 3:
+        store_.transaction([&](Transaction& tx) {
+          if (tx.claim(name, owner, {.ttl = ttl()})) tx.set(name, owner);
+        });
+        break;
+      case 4: store_.claim(name, owner); break;
+      case 5: store_.release_claim(name, owner); break;
+      case 6: store_.move_claim(name, owner, "heir"); break;
+      case 7: store_.rate_limit(name, {.limit = 10, .window = ttl()}); break;
+      default: store_.reset_rate_limit(name); break;
+    }
+  }
+
   std::string key() { return "k" + std::to_string(random_.below(12)); }
   /// Counters are keys of their own: what is no number would be an error.
   std::string counter() { return "n" + std::to_string(random_.below(3)); }
   Duration ttl() { return std::chrono::milliseconds(1 + random_.below(50)); }
+  Instant soon() {
+    return std::chrono::system_clock::now() + std::chrono::milliseconds(random_.below(50)) - 5ms;  // or just now
+  }
   std::vector<std::string> keys() {
     std::vector<std::string> some;
     for (std::uint64_t i = 1 + random_.below(10); i > 0; --i) some.push_back(key());
@@ -372,6 +434,7 @@ class RandomCaller final {
 
   const Store& store_;
   Random random_;
+  std::optional<tuskv::Lease> lease_;  ///< the last one it got; it may be gone
   std::vector<std::string> names_;
   std::vector<Item> items_;
 };
