@@ -27,6 +27,7 @@ constexpr int kScalePercent = 100;
 #endif
 
 constexpr int kThreads = 8;
+constexpr int kHistoryClients = 16;  // of a history
 
 class ConcurrentTest : public ContractTest {
  protected:
@@ -46,18 +47,24 @@ class ConcurrentTest : public ContractTest {
   void check_histories(std::size_t keys, int calls_each, int histories, void (HistoryClient::*call)()) {
     options.timeout = std::chrono::seconds(60);
     const Store root = store();
+    HistoryTime time{.pass_span = [&] { advance_ms(std::chrono::milliseconds(kHistorySpan).count()); }};
     for (int history = 0; history < histories; ++history) {
-      const Store place = root.with_namespace("history" + std::to_string(history));
+      // In every other one all entries expire, again and again; what has expired is still stored.
+      const bool expires = history % 2 == 1;
+      const Store place = root.with_namespace("history" + std::to_string(history),
+                                              {.ttl = expires ? std::optional<Duration>(kHistorySpan) : std::nullopt});
       std::vector<std::string> hot;
       for (std::size_t i = 0; i < keys; ++i) hot.push_back("k" + std::to_string(i));
       std::vector<HistoryClient> clients;
-      clients.reserve(kThreads);
-      for (int t = 0; t < kThreads; ++t) {
-        clients.emplace_back(place, hot, t, static_cast<std::uint64_t>(history * 100 + t));
+      clients.reserve(kHistoryClients);
+      for (int t = 0; t < kHistoryClients; ++t) {
+        clients.emplace_back(place, hot, expires ? &time : nullptr, t, static_cast<std::uint64_t>(history * 100 + t));
       }
-      run_threads([&](int t) {
-        for (int i = 0; i < calls_each; ++i) (clients[static_cast<std::size_t>(t)].*call)();
-      });
+      run_threads(
+          [&](int t) {
+            for (int i = 0; i < calls_each; ++i) (clients[static_cast<std::size_t>(t)].*call)();
+          },
+          kHistoryClients);
       std::vector<Call> calls;
       for (const HistoryClient& client : clients)
         calls.insert(calls.end(), client.calls().begin(), client.calls().end());
@@ -79,15 +86,15 @@ class Histories : public ConcurrentTest {};
 INSTANTIATE_TEST_SUITE_P(Backends, Histories, testing::ValuesIn(json_backend_kinds()), backend_name);
 
 TEST_P(Histories, U10_CallsOnOneHotKeyAreLinearizable) {
-  check_histories(1, 100, scaled(60), &HistoryClient::call_one_key);
+  check_histories(1, 25, scaled(60), &HistoryClient::call_one_key);
 }
 
 TEST_P(Histories, U10_CallsOnAFewHotKeysAreLinearizable) {
-  check_histories(4, 100, scaled(40), &HistoryClient::call_one_key);
+  check_histories(4, 50, scaled(40), &HistoryClient::call_one_key);
 }
 
 TEST_P(Histories, R20_U10_BatchesAndTransactionsAreStrictlySerializable) {
-  check_histories(3, 60, scaled(40), &HistoryClient::call_any);
+  check_histories(3, 30, scaled(40), &HistoryClient::call_any);
 }
 
 TEST_P(Concurrent, P1_GetAndSetHandsOutEachValueOnce) {

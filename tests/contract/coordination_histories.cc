@@ -26,7 +26,7 @@ Sighting granted(std::int64_t hits) {
 }  // namespace
 
 void CoordinationClient::take_lock(Call& call) {
-  std::optional<Lease> lease = store_.try_lock(kLock, {.ttl = kCoordinatedSpan});
+  std::optional<Lease> lease = store_.try_lock(kLock, {.ttl = kHistorySpan});
   if (!lease) {
     call.seen = {{.key = kLock, .kind = Sighting::Kind::present}};
     return;
@@ -59,7 +59,7 @@ void CoordinationClient::call_lock(Call& call) {
   const std::string token = std::to_string(lease_->token);
   if (choice < 55) return write_under_lock(call);
   if (choice < 65) {
-    call.seen = {judged(kLock, token, store_.renew(*lease_, kCoordinatedSpan))};
+    call.seen = {judged(kLock, token, store_.renew(*lease_, kHistorySpan))};
   } else if (choice < 85) {
     const bool unlocked = store_.unlock(*lease_);
     call.seen = {judged(kLock, token, unlocked)};
@@ -77,12 +77,12 @@ void CoordinationClient::take_claim(Call& call) {
   ClaimResult result;
   if (with_data) {
     result = store_.transaction([&](Transaction& tx) {
-      ClaimResult claimed = tx.claim(kClaim, owner, {.ttl = kCoordinatedSpan});
+      ClaimResult claimed = tx.claim(kClaim, owner, {.ttl = kHistorySpan});
       if (claimed) tx.set(kData, owner);
       return claimed;
     });
   } else {
-    result = store_.claim(kClaim, owner, {.ttl = kCoordinatedSpan});
+    result = store_.claim(kClaim, owner, {.ttl = kHistorySpan});
   }
   call.seen = {saw(kClaim, result ? std::nullopt : std::optional(result.owner))};
   if (!result) return;
@@ -115,7 +115,7 @@ void CoordinationClient::call_limit(Call& call) {
   const std::uint64_t choice = random_.below(100);
   if (choice < 70) {
     const auto cost = static_cast<std::int64_t>(1 + random_.below(3));
-    const RateLimitResult hit = store_.rate_limit(kWindow, {.limit = kLimit, .window = kCoordinatedSpan, .cost = cost});
+    const RateLimitResult hit = store_.rate_limit(kWindow, {.limit = kLimit, .window = kHistorySpan, .cost = cost});
     const std::int64_t after = kLimit - hit.remaining;
     call.seen = {granted(hit ? after - cost : after)};
     if (hit) call.done = {{kWindow, std::to_string(after)}};

@@ -1,16 +1,10 @@
 // Clients that take, renew and lose locks, claims and rate limits at random and write down what each call revealed and
 // did, for the linearizability checker. Each of the three has a state that fits its form: a lock is absent or the token
-// it is held under, a claim absent or its owner, a window absent or what it has granted. Time is part of the history:
-// everything lives for one span, and whoever moves the clock by that span ends all of it at one instant. Nobody else is
-// inside a call then: a lifetime counts from when the store looked at the clock, so that what a call writes that goes
-// on over the end of a span may be dead at once, which no state of these tells.
+// it is held under, a claim absent or its owner, a window absent or what it has granted. Time is part of the history.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -21,19 +15,10 @@
 
 namespace tuskv::test {
 
-/// How long everything lives.
-inline constexpr std::chrono::hours kCoordinatedSpan(1);
-
 /// One client of a history: not thread-safe, one for each thread. All clients of a store contend for the same names.
 class CoordinationClient final {
  public:
-  /// Of a store; its clients share it.
-  struct Time {
-    std::function<void()> pass_span;  ///< moves the clock by kCoordinatedSpan
-    std::shared_mutex passing = {};   ///< held shared by calls, alone by who lets time pass
-  };
-
-  CoordinationClient(const Store& store, Time& time, int client, std::uint64_t seed)
+  CoordinationClient(const Store& store, HistoryTime& time, int client, std::uint64_t seed)
       : store_(store), time_(time), random_(seed), name_("client" + std::to_string(client) + ":") {}
 
   /// One call, on the lock, the claim or the limit; or time passes.
@@ -58,7 +43,7 @@ class CoordinationClient final {
   void call_limit(Call& call);
 
   const Store& store_;
-  Time& time_;
+  HistoryTime& time_;
   Random random_;
   std::string name_;
   std::int64_t owners_ = 0;

@@ -216,8 +216,7 @@ TEST_P(Coordinating, U10_HistoriesOfLocksClaimsAndLimitsAreStrictlySerializable)
   std::size_t leases = 0;
   for (int history = 0; history < histories; ++history) {
     const Store place = root.with_namespace("history" + std::to_string(history));
-    CoordinationClient::Time time{
-        .pass_span = [this] { advance_ms(std::chrono::milliseconds(kCoordinatedSpan).count()); }};
+    HistoryTime time{.pass_span = [this] { advance_ms(std::chrono::milliseconds(kHistorySpan).count()); }};
     std::vector<CoordinationClient> clients;
     clients.reserve(kClients);
     for (int t = 0; t < kClients; ++t) {

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <optional>
 
 namespace tuskv::test {
 namespace {
+
+constexpr int kTimePassesPercent = 4;
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
@@ -107,26 +110,24 @@ void HistoryClient::record_exchange(Call& call, const std::string& key) {
   }
 }
 
-void HistoryClient::call_one_key() {
+void HistoryClient::record_one_key(Call& call) {
   const std::string& key = any_key();
-  recorder_.record([&](Call& call) {
-    const std::uint64_t choice = random_.below(100);
-    if (choice < 30) {
-      record_read(call, key);
-    } else if (choice < 45) {
-      record_swap(call, key);
-    } else if (choice < 60) {
-      record_counter(call, key);
-    } else if (choice < 72) {
-      record_condition(call, key);
-    } else if (choice < 88) {
-      record_exchange(call, key);
-    } else {
-      const std::string value = fresh_value();
-      store_.set(key, value);
-      call.done = {{key, value}};
-    }
-  });
+  const std::uint64_t choice = random_.below(100);
+  if (choice < 30) {
+    record_read(call, key);
+  } else if (choice < 45) {
+    record_swap(call, key);
+  } else if (choice < 60) {
+    record_counter(call, key);
+  } else if (choice < 72) {
+    record_condition(call, key);
+  } else if (choice < 88) {
+    record_exchange(call, key);
+  } else {
+    const std::string value = fresh_value();
+    store_.set(key, value);
+    call.done = {{key, value}};
+  }
 }
 
 void HistoryClient::record_batch(Call& call) {
@@ -198,10 +199,34 @@ void HistoryClient::record_transaction(Call& call) {
   });
 }
 
+void HistoryClient::call_one(const std::function<void(Call&)>& act) {
+  if (time_ == nullptr) return recorder_.record(act);
+  if (random_.chance(kTimePassesPercent)) {
+    const std::unique_lock<std::shared_mutex> alone(time_->passing);
+    return recorder_.record([&](Call& call) {
+      time_->pass_span();
+      for (const std::string& key : keys_) call.done.push_back({key, std::nullopt});
+    });
+  }
+  const std::shared_lock<std::shared_mutex> together(time_->passing);
+  recorder_.record(act);
+}
+
+void HistoryClient::call_one_key() {
+  call_one([this](Call& call) { record_one_key(call); });
+}
+
 void HistoryClient::call_any() {
-  const std::uint64_t choice = random_.below(100);
-  if (choice < 70) return call_one_key();
-  recorder_.record([&](Call& call) { choice < 85 ? record_batch(call) : record_transaction(call); });
+  call_one([this](Call& call) {
+    const std::uint64_t choice = random_.below(100);
+    if (choice < 70) {
+      record_one_key(call);
+    } else if (choice < 85) {
+      record_batch(call);
+    } else {
+      record_transaction(call);
+    }
+  });
 }
 
 }  // namespace tuskv::test
