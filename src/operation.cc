@@ -87,7 +87,7 @@ void Operation::throw_if_failed() const {
 
 bool Operation::refuse() {
   unit.failure = refusal(*view_);
-  if (unit.failure == nullptr && (function_ != nullptr || !commands_.empty())) return false;
+  if (unit.failure == nullptr) return false;
   state_.store(State::ended);
   return true;
 }

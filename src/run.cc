@@ -12,7 +12,6 @@ bool is_admitted(const View& view) {
 
 void execute_within(const View& view, std::int64_t timeout_ms, std::span<Command> commands, bool require_all) {
   if (!is_admitted(view)) throw_if_refused(view);
-  if (commands.empty()) return;
   Unit unit{.commands = commands, .require_all = require_all, .timeout_ms = timeout_ms};
   view.executor->execute(std::span(&unit, 1));
   if (unit.failure != nullptr) throw_failure(*unit.failure);

@@ -137,7 +137,10 @@ ReencryptReport Store::reencrypt() const {
 ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const {
   throw_if_refused(*view());
   Reencryption* const reencryption = view()->reencryption;
-  if (reencryption == nullptr) throw_refused(Code::Unsupported, "the store is not encrypted");
+  if (reencryption == nullptr) {
+    execute(*view(), {});  // which fails when the store is closed
+    throw_refused(Code::Unsupported, "the store is not encrypted");
+  }
   ReencryptReport report;
   for (ReencryptionWalk walk; !walk.done;) {
     throw_if_failed(reencryption->reencrypt_page(walk, view()->timeout_ms, report));

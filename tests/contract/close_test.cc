@@ -22,53 +22,96 @@ using testing::Optional;
 
 TUSKV_CONTRACT_SUITE(Closing);
 
+using NamedCalls = std::vector<std::pair<const char*, std::function<void(const Store&)>>>;
+
+/// Every call that takes no key, or several.
+NamedCalls calls_on_many() {
+  return {
+      {"get_many",
+       [](const Store& s) {
+         s.get_many({"k", "l"});
+       }},
+      {"set_many",
+       [](const Store& s) {
+         s.set_many({{"a", ""}, {"b", ""}});
+       }},
+      {"get_many of nothing", [](const Store& s) { s.get_many(std::vector<std::string>()); }},
+      {"set_many of nothing", [](const Store& s) { s.set_many(std::vector<Item>()); }},
+      {"asynchronous get_many of nothing",
+       [](const Store& s) { submitted(s.async().get_many(std::vector<std::string>())); }},
+      {"erase_prefix", [](const Store& s) { s.erase_prefix("k"); }},
+      {"erase_range", [](const Store& s) { s.erase_range("k", "l"); }},
+      {"clear", [](const Store& s) { s.clear(); }},
+      {"scan", [](const Store& s) { s.scan(); }},
+      {"keys", [](const Store& s) { s.keys(); }},
+      {"count", [](const Store& s) { s.count(); }},
+      {"entries", [](const Store& s) { s.entries().begin(); }},
+      {"search_values", [](const Store& s) { s.search_values("v"); }},
+      {"find_by_field", [](const Store& s) { s.find_by_field("k", "field", "1"); }},
+      {"transaction", [](const Store& s) { s.transaction([](Transaction& tx) { tx.set("k", "v"); }); }},
+      {"transaction that reads", [](const Store& s) { s.transaction([](Transaction& tx) { tx.get("k"); }); }},
+      {"namespaces", [](const Store& s) { s.namespaces(); }},
+      {"cleanup_expired", [](const Store& s) { s.cleanup_expired(); }},
+      {"start_sweeper", [](const Store& s) { s.start_sweeper(); }},
+      {"stop_sweeper", [](const Store& s) { s.stop_sweeper(); }},
+      {"stats", [](const Store& s) { s.stats(); }},
+      {"diagnose", [](const Store& s) { s.diagnose(); }},
+      {"create_index", [](const Store& s) { s.create_index("field"); }},
+      {"drop_index", [](const Store& s) { s.drop_index("field"); }},
+      {"indexes", [](const Store& s) { s.indexes(); }},
+      {"sync", [](const Store& s) { s.sync(); }},
+      {"snapshot", [](const Store& s) { s.snapshot(); }},
+      {"snapshots", [](const Store& s) { s.snapshots(); }},
+      {"prune_snapshots", [](const Store& s) { s.prune_snapshots(0); }},
+      {"reencrypt", [](const Store& s) { s.reencrypt(); }},
+  };
+}
+
+/// Locks, claims and limits; `lease` was got before.
+NamedCalls coordinating_calls(const Lease& lease) {
+  return {
+      {"try_lock", [](const Store& s) { static_cast<void>(s.try_lock("l")); }},
+      {"lock", [](const Store& s) { static_cast<void>(s.lock("l")); }},
+      {"renew", [&](const Store& s) { s.renew(lease); }},
+      {"unlock", [&](const Store& s) { s.unlock(lease); }},
+      {"lock_holder", [](const Store& s) { s.lock_holder("l"); }},
+      {"claim", [](const Store& s) { s.claim("n", "owner"); }},
+      {"move_claim", [](const Store& s) { s.move_claim("n", "owner", "other"); }},
+      {"release_claim", [](const Store& s) { s.release_claim("n", "owner"); }},
+      {"claim_owner", [](const Store& s) { s.claim_owner("n"); }},
+      {"claims_of", [](const Store& s) { s.claims_of("owner"); }},
+      {"rate_limit", [](const Store& s) { s.rate_limit("r", {.limit = 1, .window = 1s}); }},
+      {"peek_rate_limit", [](const Store& s) { s.peek_rate_limit("r"); }},
+      {"reset_rate_limit", [](const Store& s) { s.reset_rate_limit("r"); }},
+  };
+}
+
+NamedCalls asynchronous_calls() {
+  return {
+      {"asynchronous get", [](const Store& s) { submitted(s.async().get("k")); }},
+      {"asynchronous set", [](const Store& s) { submitted(s.async().set("k", "v")); }},
+      {"asynchronous scan", [](const Store& s) { submitted(s.async().scan()); }},
+      {"offload", [](const Store& s) { submitted(s.async().offload([](const Store& own) { own.get("k"); })); }},
+  };
+}
+
 TEST_P(Closing, U11_G10_EveryCallAfterCloseThrowsClosed) {
   const Store closed = store();
   closed.set("k", "v");
+  const Lease lease = closed.try_lock("l").value();
   const Store inside = closed.with_namespace("a");
   closed.close();
-  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
-      {"get", [&] { closed.get("k"); }},
-      {"set", [&] { closed.set("k", "v"); }},
-      {"get_entry", [&] { closed.get_entry("k"); }},
-      {"get_many",
-       [&] {
-         closed.get_many({"k", "l"});
-       }},
-      {"set_many",
-       [&] {
-         closed.set_many({{"a", ""}, {"b", ""}});
-       }},
-      {"erase", [&] { closed.erase("k"); }},
-      {"erase_prefix", [&] { closed.erase_prefix("k"); }},
-      {"erase_range", [&] { closed.erase_range("k", "l"); }},
-      {"clear", [&] { closed.clear(); }},
-      {"increment", [&] { closed.increment("k"); }},
-      {"update", [&] { closed.update("k", [](auto) { return Change("v"); }); }},
-      {"expire", [&] { closed.expire("k", 1s); }},
-      {"scan", [&] { closed.scan(); }},
-      {"keys", [&] { closed.keys(); }},
-      {"count", [&] { closed.count(); }},
-      {"entries", [&] { closed.entries().begin(); }},
-      {"transaction", [&] { closed.transaction([](Transaction& tx) { tx.set("k", "v"); }); }},
-      {"namespaces", [&] { closed.namespaces(); }},
-      {"cleanup_expired", [&] { closed.cleanup_expired(); }},
-      {"start_sweeper", [&] { closed.start_sweeper(); }},
-      {"stop_sweeper", [&] { closed.stop_sweeper(); }},
-      {"stats", [&] { closed.stats(); }},
-      {"diagnose", [&] { closed.diagnose(); }},
-      {"sync", [&] { closed.sync(); }},
-      {"snapshot", [&] { closed.snapshot(); }},
-      {"snapshots", [&] { closed.snapshots(); }},
-      {"prune_snapshots", [&] { closed.prune_snapshots(0); }},
-      {"a namespace", [&] { inside.get("k"); }},
-      {"another handle", [&] { store().get("k"); }},
-      {"asynchronous", [&] { submitted(closed.async().get("k")); }},
-  };
-  for (const auto& [name, call] : calls) {
+  const auto check = [](const char* name, const std::function<void()>& call) {
     SCOPED_TRACE(name);
     expect_refused(call, Code::Closed, {"closed"});
+  };
+  for (const auto& [name, call] : keyed_calls()) check(name, [&, &call = call] { call(closed, "k"); });
+  for (const NamedCalls& calls : {calls_on_many(), coordinating_calls(lease), asynchronous_calls()}) {
+    for (const auto& [name, call] : calls) check(name, [&, &call = call] { call(closed); });
   }
+  check("a namespace", [&] { inside.get("k"); });
+  check("a namespace made since", [&] { closed.with_namespace("b").get("k"); });
+  check("another handle", [&] { store().get("k"); });
 }
 
 TEST_P(Closing, U11_G10_CloseTwiceIsFineFromManyThreads) {

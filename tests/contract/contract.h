@@ -9,12 +9,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tuskv/encryption.h"
@@ -121,6 +123,10 @@ void expect_refused(F&& call, Code code, std::initializer_list<std::string_view>
   EXPECT_EQ(error.outcome(), Outcome::not_applied) << error.what();
   for (const std::string_view word : words) EXPECT_THAT(error.what(), testing::HasSubstr(word));
 }
+
+/// Every call that takes one key, with its name.
+using KeyedCall = std::pair<const char*, std::function<void(const Store&, Bytes)>>;
+std::vector<KeyedCall> keyed_calls();
 
 std::string backend_name(const testing::TestParamInfo<BackendKind>& info);
 
