@@ -9,6 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <libpq-fe.h>
+
+#include "option_table.h"
 #include "postgres/server_test.h"
 #include "support/fault_proxy.h"
 
@@ -493,6 +496,15 @@ TEST_F(PostgresFacts, R21_TlsThatWasAskedForIsNeverLeftOut) {
     EXPECT_EQ(failure->outcome(), Outcome::not_applied);
   }
   EXPECT_FALSE(failure_of(5s, [&] { Store::open(address + "prefer"); }));
+}
+
+/// Whatever is in a URL is ours or libpq's, never both.
+TEST(PostgresOptions, NoneHasTheNameOfAParameterOfLibpq) {
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> theirs(PQconndefaults(), &PQconninfoFree);
+  ASSERT_NE(theirs, nullptr);
+  for (const PQconninfoOption* option = theirs.get(); option->keyword != nullptr; ++option) {
+    EXPECT_EQ(find_option(option->keyword), nullptr) << option->keyword;
+  }
 }
 
 }  // namespace
