@@ -1,5 +1,6 @@
 // Lists: byte order, prefixes and globs, pages that stay stable while others write.
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <string>
 #include <vector>
@@ -193,6 +194,27 @@ TEST_P(List, ExactlyFullLastPagesEndThePaging) {
   EXPECT_EQ(page_through({.limit = 2}), (Names{"a", "b", "c", "d"}));
   EXPECT_EQ(page_through({.limit = 4}), (Names{"a", "b", "c", "d"}));
   EXPECT_EQ(page_through({.limit = 1, .reverse = true}), (Names{"d", "c", "b", "a"}));
+}
+
+/// By time, as nothing else tells: a page that walked to its place would take thousands of times as long here.
+TEST_P(List, P17_APageCostsTheSameWhereverItIs) {
+  if (backend().engine() != "memory") GTEST_SKIP() << "file: has the same index, and of a server rows are counted";
+  constexpr int kKeys = 50'000;
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) keys.push_back("k" + std::to_string(100'000 + i));
+  set_all(keys);
+  const auto shortest = [&](const ScanOptions& where) {
+    auto least = std::chrono::steady_clock::duration::max();
+    for (int i = 0; i < 50; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      EXPECT_EQ(store().keys(where).keys.size(), 5u);
+      least = std::min(least, std::chrono::steady_clock::now() - start);
+    }
+    return least;
+  };
+  const auto first = shortest({.limit = 5});
+  EXPECT_LT(shortest({.after = keys[kKeys - 10], .limit = 5}), 20 * first);
+  EXPECT_LT(shortest({.after = keys[10], .limit = 5, .reverse = true}), 20 * first);
 }
 
 TEST_P(List, P17_PagingIsStableUnderWrites) {
