@@ -1,4 +1,5 @@
-// The one table of open options. URL parsing, range checks, error texts, `--help` and the documentation come from it.
+// The one table of open options. URL parsing, range checks, error texts and `--help` come from it; a test compares the
+// comments of options.h with it.
 #pragma once
 
 #include <cstdint>

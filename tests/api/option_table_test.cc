@@ -2,7 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
+#include <optional>
+#include <regex>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "api/reference_store.h"
 #include "tuskv/maintenance.h"
@@ -231,6 +237,56 @@ TEST(Open, TakesAClock) {
   EXPECT_TRUE(store.exists("k"));
   clock.advance_ms(1);
   EXPECT_FALSE(store.exists("k"));
+}
+
+// ---- what options.h says
+
+/// The comment above each field, on one line.
+std::map<std::string, std::string> comments_of_fields() {
+  std::ifstream header(TUSKV_OPTIONS_HEADER);
+  const std::regex field(R"(^  [\w:]+ (\w+) = .*;)");
+  std::map<std::string, std::string> comments;
+  std::string comment;
+  for (std::string line; std::getline(header, line);) {
+    std::smatch found;
+    if (line.starts_with("  /// ")) {
+      comment += line.substr(5);
+    } else {
+      if (std::regex_search(line, found, field)) comments[found[1]] = comment;
+      comment.clear();
+    }
+  }
+  return comments;
+}
+
+/// "1 ms to 7 days" in the smallest unit, milliseconds or bytes; nothing when there is no range.
+std::optional<std::pair<std::int64_t, std::int64_t>> range_in(const std::string& comment) {
+  const std::map<std::string, std::int64_t> units = {{"", 1},
+                                                     {"ms", 1},
+                                                     {"hour", 3'600'000},
+                                                     {"day", 86'400'000},
+                                                     {"days", 86'400'000},
+                                                     {"KiB", std::int64_t{1} << 10},
+                                                     {"MiB", std::int64_t{1} << 20},
+                                                     {"GiB", std::int64_t{1} << 30},
+                                                     {"TiB", std::int64_t{1} << 40}};
+  const std::regex range(R"( (\d+)(?: (ms|KiB))? to (\d+)(?: (\w+))?[.;])");
+  std::smatch found;
+  if (!std::regex_search(comment, found, range)) return std::nullopt;
+  return std::pair(std::stoll(found[1]) * units.at(found[2]), std::stoll(found[3]) * units.at(found[4]));
+}
+
+TEST(OptionTable, TheCommentsOfTheFieldsSayTheBounds) {
+  const std::map<std::string, std::string> comments = comments_of_fields();
+  for (const OptionRow& row : option_table()) {
+    SCOPED_TRACE(row.name);
+    const auto comment = comments.find(std::string(row.name));
+    ASSERT_NE(comment, comments.end());
+    const bool has_bounds =
+        row.kind == OptionKind::duration || row.kind == OptionKind::bytes || row.kind == OptionKind::count;
+    if (!has_bounds) continue;
+    EXPECT_EQ(range_in(comment->second), std::pair(row.min, row.max)) << comment->second;
+  }
 }
 
 }  // namespace
