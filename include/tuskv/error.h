@@ -58,7 +58,8 @@ class TUSKV_API Error : public std::runtime_error {
 
   Code code() const noexcept { return code_; }
   Outcome outcome() const noexcept { return outcome_; }
-  /// True when the call certainly had no effect and the same call may succeed later.
+  /// True when the call certainly had no effect and the same call may succeed later. Not for StoreReset, of which both
+  /// is true: the call would succeed, on a store that has lost what it was made for.
   bool retryable() const noexcept;
   /// The five-character SQLSTATE when PostgreSQL reported the error, otherwise empty. 42P01 (no such table) also when a
   /// store is opened with create=false before its table is there, and then of no other table.

@@ -107,8 +107,7 @@ struct ScanOptions {
   Bytes from = {};
   /// Only keys before this one. Nothing = to the end; empty bytes, before which there is no key, are none.
   std::optional<Bytes> to = {};
-  /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. At most 1024 bytes. Empty =
-  /// all.
+  /// Only keys that match: `*` any run, `?` one byte, `\` takes the next byte literally. Up to 1024 bytes. Empty: all.
   Bytes glob = {};
   /// Continue behind this key (before it when `reverse`); usually the `next` of the last page. Empty = from the start.
   Bytes after = {};
