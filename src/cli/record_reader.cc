@@ -1,7 +1,10 @@
 #include "cli/record_reader.h"
 
+#include <optional>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -12,16 +15,43 @@ namespace tuskv::cli {
 
 namespace {
 
-/// Parses with a limit on depth: what prints a document later follows it downwards.
+/// What no document may do, watched while it is parsed: nest too deep, for what prints it later follows it downwards;
+/// or give a member twice, for only one of the two would be kept.
+class DocumentRules final {
+ public:
+  /// False once the document is too deep. Members of an object are one deeper than its beginning.
+  bool see(int depth, Json::parse_event_t event, const Json& parsed) {
+    too_deep_ = too_deep_ || depth > kJsonDepthMax;
+    if (too_deep_) return false;
+    const auto level = static_cast<std::size_t>(depth);
+    if (event == Json::parse_event_t::object_start) {
+      if (names_.size() <= level) names_.resize(level + 1);
+      names_[level].clear();
+    } else if (event == Json::parse_event_t::key) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (!names_[level - 1].insert(name).second && !twice_) twice_ = name;
+    }
+    return true;
+  }
+
+  void throw_if_broken() const {
+    if (too_deep_) throw UsageError("nested deeper than " + std::to_string(kJsonDepthMax));
+    if (twice_) throw UsageError('"' + *twice_ + "\" is given twice in one object");
+  }
+
+ private:
+  std::vector<std::unordered_set<std::string>> names_;  ///< of the objects that are open, by depth
+  std::optional<std::string> twice_;
+  bool too_deep_ = false;
+};
+
 Json parse_json(std::string_view text) {
-  bool too_deep = false;
-  const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kJsonDepthMax;
-    return !too_deep;
-  };
+  DocumentRules rules;
   try {
-    Json document = Json::parse(text, watch_depth);
-    if (too_deep) throw UsageError("nested deeper than " + std::to_string(kJsonDepthMax));
+    Json document = Json::parse(text, [&](int depth, Json::parse_event_t event, const Json& parsed) {
+      return rules.see(depth, event, parsed);
+    });
+    rules.throw_if_broken();
     return document;
   } catch (const Json::exception& error) {
     // "[json.exception.parse_error.101] parse error at line 1, column 5: …"

@@ -48,6 +48,20 @@ class ImportTest(ToolTest):
             self.assertEqual(err.count(b"\n"), 2)
         self.tuskv("exists", "z", code=1)
 
+    def test_a_member_given_twice_is_refused(self):
+        """Only one of the two would be kept."""
+        for line, name in (('{"key": "k", "value": "v", "key": "l"}', "key"),
+                           ('{"value": "v", "key": "k", "value": "v"}', "value"),
+                           ('{"key": {"base64": "aw==", "base64": "bA=="}, "value": "v"}', "base64")):
+            code, out, err = self.finish("import", stdin=record("a", "1") + line + "\n")
+            self.assertEqual((code, out), (2, b"1\n"), line)
+            self.assertIn(f'tuskv: standard input, line 2: "{name}" is given twice in one object\n', err.decode())
+        self.assertEqual(self.lines("scan", "--keys-only"), ["a"])
+        for document in ('{"x": 1, "x": 2}', '{"x": {"y": [{"z": 1, "z": 1}]}}'):
+            self.assertIn("is given twice", self.refusal("import", "--format", "json", stdin=document, code=2))
+        self.tuskv("import", "--format", "json", stdin='{"x": {"x": {"x": 1}}, "y": [{"z": 1}, {"z": 1}], "z": {}}')
+        self.assertEqual(self.text("get", "x"), '{"x":{"x":1}}\n')
+
     def test_keep_going(self):
         lines = record("a", "1") + "bad\n" + record("b", "2") + "worse\n"
         code, out, err = self.finish("import", "--keep-going", stdin=lines)
