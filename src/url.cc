@@ -143,7 +143,7 @@ Result<StoreUrl> parse_url(std::string_view url) {
   if (scheme.empty()) return no_scheme(url);
   if (scheme == "postgresql" || scheme == "postgres") {
     parsed.scheme = StoreUrl::Scheme::postgresql;
-    TUSKV_RETURN_IF_ERROR(cut_out_options(url, parsed));
+    TUSKV_RETURN_IF_ERROR(cut_out_options(scheme + std::string(url.substr(scheme.size())), parsed));
     return parsed;
   }
   if (scheme != "memory" && scheme != "file") {

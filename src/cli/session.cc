@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -113,6 +115,15 @@ Store Session::open(const Options& options) const {
 
 std::string Session::directory() const { return directory_of(url_); }
 
+bool Session::has_directory() const {
+  try {
+    directory();
+    return true;
+  } catch (const Error&) {
+    return false;  // another kind, or none: opening it says which
+  }
+}
+
 void Session::close() {
   if (!store_) return;
   const Store store = *std::exchange(store_, std::nullopt);
@@ -149,8 +160,9 @@ std::string directory_named(const std::string& url_or_path) {
   try {
     return directory_of(url_or_path);
   } catch (const Error&) {
-    const std::string_view text = url_or_path;
-    if (text.starts_with("memory:") || text.find("://") != std::string_view::npos) throw;
+    constexpr std::string_view kMemory = "memory:";
+    if (::strncasecmp(url_or_path.c_str(), kMemory.data(), kMemory.size()) == 0) throw;
+    if (url_or_path.find("://") != std::string::npos) throw;
     return url_or_path;
   }
 }

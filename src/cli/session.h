@@ -44,7 +44,7 @@ class Session final {
   const std::string& url() const noexcept { return url_; }
   /// The directory of a `file:` URL; a Config error for any other.
   std::string directory() const;
-  bool has_directory() const noexcept { return url_.starts_with("file:"); }
+  bool has_directory() const;
   std::optional<Duration> timeout() const noexcept { return timeout_; }
   /// Closes the store if it is open; the next call of store() opens it again.
   void close();

@@ -31,6 +31,13 @@ TEST(Url, Schemes) {
   EXPECT_NE(message("memory://"), "accepted");
 }
 
+TEST(Url, S90_ASchemeMayHaveCapitals) {
+  EXPECT_EQ(parse_url("POSTGRESQL://H/Db?table=t&sslmode=off").value().connection, "postgresql://H/Db?sslmode=off");
+  EXPECT_EQ(parse_url("Postgres:").value().connection, "postgres:");
+  EXPECT_EQ(directory("File:Data"), "Data");
+  EXPECT_EQ(parse_url("MEMORY:").value().scheme, Scheme::memory);
+}
+
 TEST(Url, Directories) {
   EXPECT_EQ(directory("file:data"), "data");
   EXPECT_EQ(directory("file:./data/"), "./data/");

@@ -84,7 +84,8 @@ class FailureTest(ToolTest):
         self.assertIn(str(holder.pid), self.refusal("get", "k", "--timeout", "1ms", code=3))
         self.refusal("check", "--timeout", "100ms", code=3)
         waiting = [self.start("--timeout", "1m", *words, stdout=subprocess.PIPE)
-                   for words in (("get", "k"), ("check",), ("get", "k"), ("snapshots",))]
+                   for words in (("get", "k"), ("check",), ("get", "k", "--store", "FILE:./tuskv-data"),
+                                 ("snapshots",))]
         for process in waiting:
             with self.assertRaises(subprocess.TimeoutExpired):
                 process.wait(0.05)

@@ -262,6 +262,7 @@ class FailureTest(PostgresToolTest):
         self.tuskv("mset", "text", "abc", "k", "v")
         self.tuskv("get", "none", code=1)
         self.refusal("incr", "text", code=8)
+        self.assertEqual(self.text("get", "k", "--store", "PostgreSQL" + self.environment["TUSKV_STORE"][10:]), "v\n")
         nobody = "--timeout", "300ms", "--store"
         self.assertIn("cannot connect", self.refusal(*nobody, "postgresql://127.0.0.1:1/postgres", "get", "k", code=3))
         self.assertIn("cannot connect", self.refusal(*nobody, "postgresql:///x?host=/nonexistent", "get", "k", code=3))
@@ -280,7 +281,7 @@ class FailureTest(PostgresToolTest):
         for store in ("postgresql://u:secret@127.0.0.1:1/db", "postgresql://u:se@cret/secret@127.0.0.1:1/db",
                       "postgresql://u:secret?secret@127.0.0.1:1/db", "postgresql://127.0.0.1:1/db?password=secret",
                       "host=127.0.0.1 port=1 password=secret", "host=127.0.0.1 port=1 password='a secret'",
-                      "postgres://u:secret@[x/db", "x://u:secret@h"):
+                      "postgres://u:secret@[x/db", "x://u:secret@h", "POSTGRESQL://u:secret@127.0.0.1:1/db"):
             for words in (("--store", store, "get", "k"), ("copy", store, "memory:"), ("get", "k", store),
                           ("check", store), ("import", store)):
                 code, out, err = self.finish("--timeout", "100ms", *words)
