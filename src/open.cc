@@ -34,14 +34,26 @@ bool takes(StoreUrl::Scheme scheme, const OptionRow& row) {
   return false;
 }
 
+/// Names the option that was meant, or, where no slip of the keyboard explains the wrong one, all there are.
+Status no_such_option(const StoreUrl& url, const std::string& name) {
+  constexpr std::size_t kShownBytesMax = 64;
+  const std::string message = "there is no option \"" + name.substr(0, kShownBytesMax) + '"';
+  if (const std::string_view meant = near_option(name); !meant.empty()) {
+    return Status(Code::Config, message + ": did you mean \"" + std::string(meant) + "\"?");
+  }
+  std::string names;
+  for (const OptionRow& row : option_table()) {
+    if (!takes(url.scheme, row)) continue;
+    if (!names.empty()) names += ", ";
+    names += row.name;
+  }
+  return Status(Code::Config, message + "; such a store has " + names);
+}
+
 Status apply_parameters(const StoreUrl& url, Options& options) {
   for (const auto& [name, value] : url.parameters) {
     const OptionRow* row = find_option(name);
-    if (row == nullptr) {
-      constexpr std::size_t kShownBytesMax = 64;
-      return Status(Code::Config, "there is no option \"" + name.substr(0, kShownBytesMax) + "\": did you mean \"" +
-                                      std::string(nearest_option(name)) + "\"?");
-    }
+    if (row == nullptr) return no_such_option(url, name);
     if (!takes(url.scheme, *row)) {
       return Status(Code::Config, "option \"" + name + "\" is for " + engines_text(*row) + " stores only");
     }

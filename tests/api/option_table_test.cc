@@ -211,6 +211,16 @@ TEST(Open, TellsWhatItWouldOpenWith) {
   EXPECT_EQ(code_of([] { Store::options_for("file:./none?create=perhaps"); }), Code::Config);
 }
 
+// A guess that explains nothing sends its reader astray.
+TEST(Open, S91_AnOptionThatIsNoSlipOfAnotherIsToldWhatThereIs) {
+  const std::string memory = open_error("memory:?mode=ro");
+  EXPECT_TRUE(memory.starts_with("there is no option \"mode\"; such a store has timeout, ttl_mode, ")) << memory;
+  EXPECT_EQ(memory.find("durability"), std::string::npos) << memory;
+  const std::string file = open_error("file:./never_made?busy_timeout=1s");
+  EXPECT_NE(file.find(", keep_snapshots, "), std::string::npos) << file;
+  EXPECT_EQ(file.find("partitions"), std::string::npos) << file;
+}
+
 TEST(Open, RefusesWhatDoesNotFit) {
   EXPECT_EQ(open_error("memory:?duribility=x"), "there is no option \"duribility\": did you mean \"durability\"?");
   EXPECT_EQ(open_error("memory:?create=true"), "option \"create\" is for file: and postgresql: stores only");
