@@ -113,7 +113,8 @@ ExitCode prune(Call& call, std::uint64_t keep) {
 
 Action add_check(Arguments& arguments) {
   const auto given = std::make_shared<std::optional<std::string>>();
-  arguments.word("DIRECTORY", *given, "The directory (default: that of --store). Exit code 6 on damage");
+  arguments.word("DIRECTORY", *given,
+                 "The directory, or its file: URL (default: that of --store). Exit code 6 on damage");
   return [given](Call& call) {
     const std::string directory = closed_directory(call, *given);
     const CheckReport report = when_free(call, directory, [](auto& at) { return check(at); });
@@ -143,7 +144,7 @@ Action add_check(Arguments& arguments) {
 
 Action add_repair(Arguments& arguments) {
   const auto given = std::make_shared<std::optional<std::string>>();
-  arguments.word("DIRECTORY", *given, "The directory (default: that of --store)");
+  arguments.word("DIRECTORY", *given, "The directory, or its file: URL (default: that of --store)");
   return [given](Call& call) {
     const std::string directory = closed_directory(call, *given);
     const RepairReport report = when_free(call, directory, [](auto& at) { return repair(at); });
@@ -181,9 +182,10 @@ Action add_snapshots(Arguments& arguments) {
   };
   const auto options = std::make_shared<Options>();
   const auto action = std::make_shared<std::optional<std::string>>();
-  arguments.word("ACTION", *action,
-                 "list (default), take, prune N (keep N older ones beside the newest) or restore ORDINAL; all but take "
-                 "work on a directory that no program has open");
+  arguments.word(
+      "ACTION", *action,
+      "list (default), take, prune N (keep N older ones beside the newest) or restore ORDINAL, of a directory "
+      "that no program has open; a program takes its own (Store::snapshot)");
   arguments.word("N", options->number, "For prune and restore");
   return [options, action](Call& call) {
     const std::string name = action->value_or("list");

@@ -40,12 +40,31 @@ constexpr std::array kOtherNames = {
     OtherName{"dump", "export"},
     OtherName{"load", "import"},
     OtherName{"restore", "snapshots restore"},
-    OtherName{"backup", "snapshots take"},
+    OtherName{"backup", "copy"},
     OtherName{"incrby", "incr"},
     OtherName{"decrby", "decr"},
     OtherName{"info", "stats"},
     OtherName{"dbsize", "count"},
     OtherName{"touch", "expire"},
+    OtherName{"getex", "expire"},
+    OtherName{"expireat", "expire --at"},
+    OtherName{"pexpire", "expire"},
+    OtherName{"pttl", "ttl --ms"},
+    OtherName{"psetex", "set --ttl"},
+    OtherName{"msetnx", "mset --nx"},
+    OtherName{"unlink", "del"},
+    OtherName{"grep", "search"},
+    OtherName{"range", "scan --from --to"},
+    OtherName{"unlock", "lock release"},
+    OtherName{"save", "snapshots take"},
+    OtherName{"bgsave", "snapshots take"},
+    OtherName{"compact", "snapshots take"},
+    OtherName{"vacuum", "snapshots take"},
+    OtherName{"verify", "check"},
+    OtherName{"fsck", "check"},
+    OtherName{"migrate", "copy"},
+    OtherName{"ping", "doctor"},
+    OtherName{"health", "doctor"},
 };
 
 std::string in_quotes(std::string_view word) { return '"' + std::string(word) + '"'; }
@@ -132,8 +151,12 @@ std::string unexpected(const std::vector<std::string>& words, const CLI::App& pr
   const bool is_option = first.size() > 1 && first.front() == '-' && words.front() == first;
   if (is_option) return no_such_option(first, program, verb);
   if (verb == nullptr) return no_such_verb(first, program);
-  return in_quotes(first) + " is one word too many for " + verb->get_name() + " (quote what holds blanks)" +
-         see_help(program, verb);
+  const std::string message = in_quotes(first) + " is one word too many for " + verb->get_name();
+  if (verb->get_option_no_throw("--glob") != nullptr) {  // a listing: the word says which keys
+    const bool is_glob = first.find_first_of("*?") != std::string::npos;
+    return message + did_you_mean((is_glob ? "--glob " : "--prefix ") + first);
+  }
+  return message + " (quote what holds blanks)" + see_help(program, verb);
 }
 
 }  // namespace tuskv::cli

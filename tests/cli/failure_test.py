@@ -34,6 +34,10 @@ class FailureTest(ToolTest):
                 (("keys",), ("scan --keys-only",)), (("sacn",), ('"sacn"', "tuskv --help")),
                 (("stat",), ('did you mean "stats"?',)), (("help", "delete"), ('did you mean "del"?',)),
                 (("set", "k", "hello", "world"), ('"world" is one word too many for set', "quote")),
+                (("scan", "user:"), ('"user:" is one word too many for scan', 'did you mean "--prefix user:"?')),
+                (("count", "user:*"), ('did you mean "--glob user:*"?',)), (("backup", "b"), ('did you mean "copy"?',)),
+                (("check", "Memory:"), ("of another kind",)),
+                (("compact",), ('did you mean "snapshots take"?',)), (("getex", "k"), ('did you mean "expire"?',)),
                 (("get", "k", "--jsno"), ('get has no option "--jsno"', 'did you mean "--json"?')),
                 (("--namspace", "n", "get", "k"), ('"--namspace"', 'did you mean "--namespace"?')),
                 (("-x", "set", "k"), ('"-x" is an option of set: write it behind the verb',)),
@@ -134,7 +138,9 @@ class FailureTest(ToolTest):
                            ("repair", "Exit code 0 also when"), ("import", '"expires_at_ms": MS'),
                            ("import", "passed removes the key"), ("import", "nor the key a tab"),
                            ("scan", "export or --json keep every byte"), ("mget", "--json tells them apart"),
-                           ("sweep", "takes a snapshot"), ("shell", "exit or quit ends it"),
+                           ("sweep", "takes a snapshot"), ("snapshots", "that no program has open; a program takes"),
+                           ("check", "or its file: URL"), ("repair", "or its file: URL"),
+                           ("shell", "exit or quit ends it"),
                            ("shell", "~/.tuskv_history"), ("shell", '\\n, \\t, \\xHH, \\" and \\\\ stand')):
             self.assertIn(said, " ".join(self.text("help", verb).split()), verb)
         self.assertEqual(self.text("help", "set"), self.text("set", "-h"))
