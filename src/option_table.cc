@@ -18,7 +18,7 @@ constexpr std::int64_t kDay = 24 * kHour;
 constexpr std::int64_t kKiB = 1024;
 constexpr std::int64_t kTiB = kKiB * kKiB * kKiB * kKiB;
 
-constexpr std::array<OptionRow, 27> kRows = {{
+constexpr std::array<OptionRow, 28> kRows = {{
     {.name = "timeout",
      .kind = OptionKind::duration,
      .field = &Options::timeout,
@@ -70,6 +70,11 @@ constexpr std::array<OptionRow, 27> kRows = {{
      .max = kPathBytesMax,
      .help = "Values are encrypted with the keys of this file, a line ID:KEY each, the first one for new values; "
              "none: not encrypted (a file of this name is ./none)."},
+    {.name = "read_only",
+     .kind = OptionKind::boolean,
+     .field = &Options::read_only,
+     .engines = kFileOnly,
+     .help = "Whether nothing in the directory is changed; then several programs can have it open."},
     {.name = "sync_interval",
      .kind = OptionKind::duration,
      .field = &Options::sync_interval,

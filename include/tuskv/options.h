@@ -86,6 +86,10 @@ struct Options {
 
   // For `file:` only; others refuse them in their URLs.
 
+  /// Opens the directory without changing anything in it: calls that would write are Unsupported. Any number of readers
+  /// have it open at once, while nobody writes. Without a store in it that is a Config error. A directory that cannot
+  /// be written, and a kept snapshot that lies in its store, are opened so in any case.
+  bool read_only = false;
   /// `relaxed`: longest time written bytes stay unsynced. 1 ms to 1 hour.
   Duration sync_interval = std::chrono::milliseconds(100);
   /// `unlogged`: a snapshot is written this often when something changed. 100 ms to 7 days.

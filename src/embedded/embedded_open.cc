@@ -1,7 +1,7 @@
 // Opening the embedded engine: which directory, whose lock, what is in it, and what runs in the background afterwards.
 //
-// A directory that must not or cannot be written, a kept snapshot inside its store or a medium that is read-only, is
-// opened for reading: with a share of the lock, without log and snapshots; writes are refused.
+// A directory that must not or cannot be written, by option, a kept snapshot inside its store or a medium that is
+// read-only, is opened for reading: with a share of the lock, without log and snapshots; writes are refused.
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -138,7 +138,10 @@ Status EmbeddedEngine::open_directory() {
 Status EmbeddedEngine::prepare_directory() {
   Result<os::FileKind> kind = file_system_.kind(directory_);
   if (kind.ok() && kind.value() == os::FileKind::missing) {
-    if (!options_.create) return Status(Code::Config, directory_ + " does not exist, and the option create is false");
+    const char* const refused = options_.read_only ? "read_only is true"
+                                : options_.create  ? nullptr
+                                                   : "create is false";
+    if (refused != nullptr) return Status(Code::Config, directory_ + " does not exist, and the option " + refused);
     Status made = file_system_.make_directory(directory_);
     if (made.ok()) return made;
     kind = file_system_.kind(directory_);  // another may have made it meanwhile: then its lock decides
@@ -153,13 +156,17 @@ Status EmbeddedEngine::prepare_directory() {
 Result<std::string> EmbeddedEngine::reason_to_only_read() {
   Result<os::FileKind> manifest = file_system_.kind(directory_ + "/" + kManifestName);
   if (!manifest.ok()) return std::move(manifest).status();
-  if (manifest.value() == os::FileKind::missing) return std::string();
+  if (manifest.value() == os::FileKind::missing) {
+    if (!options_.read_only) return std::string();
+    return Status(Code::Config, directory_ + " holds no store yet, and the option read_only is true");
+  }
   Result<bool> is_kept = is_kept_snapshot(file_system_, directory_);
   if (!is_kept.ok()) return std::move(is_kept).status();
   if (is_kept.value()) {
     return directory_ +
            " is a kept snapshot of the store around it, so it is only read: copy the folder to make it a store";
   }
+  if (options_.read_only) return directory_ + " is only read: it was opened with read_only=true";
   Result<bool> writable = file_system_.is_writable(directory_);
   if (!writable.ok()) return std::move(writable).status();
   if (writable.value()) return std::string();

@@ -353,6 +353,22 @@ class ReadOnlyTest(ToolTest):
         for words in (("repair",), ("snapshots", "prune", "0")):
             self.assertIn("Read-only file system", self.refusal(*words, code=9))
 
+    def test_readers_share_a_directory(self):
+        self.tuskv("set", "k", "v")
+        store = "file:./tuskv-data?read_only=true"
+        reader = self.start("shell", "--store", store, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+        reader.stdin.write(b"get k\n")
+        reader.stdin.flush()
+        self.assertEqual(reader.stdout.readline(), b"v\n")
+        self.assertEqual(self.text("get", "k", "--store", store), "v\n")
+        self.refusal("set", "k", "w", "--timeout", "1ms", code=3)
+        reader.communicate()
+        self.assertIn("read_only=true", self.refusal("set", "k", "w", "--store", store, code=2))
+        for verb in (("set", "k", "v"), ("get", "k")):
+            self.assertIn("read_only is true", self.refusal(*verb, "--store", "file:./none?read_only=true", code=2))
+        self.assertEqual(self.text("get", "k"), "v\n")
+
     def test_a_kept_snapshot_in_place_is_only_read(self):
         self.tuskv("set", "k", "old")
         self.tuskv("snapshots", "take")

@@ -132,6 +132,45 @@ TEST_F(EngineReadOnlyTest, S38_WhatCannotBeWrittenIsRead) {
   set(*engine, "b", "3");
 }
 
+TEST_F(EngineReadOnlyTest, S92_WhoAsksForItOnlyReadsBesideOtherReaders) {
+  {
+    const auto store = open("data");
+    set(*store, "b", "2");
+    const auto refused = EmbeddedEngine::open({.directory = "data", .options = {.read_only = true}}, disk_, clock_);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().code, Code::Busy);
+  }
+  const auto torn = disk_.crash_image(test::CrashMode::process, 1);
+  const auto before = torn->contents();
+  const std::uint64_t changes = torn->operation_count();
+  const EngineOptions reading = {.directory = "data", .options = {.read_only = true}};
+  {
+    const auto first = EmbeddedEngine::open(reading, *torn, clock_);
+    const auto second = EmbeddedEngine::open(reading, *torn, clock_);
+    ASSERT_TRUE(first.ok() && second.ok());
+    for (Engine* engine : {first.value().get(), second.value().get()}) {
+      expect_only_read(*engine, "opened with read_only=true");
+      EXPECT_EQ(get(*engine, "b"), "2");
+    }
+    EXPECT_EQ(torn->operation_count(), changes);
+    EXPECT_EQ(EmbeddedEngine::open({.directory = "data"}, *torn, clock_).failure().code, Code::Busy);
+  }
+  EXPECT_EQ(torn->contents(), before);
+  set(*open("data", *torn), "b", "3");
+}
+
+TEST_F(EngineReadOnlyTest, S92_WhoOnlyReadsMakesNoStore) {
+  disk_.put("empty/LOCK", "");
+  const auto before = disk_.contents();
+  for (const char* directory : {"empty", "missing"}) {
+    const auto opened = EmbeddedEngine::open({.directory = directory, .options = {.read_only = true}}, disk_, clock_);
+    ASSERT_FALSE(opened.ok());
+    EXPECT_EQ(opened.failure().code, Code::Config);
+    EXPECT_NE(opened.failure().message.find("read_only is true"), std::string::npos) << opened.failure().message;
+  }
+  EXPECT_EQ(disk_.contents(), before);
+}
+
 TEST_F(EngineReadOnlyTest, NobodyMakesAStoreWhereNothingCanBeWritten) {
   disk_.put("empty/LOCK", "");
   disk_.set_read_only(true);

@@ -144,6 +144,21 @@ TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
   }
 }
 
+TEST_F(EncryptedOpen, S92_WhoOnlyReadsMarksNothing) {
+  { open({}); }
+  Options reader = with(kOld);
+  reader.read_only = true;
+  {
+    const Store store = open(reader);
+    EXPECT_FALSE(store.get("k"));
+    EXPECT_THROW(store.set("k", "v"), Error);
+  }
+  { open({}); }
+  open(with(kOld)).set("k", "v");
+  EXPECT_THAT(open(reader).get("k"), Optional(std::string("v")));
+  EXPECT_THROW(open(reader).increment("n"), Error);
+}
+
 // ---- two processes
 
 /// Sets about marking the empty store. `meanwhile` happens before the marker is written, `at_look` when an entry is
