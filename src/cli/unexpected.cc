@@ -67,7 +67,20 @@ constexpr std::array kOtherNames = {
     OtherName{"health", "doctor"},
 };
 
+/// What options of ours are called in Redis, as words or behind dashes.
+constexpr std::array kOtherOptions = {
+    OtherName{"nx", "--nx"},      OtherName{"xx", "--xx"},       OtherName{"keepttl", "--keep-ttl"},
+    OtherName{"ex", "--ttl"},     OtherName{"exat", "--at"},     OtherName{"px", "--ttl Nms"},
+    OtherName{"match", "--glob"}, OtherName{"count", "--limit"},
+};
+
 std::string in_quotes(std::string_view word) { return '"' + std::string(word) + '"'; }
+
+std::string lower_case(std::string_view word) {
+  std::string lower(word);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
 
 /// Letters to add, remove or change to make one word of the other.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -109,10 +122,24 @@ std::string see_help(const CLI::App& program, const CLI::App* verb) {
   return "; see " + program.get_name() + (verb == nullptr ? "" : " " + verb->get_name()) + " --help";
 }
 
+std::string too_many(const std::string& word, const CLI::App& verb) {
+  return in_quotes(word) + " is one word too many for " + verb.get_name();
+}
+
 void add_options(const CLI::App& app, std::vector<std::string>& names) {
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
+}
+
+/// The option of the verb that the word, in whatever letters, is called elsewhere.
+std::optional<std::string> option_of_redis(std::string_view word, const CLI::App& verb) {
+  const std::string name = lower_case(word.substr(std::min(word.find_first_not_of('-'), word.size())));
+  for (const OtherName& other : kOtherOptions) {
+    const std::string option(other.ours.substr(0, other.ours.find(' ')));
+    if (other.name == name && verb.get_option_no_throw(option) != nullptr) return std::string(other.ours);
+  }
+  return std::nullopt;
 }
 
 std::string no_such_option(const std::string& word, const CLI::App& program, const CLI::App* verb) {
@@ -123,7 +150,8 @@ std::string no_such_option(const std::string& word, const CLI::App& program, con
   std::vector<std::string> names;
   add_options(program, names);
   if (verb != nullptr) add_options(*verb, names);
-  const auto meant = nearest(name, names);
+  auto meant = verb == nullptr ? std::nullopt : option_of_redis(name, *verb);
+  if (!meant) meant = nearest(name, names);
   return (verb == nullptr ? "there is" : verb->get_name() + " has") + " no option " + in_quotes(name) +
          (meant ? did_you_mean(meant) : see_help(program, verb));
 }
@@ -131,9 +159,10 @@ std::string no_such_option(const std::string& word, const CLI::App& program, con
 }  // namespace
 
 std::string no_such_verb(const std::string& word, const CLI::App& program) {
+  const std::string lower = lower_case(word);
   std::optional<std::string> meant;
   for (const OtherName& other : kOtherNames) {
-    if (other.name == word) meant = std::string(other.ours);
+    if (other.name == lower) meant = std::string(other.ours);
   }
   if (!meant) {
     std::vector<std::string> verbs;
@@ -141,7 +170,7 @@ std::string no_such_verb(const std::string& word, const CLI::App& program) {
     if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) {
       return in_quotes(word) + " stands behind --, where every word is data: write the verb before it";
     }
-    meant = nearest(word, verbs);
+    meant = nearest(lower, verbs);
   }
   return "there is no verb " + in_quotes(word) + (meant ? did_you_mean(meant) : see_help(program, nullptr));
 }
@@ -151,12 +180,15 @@ std::string unexpected(const std::vector<std::string>& words, const CLI::App& pr
   const bool is_option = first.size() > 1 && first.front() == '-' && words.front() == first;
   if (is_option) return no_such_option(first, program, verb);
   if (verb == nullptr) return no_such_verb(first, program);
-  const std::string message = in_quotes(first) + " is one word too many for " + verb->get_name();
+  for (const std::string& word : words) {
+    const auto meant = option_of_redis(word, *verb);
+    if (meant) return too_many(word, *verb) + " (quote what holds blanks)" + did_you_mean(meant);
+  }
   if (verb->get_option_no_throw("--glob") != nullptr) {  // a listing: the word says which keys
     const bool is_glob = first.find_first_of("*?") != std::string::npos;
-    return message + did_you_mean((is_glob ? "--glob " : "--prefix ") + first);
+    return too_many(first, *verb) + did_you_mean((is_glob ? "--glob " : "--prefix ") + first);
   }
-  return message + " (quote what holds blanks)" + see_help(program, verb);
+  return too_many(first, *verb) + " (quote what holds blanks)" + see_help(program, verb);
 }
 
 }  // namespace tuskv::cli
