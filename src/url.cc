@@ -90,8 +90,8 @@ Result<std::string> directory_of(std::string_view path) {
 /// Where the query starts. libpq takes a raw ? in a password, so the user-info, which ends at the first @ in front of
 /// any slash, is skipped.
 std::size_t query_start(std::string_view url) {
-  std::size_t from = std::min(url.find("//"), url.size());
-  if (from < url.size()) from += 2;
+  const std::size_t slashes = url.find("//");
+  std::size_t from = slashes == std::string_view::npos ? 0 : slashes + 2;
   const std::size_t at = url.find('@', from);
   if (at < url.find('/', from)) from = at;
   return url.find('?', from);

@@ -94,6 +94,7 @@ TEST(Url, OptionsAreCutOutOfAPostgresUrl) {
   }
   EXPECT_EQ(parse_url("postgresql://h?table=a%5fb&sslmode=x&retries=2").value().parameters,
             (Parameters{{"table", "a_b"}, {"retries", "2"}}));
+  EXPECT_EQ(parse_url("postgresql:db?table=t&user=u").value().connection, "postgresql:db?user=u");
   EXPECT_EQ(message("postgresql://h?table=a&table=b"), "option \"table\" is given twice");
   EXPECT_EQ(message("postgresql://h?table"), "an option in a URL is written name=value");
 }
