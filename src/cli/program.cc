@@ -174,7 +174,7 @@ class Program final {
     add_settings(app_, settings, place);
     add_verbs(place, words);
     CLI::App* help = app_.add_subcommand("help", "Explain a verb")->group(kOther)->fallthrough();
-    Arguments(*help).word("VERB", help_topic_, "The verb");
+    Arguments(*help).words("VERB", help_topic_, "The verb; actions of it (lock run) may follow");
     help_ = help;
     version_verb_ = app_.add_subcommand("version", "Print the version")->group(kOther)->fallthrough();
   }
@@ -238,11 +238,11 @@ class Program final {
   }
 
   Action help_action() {
-    if (!help_topic_) return print(program_help());
+    if (help_topic_.empty()) return print(program_help());
     for (auto& [verb, action] : actions_) {
-      if (verb->get_name() == *help_topic_) return print(help_of(*verb));
+      if (verb->get_name() == help_topic_.front()) return print(help_of(*verb));
     }
-    throw UsageError(no_such_verb(*help_topic_, app_));
+    throw UsageError(no_such_verb(help_topic_.front(), app_));
   }
 
   static Action print(std::string text) {
@@ -266,7 +266,7 @@ class Program final {
   std::vector<std::pair<CLI::App*, Action>> actions_;
   CLI::App* help_ = nullptr;
   CLI::App* version_verb_ = nullptr;
-  std::optional<std::string> help_topic_;
+  std::vector<std::string> help_topic_;
   bool version_ = false;
 };
 

@@ -149,6 +149,7 @@ class FailureTest(ToolTest):
                            ("shell", "~/.tuskv_history"), ("shell", '\\n, \\t, \\xHH, \\" and \\\\ stand')):
             self.assertIn(said, " ".join(self.text("help", verb).split()), verb)
         self.assertEqual(self.text("help", "set"), self.text("set", "-h"))
+        self.assertEqual(self.text("help", "lock", "run"), self.text("lock", "run", "--help"))
 
     def test_version(self):
         self.assertRegex(self.text("version"), r"^tuskv \d+\.\d+\.\d+\n$")
