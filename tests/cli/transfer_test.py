@@ -3,10 +3,13 @@ import base64
 import json
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
+import time
 import unittest
+from pathlib import Path
 
 from tool import ToolTest
 
@@ -195,6 +198,46 @@ class ImportTest(ToolTest):
         self.refusal("import", "--batch", "0", code=2)
         self.assertIn("no-such-file", self.refusal("import", "no-such-file", code=2))
         self.refusal("import", ".", code=2)
+
+
+@unittest.skipUnless(shutil.which("redis-server"), "there is no Redis here")
+class RedisTest(ToolTest):
+    SCRIPT = Path(__file__).resolve().parents[2] / "examples/from_redis.lua"
+
+    def redis(self, *words):
+        """What redis-cli prints; it fails for what Redis refuses."""
+        return subprocess.run(["redis-cli", "-e", "-s", self.path("socket"), "--raw", *words], check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+
+    def setUp(self):
+        super().setUp()
+        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.path("socket"), "--save", "",
+                                   "--dir", self.directory], stdout=subprocess.DEVNULL)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        while not os.path.exists(self.path("socket")):
+            self.assertIsNone(server.poll())
+            time.sleep(0.01)
+
+    def test_strings_come_over_with_their_expiry(self):
+        values = {b"plain": b"Alice", b"\xc3\xbc": b"\xff\x01", b"\xff": b"a\nb\x80", b"empty": b"", b'"\\/': b"\x7f"}
+        for key, value in values.items():
+            self.redis("set", key, value)
+        self.redis("set", "ends", "v", "pxat", str(FAR_MS))
+        self.tuskv("import", stdin=self.redis("eval", self.SCRIPT.read_text(encoding="utf-8"), "0"))
+        self.assertEqual(self.text("count"), "6\n")
+        for key, value in values.items():
+            self.assertEqual(self.tuskv("get", "-n", key), value)
+            self.assertEqual(self.text("ttl", key), "-1\n")
+        self.assertAlmostEqual(self.json("get", "ends")["expires_at_ms"], FAR_MS, delta=1000)
+
+    def test_what_is_no_string_is_left_out_only_when_asked_to(self):
+        self.redis("lpush", "l", "1")
+        self.redis("set", "s", "1")
+        script = self.SCRIPT.read_text(encoding="utf-8")
+        with self.assertRaises(subprocess.CalledProcessError):
+            self.redis("eval", script, "0")
+        self.assertEqual(json.loads(self.redis("eval", script, "0", "strings")), {"key": "s", "value": "1"})
 
 
 class ExportTest(ToolTest):
