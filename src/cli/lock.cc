@@ -242,7 +242,8 @@ ExitCode print_holder(Call& call, const std::string& key) {
     call.output.json(document);
   } else if (holder) {
     call.output.value(holder->owner, false);
-    call.output.line("\t" + std::to_string(holder->token) + "\t" + to_text(holder->expires_at));
+    call.output.text("\t");
+    call.output.line(std::to_string(holder->token) + "\t" + to_text(holder->expires_at));
   }
   return holder ? ExitCode::done : ExitCode::no;
 }
