@@ -127,7 +127,18 @@ class NdjsonReader final : public LineReader {
   using LineReader::LineReader;
 
  protected:
-  Record parse(std::string_view line) override { return record_of(parse_json(line)); }
+  Record parse(std::string_view line) override {
+    const bool is_first = !std::exchange(begun_, true);
+    try {
+      return record_of(parse_json(line));
+    } catch (const UsageError& error) {
+      if (!is_first) throw;
+      throw UsageError(std::string(error.what()) + "; a file of another form needs --format (tuskv import --help)");
+    }
+  }
+
+ private:
+  bool begun_ = false;
 };
 
 class TsvReader final : public LineReader {

@@ -123,6 +123,12 @@ class ImportTest(ToolTest):
         self.assertEqual(self.text("import", path, "--skip", "600"), "400\n")
         self.assertEqual(self.text("count"), "1000\n")
 
+    def test_a_file_of_another_form_is_told_of_format(self):
+        for content in ("a,1\nb,2\n", '{\n "a": "1"\n}\n', '[{"key": "a", "value": "1"}]', '{"a": "1"}'):
+            code, _, err = self.finish("import", "--keep-going", stdin=content + "\nworse\n")
+            self.assertEqual(code, 2)
+            self.assertEqual([b"needs --format" in line for line in err.splitlines()][:2], [True, False], err)
+
     def test_nothing_is_written(self):
         code, out, err = self.finish("import", stdin="bad\n")
         self.assertEqual((code, out), (2, b"0\n"))
