@@ -83,6 +83,7 @@ class FailureTest(ToolTest):
             self.refusal(*words, code=2)
         for words in (("get", "k"), ("set", "k", "v")):
             self.assertIn("create is false", self.refusal(*words, "--store", "file:./s?create=false", code=2))
+            self.assertIn("timeot", self.refusal(*words, "--store", "file:./s?timeot=5s", code=2))
         self.assertEqual(os.listdir(self.directory), [])
 
     def test_a_store_that_is_open_elsewhere(self):
