@@ -103,5 +103,23 @@ TEST_F(PostgresSweep, R94_ASweepThatMayNotDeleteIsReported) {
   sql().run("drop owned by " + role + "; drop role " + role);
 }
 
+/// What was removed before is gone, whatever the end says.
+TEST_F(PostgresSweep, R106_ACleanupThatFailsHalfWayIsNotSaidToHaveDoneNothing) {
+  const Store store = open("&ttl_mode=manual&sweep_batch=1");
+  sql().run(
+      "insert into tuskv(key, value, created_at, updated_at, version, expires_at, expires_bucket) "
+      "select convert_to('k' || i, 'UTF8'), '', now(), now(), i, now() - interval '1 h' + i * interval '1 s', 1 "
+      "from generate_series(1, 3) i; "
+      "create function refuse() returns trigger language plpgsql as $$ begin "
+      "if old.version = 3 then raise exception 'as the test asked' using errcode = '53100'; end if; return old; end "
+      "$$; "
+      "create trigger refuse before delete on tuskv for each row execute function refuse()");
+  const Error half = error_of([&] { return store.cleanup_expired(); });
+  EXPECT_EQ(half.code(), Code::NoSpace);
+  EXPECT_EQ(half.outcome(), Outcome::unknown);
+  EXPECT_EQ(sql().value("select count(*) from tuskv"), "1");
+  EXPECT_EQ(error_of([&] { return store.cleanup_expired(); }).outcome(), Outcome::not_applied);
+}
+
 }  // namespace
 }  // namespace tuskv::test
