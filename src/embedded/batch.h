@@ -102,7 +102,7 @@ Change to_change(std::string_view key, const PlannedChange& planned);
 class Batch final {
  public:
   explicit Batch(Keyspace& keyspace) : keyspace_(keyspace) {}
-  /// Of one change that has been logged, to be put back or installed after all.
+  /// Of one change that has been logged, to be put back or installed after all: so it must not throw.
   Batch(Keyspace& keyspace, NetChange logged) noexcept : keyspace_(keyspace) { net_.push_back(std::move(logged)); }
   /// What a large batch has replaced and erased leaves the indexes here. What has not been installed goes.
   ~Batch();

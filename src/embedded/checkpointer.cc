@@ -128,7 +128,7 @@ Status Checkpointer::settle_manifest() {
   return {};
 }
 
-Status Checkpointer::write_folder(Run& run) {
+Status Checkpointer::write_folder(Run& run) noexcept {
   TUSKV_RETURN_IF_ERROR(begin_delta(run));
   Status dumped = dump(run);
   if (!dumped.ok() && logged_) return dumped;

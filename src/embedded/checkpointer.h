@@ -94,7 +94,8 @@ class Checkpointer final {
   Result<SnapshotInfo> take_snapshot() TUSKV_REQUIRES(run_mutex_) TUSKV_EXCLUDES(wake_mutex_);
   Result<SnapshotInfo> run_once() TUSKV_REQUIRES(run_mutex_);
   Status settle_manifest() TUSKV_REQUIRES(run_mutex_);
-  Status write_folder(Run& run) TUSKV_REQUIRES(run_mutex_);
+  /// Ends the process rather than throw half-way, where writers are held or a recording has begun.
+  Status write_folder(Run& run) noexcept TUSKV_REQUIRES(run_mutex_);
   Status dump(Run& run) TUSKV_REQUIRES(run_mutex_);
   Status begin_delta(Run& run);
   Status end_delta(Run& run);

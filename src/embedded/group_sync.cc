@@ -11,7 +11,7 @@ Status GroupSync::health() const {
   return failure_.clone();
 }
 
-Status GroupSync::wait(std::uint64_t sequence, std::int64_t timeout_ms) {
+Status GroupSync::wait(std::uint64_t sequence, std::int64_t timeout_ms) noexcept {
   os::Deadline deadline;
   for (bool has_deadline = false;;) {
     const std::uint32_t turn = turns_.value();

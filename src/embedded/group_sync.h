@@ -61,8 +61,9 @@ class GroupSync final {
   std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
   /// Waits until `sequence` is synced. After `timeout_ms` it gives up, unless it is this thread that syncs: then it
-  /// stays until the disk has answered. All failures have outcome `unknown`.
-  Status wait(std::uint64_t sequence, std::int64_t timeout_ms);
+  /// stays until the disk has answered. All failures have outcome `unknown`. What is waited for has happened, so where
+  /// there is no memory to wait the process ends.
+  Status wait(std::uint64_t sequence, std::int64_t timeout_ms) noexcept;
   /// The failure of a wait that was too long.
   static Status not_synced_in(std::int64_t timeout_ms);
   /// Runs `work` while no sync is under way, and none starts. Timeout when that is not so within `left_ms`, from which

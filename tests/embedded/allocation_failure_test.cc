@@ -284,6 +284,37 @@ TEST(AllocationFailure, S84_ADurableWriteThatThrowsHasNotHappened) {
   EXPECT_GT(thrown_or_made, 0);
 }
 
+/// The child: snapshots whose first allocation fails, then the second, and so on; in between there must be writing.
+int take_snapshots_until_it_fails(const std::string& directory) {
+  const rlimit no_core = {};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  const FileStore& store = *new FileStore(directory);
+  std::vector<Command> put{Put{.key = "k", .value = "v"}};
+  for (long allocations = 0;; ++allocations) {
+    Unit unit{.commands = put, .timeout_ms = 2'000};
+    store.engine->execute(std::span(&unit, 1));
+    if (unit.failure != nullptr) return kInconsistent;
+    try {
+      allocations_left = allocations;
+      static_cast<void>(store.engine->snapshot().ok());
+      allocations_left = kNever;
+      return kConsistent;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+}
+
+TEST(AllocationFailure, S74_ASnapshotWithoutMemoryHoldsUpNoWriter) {
+  const test::TemporaryDirectory directory;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(take_snapshots_until_it_fails(directory.path("d")));
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+  EXPECT_EQ(WTERMSIG(status), SIGABRT);
+}
+
 /// Who reads a large value gets what it was, while others replace it.
 TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
   test::ManualClock clock;
