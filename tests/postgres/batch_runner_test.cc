@@ -411,7 +411,7 @@ TEST_F(PostgresBatchRunner, R96_ACallOfManyKeysIsToldWhoseValueIsNoJson) {
         std::vector<Item> items;
         for (const std::string& key : keys) items.push_back({.key = key, .value = R"({"a": 1})"});
         items[wrong].value = document;
-        const Error error = error_of([&] { call(items); });
+        const Error error = error_of([&set = call, &items] { set(items); });
         EXPECT_EQ(error.code(), Code::InvalidValue);
         EXPECT_EQ(error.outcome(), Outcome::not_applied);
         EXPECT_THAT(error.what(), testing::HasSubstr("the value of key \"" + keys[wrong] + "\" is not JSON"));
