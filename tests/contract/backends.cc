@@ -65,7 +65,9 @@ std::unique_ptr<Backend> make_encrypted() {
 }  // namespace
 
 // Servers cost more time than all the rest, so their kinds cover the levels, partitions and the pooler together and not
-// in every combination.
+// in every combination. jsonb is not among them, as most suites set what is no JSON: "v", any bytes, numbers that are
+// spelled wrongly. It has the same statements but for the type of the value; what that changes (spelling, counters,
+// comparisons) is in the suites of JSON below, and the model, whose values are all JSON, makes every call on it.
 const std::vector<BackendKind>& backend_kinds() {
   static const std::vector<BackendKind> kinds = {
     {"memory", &make_embedded<true, Durability::durable>},
