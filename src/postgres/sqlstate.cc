@@ -47,6 +47,7 @@ constexpr std::array kRows = {
     Row{"54000", {.code = Code::TooLarge, .remedy = Remedy::alone}},
     Row{"54", {.code = Code::TooLarge, .remedy = Remedy::alone}},
     Row{"23", {.code = Code::InvalidValue, .remedy = Remedy::alone}},  // a constraint that somebody has added
+    Row{"P0", {.code = Code::InvalidValue, .remedy = Remedy::alone}},  // somebody's trigger, in PL/pgSQL
     // The server is out of something.
     Row{"53100", {.code = Code::NoSpace, .remedy = Remedy::alone}},
     Row{"53200", {.code = Code::NoSpace, .remedy = Remedy::alone}},

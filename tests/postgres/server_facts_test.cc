@@ -63,7 +63,7 @@ TEST_F(PostgresFacts, R8_R9_EachErrorOfTheServerHasItsCodeAndItsEnd) {
            ServerError{"25006", Code::Connection, 4},  // a standby, or a server that has become one
            ServerError{"42501", Code::Config, 1},      // no right to
            ServerError{"23514", Code::InvalidValue, 1}, ServerError{"XX001", Code::Corruption, 1},
-           ServerError{"58030", Code::Io, 1}, ServerError{"P0001", Code::Internal, 1},  // somebody's trigger
+           ServerError{"58030", Code::Io, 1}, ServerError{"P0001", Code::InvalidValue, 1},  // somebody's trigger
        }) {
     SCOPED_TRACE(expected.sqlstate);
     sql().run("alter sequence raised restart; update raises set sqlstate = " +
