@@ -280,7 +280,7 @@ std::optional<std::pair<std::int64_t, std::int64_t>> range_in(const std::string&
                                                      {"MiB", std::int64_t{1} << 20},
                                                      {"GiB", std::int64_t{1} << 30},
                                                      {"TiB", std::int64_t{1} << 40}};
-  const std::regex range(R"( (\d+)(?: (ms|KiB))? to (\d+)(?: (\w+))?[.;])");
+  const std::regex range(R"( (\d+)(?: (ms|KiB))? to (\d+)(?: (\w+))?[.,;])");
   std::smatch found;
   if (!std::regex_search(comment, found, range)) return std::nullopt;
   return std::pair(std::stoll(found[1]) * units.at(found[2]), std::stoll(found[3]) * units.at(found[4]));
