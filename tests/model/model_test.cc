@@ -49,9 +49,7 @@ std::vector<ModelCase> model_cases() {
   for (const BackendKind& kind : json_backend_kinds()) {
     const std::string name = kind.name;
     if (name.starts_with("file")) continue;
-    // A pooler takes twice the time (13 to 18 s for 10,000 on two busy cores, where others take 24 to 27 for 30,000),
-    // and the level behind it has a case of its own.
-    cases.push_back({kind, name == "memory" ? 400'000U : name == "postgres_pooled" ? 10'000U : 30'000U});
+    cases.push_back({kind, name == "memory" ? 400'000U : 30'000U});
   }
   cases.push_back({{"memory_with_a_running_clock", &make_with_running_clock}, 30'000});
   cases.push_back({{"file_durable", &make_simulated<Durability::durable>}, 200'000});
