@@ -75,9 +75,12 @@ void PlaintextUnits::run(Unit& unit) {
 
 Status PlaintextUnits::run_in_turn(Unit& unit, os::Deadline deadline) {
   Backoff backoff;
-  for (;;) {
+  for (bool has_met_others = false;; has_met_others = true) {
     Status status = attempt(unit, deadline);
-    if (status.ok() || status.failure().code != Code::Conflict) return status;
+    if (status.ok()) return status;
+    const Failure& failure = status.failure();
+    if (failure.code == Code::Timeout && failure.outcome == Outcome::not_applied && has_met_others) return late();
+    if (failure.code != Code::Conflict) return status;
     if (!backoff.pause(deadline)) return late();
     conflicts_.fetch_add(1, std::memory_order_relaxed);
   }
