@@ -202,8 +202,9 @@ Status link_or_copy(os::FileSystem& file_system, const std::string& from, const 
 Status link_segments(os::FileSystem& file_system, const std::string& from, const std::string& to, std::uint64_t first,
                      std::uint64_t count) {
   for (std::uint64_t ordinal = first; ordinal < first + count; ++ordinal) {
-    const std::string name = segment_name(ordinal);
-    TUSKV_RETURN_IF_ERROR(link_or_copy(file_system, from + "/" + name, to + "/" + name));
+    std::string name = "/";
+    name += segment_name(ordinal);
+    TUSKV_RETURN_IF_ERROR(link_or_copy(file_system, from + name, to + name));
   }
   return {};
 }

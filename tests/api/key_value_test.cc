@@ -43,7 +43,8 @@ TEST(Update, TakesAPlainFunction) {
 
 TEST(Callables, LentWithoutAResultTheirsIsDropped) {
   int calls = 0;
-  const FunctionRef<void(int)> lent = [&](int by) { return calls += by; };
+  const auto add = [&](int by) { return calls += by; };
+  const FunctionRef<void(int)> lent = add;
   lent(2);
   EXPECT_EQ(calls, 2);
 }

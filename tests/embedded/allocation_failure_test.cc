@@ -54,6 +54,15 @@ void* operator new(std::size_t size) {
   return memory;
 }
 
+// Of those who can do without.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 void operator delete(void* memory) noexcept {
   if (memory != nullptr) --allocations_held;
   std::free(memory);

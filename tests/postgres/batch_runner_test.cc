@@ -213,7 +213,7 @@ TEST_F(PostgresBatchRunner, EachReadGetsWhatItAsksForWhateverIsReadBesideIt) {
 TEST_F(PostgresBatchRunner, R36_AResetThatNobodyWaitedForIsToldToTheNext) {
   open_pooled_database({.durability = Durability::unlogged});
   empty_and_refill();
-  raise_on("delete", "perform pg_sleep(0.2)");
+  raise_on("delete", "perform pg_sleep(1)");
   Caller gone({Erase{.key = "erased"}});
   std::thread batch([&] { run(Lane::set, {&gone}); });
   EXPECT_TRUE(eventually([&] {

@@ -219,6 +219,7 @@ struct LargeBatch {
   LargeBatch() {
     for (int i = 0; i < 5000; ++i) keys.push_back("k" + std::to_string(10'000 + i));
   }
+  /// The value is lent.
   std::vector<Item> items(const std::string& value) const {
     std::vector<Item> all;
     for (const std::string& key : keys) all.push_back({.key = key, .value = value});
@@ -298,7 +299,8 @@ TEST_F(PostgresSchedule, U8_R111_OneDocumentThatIsNoneSpoilsTheWholeCall) {
   const LargeBatch batch;
   const Store store = open("&ttl_mode=manual&value_type=jsonb&timeout=20s");
   for (const SetOptions& options : {SetOptions{}, SetOptions{.keep_ttl = true}}) {
-    std::vector<Item> items = batch.items("1");
+    const std::string number = "1";
+    std::vector<Item> items = batch.items(number);
     items.back().value = "no JSON";
     const Error error = error_of([&] { store.set_many(items, options); });
     EXPECT_EQ(error.code(), Code::InvalidValue) << error.what();
