@@ -81,6 +81,12 @@ Status Session::run(Unit& unit) {
   return run_keyed(unit);
 }
 
+std::int64_t Session::left_ms() {
+  if (call_deadline_) return os::time_left_ms(*call_deadline_);
+  call_deadline_ = os::deadline_in(options_.timeout_ms);
+  return options_.timeout_ms;
+}
+
 Status Session::read_from_engine(std::span<Command> commands) {
   const std::size_t before = transaction_.reads.size();
   const std::int64_t left = left_ms();
@@ -108,11 +114,12 @@ Status Session::read_from_engine(std::span<Command> commands) {
 Status Session::run_keyed(Unit& unit) {
   FetchedEntries fetched;
   TUSKV_RETURN_IF_ERROR(fetch(unit, fetched));
+  const std::int64_t now_us = engine_.now_us(left_ms());  // one moment for all: a batch expires as one
   const std::size_t mark = journal_.size();
   Status status;
   bool applied = true;
   for (Command& command : unit.commands) {
-    status = run_command(command, fetched);
+    status = run_command(command, fetched, now_us);
     applied = applied && is_applied(command);
     if (!status.ok() || (unit.require_all && !applied)) break;
   }
@@ -179,9 +186,8 @@ EntryState Session::state_of(std::string_view key, const FetchedEntries& fetched
   return state;
 }
 
-Status Session::run_command(Command& command, const FetchedEntries& fetched) {
+Status Session::run_command(Command& command, const FetchedEntries& fetched, std::int64_t now_us) {
   if (!as_given_.empty() && needed(command) == Want::value) TUSKV_RETURN_IF_ERROR(respell_puts());
-  const std::int64_t now_us = engine_.now_us(left_ms());
   const std::string_view key = command_key(command);
   PlannedChange change;
   const EntryState state = state_of(key, fetched, now_us);

@@ -93,7 +93,7 @@ class Session final : public Executor {
   /// The entry a command needs and the overlay does not know.
   std::optional<Want> needed_from_engine(const Command& command) const TUSKV_REQUIRES(mutex_);
   Status fetch(const Unit& unit, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
-  Status run_command(Command& command, const FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
+  Status run_command(Command& command, const FetchedEntries& fetched, std::int64_t now_us) TUSKV_REQUIRES(mutex_);
   /// Makes the values put since the last time what the engine will give back.
   Status respell_puts() TUSKV_REQUIRES(mutex_);
   EntryState state_of(std::string_view key, const FetchedEntries& fetched, std::int64_t now_us) const
@@ -113,17 +113,17 @@ class Session final : public Executor {
   Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
   /// For the engine to see at commit whether its idea of the time was right.
   void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
-  void begin_call() TUSKV_REQUIRES(mutex_) {
-    call_deadline_ = options_.deadline ? *options_.deadline : os::deadline_in(options_.timeout_ms);
-  }
-  std::int64_t left_ms() const TUSKV_REQUIRES(mutex_) { return os::time_left_ms(call_deadline_); }
+  void begin_call() TUSKV_REQUIRES(mutex_) { call_deadline_ = options_.deadline; }
+  /// For the next step of the call. The time of a call begins with its first step, so that one that asks the engine for
+  /// nothing looks at no clock.
+  std::int64_t left_ms() TUSKV_REQUIRES(mutex_);
   /// The time own entries are judged by.
   std::int64_t liveness_us(std::int64_t now_us) const { return options_.expiry_disabled ? INT64_MIN : now_us; }
 
   Engine& engine_;
   const SessionOptions options_;
   os::Mutex mutex_;
-  os::Deadline call_deadline_ TUSKV_GUARDED_BY(mutex_) = {};  ///< of the call under way
+  std::optional<os::Deadline> call_deadline_ TUSKV_GUARDED_BY(mutex_);  ///< of the call under way
   OptimisticTransaction transaction_ TUSKV_GUARDED_BY(mutex_);
   std::unordered_set<std::string> keys_read_ TUSKV_GUARDED_BY(mutex_);
   Overlay overlay_ TUSKV_GUARDED_BY(mutex_);

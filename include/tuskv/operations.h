@@ -38,10 +38,12 @@ struct TUSKV_API Asynchronous {
   using Value = OwnedBytes;
 };
 
+template <class T>
+concept ReadableBytes = std::convertible_to<T, std::string_view> || std::same_as<std::remove_cvref_t<T>, Bytes>;
+
 /// Bytes that stay while a list is gathered: an element of a container, or a view; not a string made for the moment.
 template <class T>
-concept LastingBytes = (std::convertible_to<T, std::string_view> || std::same_as<std::remove_cvref_t<T>, Bytes>)&&(
-    std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>);
+concept LastingBytes = ReadableBytes<T> && (std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T>);
 
 /// A lent list of keys: from `{"a", "b"}`, a vector or span of strings or views, any container of them.
 template <class R>

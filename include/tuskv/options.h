@@ -25,7 +25,8 @@ enum class Durability {
 
 /// Who removes entries whose time has come. Reads hide them in every mode but `disabled`.
 enum class TtlMode {
-  background,  ///< A sweeper removes them, earliest first, in batches until none is left.
+  background,  ///< A sweeper removes them, earliest first, in batches until none is left. On PostgreSQL the order is of
+               ///< spans of 256 s; behind very many live entries of the present one they stay until it is over.
   on_read,     ///< A read that meets one removes it.
   manual,      ///< Only `cleanup_expired` does.
   disabled,    ///< Expiry is stored and reported but never acted on: expired entries stay visible.

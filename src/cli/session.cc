@@ -101,8 +101,8 @@ Store Session::open(const Options& options) const {
     return *std::move(store);
   } catch (const Error& error) {
     if (error.code() != Code::Config || options.create) throw;
-    const tuskv::Options asked = Store::options_for(url_);
-    if (!asked.create || asked.read_only) throw;  // no verb makes it
+    const tuskv::Options asked = Store::options_for(url_);  // throws for a wrong option, which is the error then
+    if (!asked.create || asked.read_only) throw;            // no verb makes it
     const std::string first = "the first verb that writes, such as set";
     constexpr const char* kUndefinedTable = "42P01";
     if (error.sqlstate() == kUndefinedTable) throw UsageError(error.what() + (", as does " + first));

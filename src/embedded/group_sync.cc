@@ -35,7 +35,7 @@ Status GroupSync::not_synced_in(std::int64_t timeout_ms) {
 }
 
 /// The caller has set busy_. False when the round could not begin in time.
-bool GroupSync::run_round(std::int64_t left_ms) noexcept {
+bool GroupSync::run_round(std::int64_t left_ms) {
   SyncRound round;
   // Whoever was here before may have synced everything, or failed.
   bool succeeds = !failed();

@@ -73,8 +73,7 @@ class GroupSync final {
   Status sync_file(os::File& file);
 
  private:
-  /// Others wait for its end, and what it syncs has been made: without memory for it the process ends.
-  bool run_round(std::int64_t left_ms) noexcept;
+  bool run_round(std::int64_t left_ms);
   void end_turn();
 
   SyncSource& source_;

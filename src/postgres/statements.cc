@@ -348,18 +348,18 @@ void make_expiry(Writer& make, Statements& out) {
       make.make("with n as materialized (select " + bucket_of("{CLOCK}") +
                     " as present), "
                     "p as materialized (select t.key from {T} t where t.expires_bucket < (select n.present from n) "
-                    "and t.expires_at <= {CLOCK} order by t.expires_bucket limit $1" +
+                    "and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket limit $1" +
                     lock +
                     "), "
                     "c as materialized (select t.key from (select b.key from {T} b "
                     "where b.expires_bucket = (select n.present from n) limit $2) x join {T} t on t.key = x.key "
-                    "where t.expires_at <= {CLOCK} limit $1 - (select pg_catalog.count(*) from p)" +
+                    "where t.expires_at <= {ONE_CLOCK} limit $1 - (select pg_catalog.count(*) from p)" +
                     lock + "), l as (select p.key from p union all select c.key from c), " + removed,
                 {kInt8, kInt8});
   const std::string due = "t.expires_bucket <= (select " + bucket_of("{CLOCK}") + ")";
   out.cleanup = make.make("with l as materialized (select t.key from {T} t where " + due +
-                              " and t.expires_at <= {CLOCK} order by t.expires_bucket, t.expires_at limit $1" + lock +
-                              "), " + removed,
+                              " and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket, t.expires_at limit $1" +
+                              lock + "), " + removed,
                           {kInt8});
   out.count_expired = make.make("select pg_catalog.count(*)::int8 from (select from {T} t where " + due +
                                     " and t.expires_at <= {CLOCK} limit $1) x",

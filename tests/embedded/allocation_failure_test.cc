@@ -324,29 +324,37 @@ TEST(AllocationFailure, S74_ASnapshotWithoutMemoryHoldsUpNoWriter) {
   EXPECT_EQ(WTERMSIG(status), SIGABRT);
 }
 
-/// Who reads a large value gets what it was, while others replace it.
-TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
-  test::ManualClock clock;
-  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
-  const std::unique_ptr<Engine> engine = EmbeddedEngine::open({}, *no_files, clock).value();
-  const auto run = [&](std::vector<Command>& commands) {
+/// In memory, where expired entries stay; used by several threads.
+struct MemoryStore {
+  void run(std::vector<Command>& commands) const {
     Unit unit{.commands = commands};
     engine->execute(std::span(&unit, 1));
-  };
+    EXPECT_EQ(unit.failure, nullptr);
+  }
+
+  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
+  test::ManualClock clock;
+  const std::unique_ptr<Engine> engine =
+      EmbeddedEngine::open({.options = {.ttl_mode = TtlMode::manual}}, *no_files, clock).value();
+};
+
+/// Who reads a large value gets what it was, while others replace it.
+TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
+  const MemoryStore store;
   const std::string large(kLargeBytes, 'v');
   const auto reads = [&](std::vector<Command> commands) {
     std::vector<Command> before{Put{.key = "k", .value = large}};
-    run(before);
+    store.run(before);
     std::future<void> replaced;
     const std::function<void()> replace = [&] {
       replaced = std::async(std::launch::async, [&] {
         std::vector<Command> after{Put{.key = "k", .value = "new"}};
-        run(after);
+        store.run(after);
       });
       EXPECT_EQ(replaced.wait_for(std::chrono::seconds(10)), std::future_status::ready);
     };
     at_large_allocation = &replace;
-    run(commands);
+    store.run(commands);
     EXPECT_EQ(std::exchange(at_large_allocation, nullptr), nullptr) << "nothing was copied";
     if (replaced.valid()) replaced.wait();
     return commands;
@@ -364,14 +372,9 @@ TEST(LargeValue, S28_NobodyWaitsWhileItIsCopied) {
 }
 
 TEST(ClearedStore, S29_NobodyWaitsWhileWhatWasErasedIsFreed) {
-  test::ManualClock clock;
-  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
-  const std::unique_ptr<Engine> engine =
-      EmbeddedEngine::open({.options = {.ttl_mode = TtlMode::manual}}, *no_files, clock).value();
+  MemoryStore store;
   const auto run = [&](std::vector<Command> commands) {
-    Unit unit{.commands = commands};
-    engine->execute(std::span(&unit, 1));
-    EXPECT_EQ(unit.failure, nullptr);
+    store.run(commands);
     return commands;
   };
   constexpr int kMany = 5000;
@@ -381,7 +384,7 @@ TEST(ClearedStore, S29_NobodyWaitsWhileWhatWasErasedIsFreed) {
     const Expiry expiry{.kind = i < kDead ? Expiry::Kind::after : Expiry::Kind::never, .value = 1000};
     run({Put{.key = key, .value = "v", .expiry = expiry}});
   }
-  clock.advance_ms(1000);
+  store.clock.advance_ms(1000);
   std::future<void> written;
   const std::function<void()> write = [&] {
     written = std::async(std::launch::async, [&] { run({Put{.key = "new", .value = "v"}}); });
@@ -395,26 +398,19 @@ TEST(ClearedStore, S29_NobodyWaitsWhileWhatWasErasedIsFreed) {
   ASSERT_TRUE(written.valid()) << "nothing was freed";
   written.wait();
   EXPECT_EQ(std::get<Count>(run({Count{}})[0]).count, 1U);
-  const Stats stats = engine->stats(1000).value();
+  const Stats stats = store.engine->stats(1000).value();
   EXPECT_EQ(stats.entries, 1U);
   EXPECT_EQ(stats.key_bytes, 3U);
 }
 
 /// Of a large batch the keys leave the indexes when they are gone for everybody, a few at a time.
 TEST(ErasedBatch, S70_ReadersGoOnWhileItsKeysLeave) {
-  test::ManualClock clock;
-  const std::unique_ptr<os::FileSystem> no_files = os::make_posix_file_system();
-  const std::unique_ptr<Engine> engine = EmbeddedEngine::open({}, *no_files, clock).value();
-  const auto run = [&](std::vector<Command>& commands) {
-    Unit unit{.commands = commands};
-    engine->execute(std::span(&unit, 1));
-    EXPECT_EQ(unit.failure, nullptr);
-  };
+  const MemoryStore store;
   std::vector<std::string> keys;
   for (int i = 0; i < kKeys; ++i) keys.push_back(key_of(i));
   std::vector<Command> puts;
   for (const std::string& key : keys) puts.emplace_back(Put{.key = key, .value = "v"});
-  run(puts);
+  store.run(puts);
   constexpr std::size_t kReaders = 8;  // not all of them in the shard where a few keys are leaving
   std::vector<std::future<bool>> found;
   bool has_read = false;
@@ -422,7 +418,7 @@ TEST(ErasedBatch, S70_ReadersGoOnWhileItsKeysLeave) {
     for (std::size_t i = 0; i < kReaders; ++i) {
       found.push_back(std::async(std::launch::async, [&, i] {
         std::vector<Command> commands{Read{.key = keys[i], .want = Want::meta}};
-        run(commands);
+        store.run(commands);
         return std::get<Read>(commands[0]).seen.found;
       }));
     }
@@ -435,7 +431,7 @@ TEST(ErasedBatch, S70_ReadersGoOnWhileItsKeysLeave) {
   for (const std::string& key : keys) erases.emplace_back(Erase{.key = key});
   at_delete = &read;
   deletes_left = kKeys / 2;
-  run(erases);
+  store.run(erases);
   EXPECT_TRUE(has_read) << "in time";
   ASSERT_EQ(found.size(), kReaders) << "nothing was freed";
   for (std::future<bool>& one : found) EXPECT_FALSE(one.get());
