@@ -73,7 +73,8 @@ struct TryLockOptions {
 struct LockOptions {
   /// As for try_lock.
   Duration ttl = std::chrono::seconds(30);
-  /// How long to wait for it, 0 to 1 day. Default: the timeout of the store.
+  /// How long to wait for it, 0 to 1 day. Default: the timeout of the store. Each time it is asked for is a call of its
+  /// own, so the last one may take the store's timeout on top.
   std::optional<Duration> wait = {};
   /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives.
   /// Without, it ends with its TTL.

@@ -53,7 +53,7 @@ struct RepairReport {
 };
 
 /// Makes a damaged directory open again with all that can be read: valid records and snapshot blocks, in order. What
-/// was found is kept beside it.
+/// was found is kept in it, in a folder repair-N.
 TUSKV_API RepairReport repair(Bytes directory);
 
 /// Kept snapshots, oldest first.

@@ -79,7 +79,9 @@ TUSKV_API std::int64_t counter_step(std::uint64_t by);
 /// For every call: keys are 1 to max_key_bytes arbitrary bytes (InvalidKey otherwise), values 0 to max_value_bytes
 /// (TooLarge). An expired entry is absent in every answer, count and condition. Wrong arguments throw at the call,
 /// before any effect; a batch with one wrong item does nothing at all. Every call is atomic, batches included, and
-/// thread-safe. Failures are thrown as Error; asynchronously, where the result is taken.
+/// thread-safe. But lists and counts of `memory:` and `file:` let writers in every 256 entries: of what is written
+/// meanwhile, of a batch too, they may show a part, though no entry half. In a transaction they are of one moment.
+/// Failures are thrown as Error; asynchronously, where the result is taken.
 template <class Mode>
 class TUSKV_API Operations {
  public:
@@ -225,10 +227,10 @@ class TUSKV_API Operations {
   /// PostgreSQL table of jsonb that is PostgreSQL's spelling of the document.
   Reply<Page> search_values(Bytes needle, const SearchOptions& options = {}) const;
   /// Entries whose key starts with `collection` and a colon and whose value is a JSON object with a top-level member
-  /// `field` that equals `value`, a JSON value: `true`, `null`, `1`, `"Paris"` with its quotes. Numbers are equal when
-  /// they are the same number (1, 1.0 and 10e-1 are), whatever their size; an object or an array is InvalidArgument. Of
-  /// members with the same name the last counts. A value that is no JSON object does not match. A PostgreSQL table of
-  /// jsonb is searched by the server, with the index that Store::create_index has made.
+  /// `field` (not empty) that equals `value`, a JSON value: `true`, `null`, `1`, `"Paris"` with its quotes. Numbers are
+  /// equal when they are the same number (1, 1.0 and 10e-1 are), whatever their size; an object or an array is
+  /// InvalidArgument. Of members with the same name the last counts. A value that is no JSON object does not match. A
+  /// PostgreSQL table of jsonb is searched by the server, with the index that Store::create_index has made.
   Reply<Page> find_by_field(Bytes collection, Bytes field, Bytes value, const FindOptions& options = {}) const;
 
   // ---- coordinate (see coordination.h, also for what a lock cannot promise; more in KeyValue and Store)

@@ -58,9 +58,10 @@ struct Event {
 /// effect here.
 struct Options {
   /// Every call ends by then, but those that write a whole snapshot or wait for one (snapshot, prune_snapshots, sync of
-  /// an unlogged store, close), and the time your own function takes in a transaction or an update. `file:` on a disk
-  /// that stands still: the one call that is writing its record, and the one that syncs for all who wait, stay until
-  /// the disk answers; others, asynchronous ones too, end in time. 1 ms to 1 day.
+  /// an unlogged store, close), the wait for a lock (LockOptions::wait), and the time your own function takes in a
+  /// transaction or an update. `file:` on a disk that stands still: the one call that is writing its record, and the
+  /// one that syncs for all who wait, stay until the disk answers; others, asynchronous ones too, end in time. 1 ms to
+  /// 1 day.
   Duration timeout = std::chrono::seconds(5);
   /// For `file:` and `postgresql:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;
@@ -74,8 +75,8 @@ struct Options {
   /// Largest value. 1 to 1016 MiB, which PostgreSQL can take as well.
   std::size_t max_value_bytes = std::size_t{100} << 20;
 
-  /// Creates the directory (PostgreSQL: the table) when it does not exist; otherwise that is a Config error. Not for
-  /// `memory:`.
+  /// Makes the store (a directory; PostgreSQL: a table) when there is none; otherwise that is a Config error, also of
+  /// a directory that is there and empty. Not for `memory:`.
   bool create = true;
 
   /// Values are encrypted (tuskv/encryption.h). A store that holds entries is opened with the keys it was made with, or

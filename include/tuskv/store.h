@@ -221,7 +221,8 @@ struct SnapshotInfo {
   bool pinned = false;
 };
 
-/// What a store holds and has done since it was opened. Counts are exact at some moment during the call.
+/// What a store holds and has done since it was opened. Counts are exact at some moment during the call; on an
+/// embedded store every part of the keys has a moment of its own.
 struct Stats {
   std::string engine = {};  ///< "memory", "file" or "postgresql"
   Durability durability = Durability::durable;

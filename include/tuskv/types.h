@@ -40,7 +40,8 @@ struct Item {
   std::optional<Duration> ttl = {};
 };
 
-/// The number that identifies one write of one key; it grows with every write of that key and is never used again.
+/// The number that identifies one write of one key; it grows with every write of that key and is never used again, but
+/// for writes that a crash has taken back (`relaxed`, `unlogged`).
 /// Numbers of different keys can be compared only within one embedded store.
 struct Version {
   std::uint64_t number = 0;

@@ -95,8 +95,9 @@ Result<SnapshotInfo> Checkpointer::run_once() {
     // Best effort: what stays is removed by the next start, and no ordinal is used twice. What has the name when the
     // rename has failed is not ours.
     static_cast<void>(remove_snapshot_folder(file_system_, renamed ? run.folder : run.temporary).ok());
-    // A recording is of no use any more; a log that the manifest counts on is.
-    if (!run.before.logged) static_cast<void>(log_.remove_segments_before(run.made.first_log_ordinal).ok());
+    // A recording is of no use any more. What is logged is, also when the log began after `before`: a first write may
+    // have been acknowledged while the snapshot was made.
+    if (!logged_ && !run.before.logged) static_cast<void>(log_.remove_segments_before(run.made.first_log_ordinal).ok());
     return written;
   }
   TUSKV_RETURN_IF_ERROR(publish(run));
@@ -118,12 +119,10 @@ Status Checkpointer::settle_manifest() {
     known = manifest_;
   }
   for (std::uint64_t ordinal = known.snapshot.ordinal + 1; ordinal <= last_ordinal_; ++ordinal) {
-    const std::string folder = path_of(snapshot_folder_name(ordinal));
-    Result<os::FileKind> kind = file_system_.kind(folder);
+    const std::string name = snapshot_folder_name(ordinal);
+    Result<os::FileKind> kind = file_system_.kind(path_of(name));
     if (!kind.ok()) return std::move(kind).status();
-    if (kind.value() == os::FileKind::directory) {
-      TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, folder));
-    }
+    if (kind.value() == os::FileKind::directory) TUSKV_RETURN_IF_ERROR(remove_unpublished(name, ordinal, known));
   }
   return {};
 }
@@ -271,7 +270,8 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
 }
 
 void Checkpointer::remember_time(std::int64_t age_us) {
-  os::MutexLock lock(manifest_mutex_);
+  if (!manifest_mutex_.try_lock()) return;  // who has it writes the time as well
+  os::AdoptedLock lock(manifest_mutex_);
   if (time_is_final_) return;
   Manifest next = manifest_;
   next.clock_high_us = now_us();

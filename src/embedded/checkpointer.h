@@ -76,7 +76,8 @@ class Checkpointer final {
   Status on_first_segment(std::uint64_t ordinal) TUSKV_EXCLUDES(manifest_mutex_);
 
   /// Writes the store's time into the manifest when what is there is older by at least `age_us`, so that it does not go
-  /// back at the next opening. Best effort: what a disk that refuses loses is no data. Does nothing once stopped.
+  /// back at the next opening. Best effort: what a disk that refuses loses is no data. Waits for nobody who is at the
+  /// manifest. Does nothing once stopped.
   void remember_time(std::int64_t age_us) TUSKV_EXCLUDES(manifest_mutex_);
 
   std::uint64_t failure_count() const { return failures_.load(); }
@@ -86,6 +87,7 @@ class Checkpointer final {
 
   // Opening and closing.
   Status remove_leftovers() TUSKV_REQUIRES(run_mutex_);
+  Status remove_unpublished(const std::string& name, std::uint64_t ordinal, const Manifest& known);
   Status mark_unlogged() TUSKV_REQUIRES(run_mutex_);
   void end_thread() TUSKV_EXCLUDES(wake_mutex_);
   Status check_open() TUSKV_REQUIRES(run_mutex_) TUSKV_EXCLUDES(wake_mutex_);

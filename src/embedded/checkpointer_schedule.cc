@@ -12,7 +12,6 @@
 namespace tuskv::embedded {
 namespace {
 
-constexpr std::string_view kPartPrefix = "part-";
 /// Segments of this size are not counted against kLogSegmentsMax: the log of a large store has many.
 constexpr std::uint64_t kLargeSegmentBytes = std::uint64_t{32} << 20;
 
@@ -35,23 +34,33 @@ Status Checkpointer::start() {
 
 /// Removes what a crash has left: unpublished folders, those with an unfinished name, whether they were being written
 /// or removed, and parts beside a manifest that has a folder of its own by now. A published folder stays, whatever it
-/// lacks.
+/// lacks, and so does what somebody else has put there under such a name.
 Status Checkpointer::remove_leftovers() {
   const Manifest known = manifest();
   last_ordinal_ = known.snapshot.ordinal;
   Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(options_.directory);
   if (!entries.ok()) return std::move(entries).status();
   for (const os::DirectoryEntry& entry : entries.value()) {
-    if (!known.is_snapshot_folder && entry.kind == os::FileKind::file && entry.name.starts_with(kPartPrefix)) {
+    if (!known.is_snapshot_folder && entry.kind == os::FileKind::file && is_part_name(entry.name)) {
       TUSKV_RETURN_IF_ERROR(file_system_.remove_file(path_of(entry.name)));
     }
     const std::uint64_t ordinal = folder_ordinal(entry.name);
     if (ordinal == 0 || entry.kind != os::FileKind::directory) continue;
     last_ordinal_ = std::max(last_ordinal_, ordinal);
-    const bool published = !entry.name.ends_with(kTemporarySuffix) && ordinal <= known.snapshot.ordinal;
-    if (!published) TUSKV_RETURN_IF_ERROR(remove_snapshot_folder(file_system_, path_of(entry.name)));
+    const bool finished = !entry.name.ends_with(kTemporarySuffix);
+    if (finished && ordinal <= known.snapshot.ordinal) continue;
+    TUSKV_RETURN_IF_ERROR(remove_unpublished(entry.name, ordinal, known));
   }
   return {};
+}
+
+Status Checkpointer::remove_unpublished(const std::string& name, std::uint64_t ordinal, const Manifest& known) {
+  if (!name.ends_with(kTemporarySuffix)) {
+    Result<bool> is_ours = is_snapshot_of(file_system_, path_of(name), ordinal, known.store_id);
+    if (!is_ours.ok()) return std::move(is_ours).status();
+    if (!is_ours.value()) return {};
+  }
+  return remove_snapshot_folder(file_system_, path_of(name));
 }
 
 /// The directory was used with a log before: what is in it must be in a snapshot before the log stops counting.
@@ -132,8 +141,12 @@ void Checkpointer::run_thread() {
     bool failed = false;
     {
       os::MutexLock running(run_mutex_);
-      // A snapshot asked for in the meantime may have done the work.
-      if (logged_ ? is_due() : has_changed()) failed = !take_snapshot().ok();
+      // A snapshot asked for in the meantime may have done the work, or new entries have raised the limit.
+      if (logged_ ? is_due() : has_changed()) {
+        failed = !take_snapshot().ok();
+      } else {
+        look_at_log();  // nobody else looks before this one has
+      }
     }
     lock.lock();
     const std::int64_t longer_ms = std::clamp(2 * retry_ms_, kSnapshotRetryMsMin, kSnapshotRetryMsMax);

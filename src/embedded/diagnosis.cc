@@ -66,7 +66,7 @@ Result<std::vector<Finding>> EmbeddedEngine::diagnose(std::int64_t timeout_ms) {
     findings.ok("durability", "in memory: nothing survives the process");
   } else {
     if (is_read_only()) {
-      findings.ok("durability", read_only_);
+      findings.ok("durability", read_only_text());
     } else {
       diagnose_durability(findings, stats, options_, log_->health());
     }

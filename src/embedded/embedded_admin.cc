@@ -132,12 +132,15 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
     stats.value_bytes_max = std::max(stats.value_bytes_max, shard.value_bytes_max());
     stats.memory_bytes += shard.entry_memory_bytes() + shard.index_memory_bytes();
   }
+  stats.synced_sequence = log_->synced_sequence();  // before `sequence`, which it never exceeds
   stats.sequence = log_->last_sequence();
   stats.swept = swept_.load(std::memory_order_relaxed);
   stats.recovered_records = recovered_records_;
   stats.recovered_torn_bytes = recovered_torn_bytes_;
-  if (in_memory()) return stats;
-  stats.synced_sequence = log_->synced_sequence();
+  if (in_memory()) {
+    stats.synced_sequence = 0;
+    return stats;
+  }
   stats.syncs = log_->sync_count();
   stats.log_bytes = log_->log_bytes();
   stats.log_segments = log_->segment_count();
@@ -145,6 +148,9 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   const std::vector<SnapshotInfo> snapshots = snapshot_list();
   stats.snapshots = snapshots.size();
   if (!snapshots.empty()) stats.newest_snapshot = snapshots.back();
+  if (options_.durability == Durability::unlogged) {
+    stats.synced_sequence = stats.newest_snapshot ? stats.newest_snapshot->sequence : 0;
+  }
   return stats;
 }
 

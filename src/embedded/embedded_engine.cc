@@ -83,12 +83,20 @@ std::uint64_t EmbeddedEngine::run(Unit& unit) {
   if (unit.commands.size() > 1) return run_batch(unit);
   Command& command = unit.commands.front();
   if (auto* scan_command = std::get_if<Scan>(&command)) return scan(keyspace_, *scan_command, liveness_us());
-  if (auto* count_command = std::get_if<Count>(&command)) return count(keyspace_, *count_command, liveness_us());
+  if (auto* count_command = std::get_if<Count>(&command)) return run_count(unit, *count_command);
   if (auto* range = std::get_if<EraseRange>(&command)) return run_erase_range(unit, *range);
   return run_write(unit, command);
 }
 
 // ---- reads
+
+std::uint64_t EmbeddedEngine::run_count(Unit& unit, Count& command, Examined* examined) {
+  const os::Deadline deadline = os::deadline_in(unit.timeout_ms);
+  const auto revealed = count(keyspace_, command, liveness_us(), deadline, examined);
+  unit.timeout_ms = os::time_left_ms(deadline);
+  if (!revealed) fail(unit, Status(Code::Timeout, "the deadline passed while entries were counted"));
+  return revealed.value_or(0);
+}
 
 std::uint64_t EmbeddedEngine::run_reads(Unit& unit) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
   std::uint64_t revealed = 0;

@@ -77,10 +77,14 @@ class EmbeddedEngine final : public Engine {
   Status close() override;
 
  private:
+  /// Why nothing in the directory is written.
+  enum class ReadOnly : std::uint8_t { no, asked, kept_snapshot, not_writable };
+
   // Opening (embedded_open.cc).
   Status open_directory();
   Status prepare_directory();
-  Result<std::string> reason_to_only_read();
+  Status may_make(const char* found) const;
+  Result<ReadOnly> reason_to_only_read();
   Status start_recovered();
   Status start_reading(const Recovered& recovered);
   void start_log(const Recovered& recovered);
@@ -91,6 +95,7 @@ class EmbeddedEngine final : public Engine {
   // reveals.
   std::uint64_t run(Unit& unit);
   std::uint64_t run_reads(Unit& unit);
+  std::uint64_t run_count(Unit& unit, Count& command, Examined* examined = nullptr);
   std::uint64_t run_write(Unit& unit, Command& command);
   std::uint64_t run_batch(Unit& unit);
   std::uint64_t run_erase_range(Unit& unit, EraseRange& command);
@@ -133,9 +138,9 @@ class EmbeddedEngine final : public Engine {
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;
 
   bool in_memory() const { return directory_.empty(); }
-  /// The directory is not to be written: another's, or on a medium that cannot be.
-  bool is_read_only() const { return !read_only_.empty(); }
-  Status read_only_status() const { return Status(Code::Unsupported, read_only_); }
+  bool is_read_only() const { return read_only_ != ReadOnly::no; }
+  std::string read_only_text() const;
+  Status read_only_status() const { return Status(Code::Unsupported, read_only_text()); }
   std::vector<SnapshotInfo> snapshot_list() const;
 
   /// The time liveness is judged by: before all time when expiry is disabled.
@@ -158,7 +163,7 @@ class EmbeddedEngine final : public Engine {
   std::unique_ptr<os::DirectoryLock> directory_lock_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Checkpointer> checkpointer_;  ///< null in memory, and where nothing is written
-  std::string read_only_;                       ///< why nothing is written; set while opening
+  ReadOnly read_only_ = ReadOnly::no;           ///< set while opening
   std::vector<SnapshotInfo> read_snapshots_;    ///< those there were at opening, where nothing is written
   Sweeper sweeper_;
   /// From close on, and while it is opened: an opening that fails leaves the directory as it is.

@@ -36,13 +36,15 @@ Result<bool> holds_store(os::FileSystem& file_system, const std::string& directo
   };
   const auto& entries = listed.value();
   if (std::any_of(entries.begin(), entries.end(), named(kManifestName))) return true;
+  // Whatever lies beside it: who has lost the manifest must not read that there was no store.
+  for (const os::DirectoryEntry& entry : entries) {
+    if (parse_segment_name(entry.name) == 0 && parse_snapshot_folder_name(entry.name) == 0) continue;
+    return Status(Code::Corruption,
+                  directory + " holds " + entry.name + " and no " + kManifestName + ", which has been removed");
+  }
   const std::string unfinished = std::string(kManifestName) + ".tmp";
   for (const os::DirectoryEntry& entry : entries) {
     if (entry.name == "LOCK" || entry.name == unfinished) continue;
-    if (parse_segment_name(entry.name) != 0 || parse_snapshot_folder_name(entry.name) != 0) {
-      return Status(Code::Corruption,
-                    directory + " holds " + entry.name + " and no " + kManifestName + ", which has been removed");
-    }
     return Status(Code::Config,
                   directory + " is not a tuskv store: it holds " + entry.name + " and no " + kManifestName);
   }
@@ -114,9 +116,9 @@ Result<std::unique_ptr<Engine>> EmbeddedEngine::open(const EngineOptions& option
 
 Status EmbeddedEngine::open_directory() {
   TUSKV_RETURN_IF_ERROR(prepare_directory());
-  Result<std::string> reason = reason_to_only_read();
+  Result<ReadOnly> reason = reason_to_only_read();
   if (!reason.ok()) return std::move(reason).status();
-  read_only_ = std::move(reason).value();
+  read_only_ = reason.value();
   Result<std::unique_ptr<os::DirectoryLock>> lock =
       is_read_only() ? file_system_.lock_shared(directory_) : file_system_.lock(directory_);
   if (!lock.ok()) return std::move(lock).status();
@@ -125,6 +127,7 @@ Status EmbeddedEngine::open_directory() {
   Result<bool> exists = holds_store(file_system_, directory_);
   if (!exists.ok()) return std::move(exists).status();
   if (!exists.value()) {
+    TUSKV_RETURN_IF_ERROR(may_make("holds no store yet"));
     // Also when the directory was there: its maker may have died before syncing its name. Not by the path's own parent,
     // which differs for a symbolic link.
     TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(directory_ + "/.."));
@@ -138,10 +141,7 @@ Status EmbeddedEngine::open_directory() {
 Status EmbeddedEngine::prepare_directory() {
   Result<os::FileKind> kind = file_system_.kind(directory_);
   if (kind.ok() && kind.value() == os::FileKind::missing) {
-    const char* const refused = options_.read_only ? "read_only is true"
-                                : options_.create  ? nullptr
-                                                   : "create is false";
-    if (refused != nullptr) return Status(Code::Config, directory_ + " does not exist, and the option " + refused);
+    TUSKV_RETURN_IF_ERROR(may_make("does not exist"));
     Status made = file_system_.make_directory(directory_);
     if (made.ok()) return made;
     kind = file_system_.kind(directory_);  // another may have made it meanwhile: then its lock decides
@@ -152,31 +152,52 @@ Status EmbeddedEngine::prepare_directory() {
   return check_ours(file_system_, directory_);
 }
 
-/// Empty when the directory may be written. Of one that holds no store yet nothing is said here.
-Result<std::string> EmbeddedEngine::reason_to_only_read() {
+/// `found`: what is said of a directory without a store.
+Status EmbeddedEngine::may_make(const char* found) const {
+  if (options_.create && !options_.read_only) return {};
+  const char* const why = options_.create ? "read_only is true" : "create is false";
+  return {Code::Config, directory_ + " " + found + ", and the option " + why};
+}
+
+/// Of a directory that holds no store yet and may be written nothing is said here.
+Result<EmbeddedEngine::ReadOnly> EmbeddedEngine::reason_to_only_read() {
   Result<os::FileKind> manifest = file_system_.kind(directory_ + "/" + kManifestName);
   if (!manifest.ok()) return std::move(manifest).status();
   if (manifest.value() == os::FileKind::missing) {
-    if (!options_.read_only) return std::string();
-    return Status(Code::Config, directory_ + " holds no store yet, and the option read_only is true");
+    TUSKV_RETURN_IF_ERROR(may_make("holds no store yet"));  // before the lock leaves something there
+    return ReadOnly::no;
   }
   Result<bool> is_kept = is_kept_snapshot(file_system_, directory_);
   if (!is_kept.ok()) return std::move(is_kept).status();
-  if (is_kept.value()) {
-    return directory_ +
-           " is a kept snapshot of the store around it, so it is only read: copy the folder to make it a store";
-  }
-  if (options_.read_only) return directory_ + " is only read: it was opened with read_only=true";
+  if (is_kept.value()) return ReadOnly::kept_snapshot;
   Result<bool> writable = file_system_.is_writable(directory_);
   if (!writable.ok()) return std::move(writable).status();
-  if (writable.value()) return std::string();
-  return directory_ + " cannot be written (a read-only file system, or another owner), so it is only read";
+  if (!writable.value()) return ReadOnly::not_writable;
+  return options_.read_only ? ReadOnly::asked : ReadOnly::no;
+}
+
+std::string EmbeddedEngine::read_only_text() const {
+  switch (read_only_) {
+    case ReadOnly::no: break;
+    case ReadOnly::asked: return directory_ + " is only read: it was opened with read_only=true";
+    case ReadOnly::kept_snapshot:
+      return directory_ +
+             " is a kept snapshot of the store around it, so it is only read: copy the folder to make it a store";
+    case ReadOnly::not_writable:
+      return directory_ + " cannot be written (a read-only file system, or another owner), so it is only read";
+  }
+  return {};
 }
 
 Status EmbeddedEngine::start_recovered() {
-  Result<Recovered> recovery =
-      recover(file_system_,
-              {.directory = directory_, .threads = options_.snapshot_threads, .may_write = !is_read_only()}, keyspace_);
+  // A kept snapshot was synced before it got its name.
+  const bool may_sync = read_only_ == ReadOnly::no || read_only_ == ReadOnly::asked;
+  Result<Recovered> recovery = recover(file_system_,
+                                       {.directory = directory_,
+                                        .threads = options_.snapshot_threads,
+                                        .may_write = !is_read_only(),
+                                        .may_sync = may_sync},
+                                       keyspace_);
   if (!recovery.ok()) return std::move(recovery).status();
   const Recovered& recovered = recovery.value();
   // Later than that is nothing that tuskv has written, and the sum with a TTL must stay a time.

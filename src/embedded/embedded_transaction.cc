@@ -107,8 +107,8 @@ bool EmbeddedEngine::read_and_remember(OptimisticTransaction& transaction, Unit&
   }
   if (auto* whole = std::get_if<Count>(&first)) {
     Examined examined;
-    revealed = count(keyspace_, *whole, liveness_us(), &examined);
-    return remember(transaction, range_read(whole->range, examined), examined);
+    revealed = run_count(unit, *whole, &examined);
+    return unit.failure != nullptr || remember(transaction, range_read(whole->range, examined), examined);
   }
   revealed = run_reads(unit);
   bool holds = true;

@@ -47,7 +47,9 @@ Status Log::next_segment() {
     announced_ = true;
     may_be_named_ = false;
   }
-  current_ = std::make_shared<Segment>(supply_.take());
+  Result<Segment> taken = supply_.take();
+  if (!taken.ok()) return std::move(taken).status();
+  current_ = std::make_shared<Segment>(std::move(taken).value());
   segments_.fetch_add(1, std::memory_order_relaxed);
   offset_ = kSegmentHeaderBytes;
   round_offset_ = offset_;

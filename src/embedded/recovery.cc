@@ -143,7 +143,7 @@ Result<Recovered> Recovery::run() {
   result_.manifest = std::move(read).value();
   // The process that wrote the names we see may have died before it synced them: what is served from here on, the
   // manifest included, must not go away with a name, and what was removed must not come back.
-  if (options_.may_write) TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(options_.directory));
+  if (options_.may_sync) TUSKV_RETURN_IF_ERROR(file_system_.sync_directory(options_.directory));
   keyspace_.set_hash_seed(manifest().hash_seed);
   result_.clock_high_us = std::max(manifest().clock_high_us, manifest().snapshot.taken_at_us);
 
@@ -198,7 +198,7 @@ Status Recovery::distrust_cache() const {
   for (const std::uint64_t ordinal : ordinals_) {
     Result<std::unique_ptr<os::File>> file = file_system_.open(path_of(ordinal), os::OpenMode::read);
     if (!file.ok()) return std::move(file).status();
-    if (options_.may_write) TUSKV_RETURN_IF_ERROR(file.value()->sync());
+    if (options_.may_sync) TUSKV_RETURN_IF_ERROR(file.value()->sync());
     file.value()->drop_cached_pages();
   }
   return {};

@@ -31,12 +31,15 @@ struct Recovered {
 struct RecoveryOptions {
   std::string directory = {};
   std::size_t threads = 2;
-  /// False (check, restore): nothing on disk is changed; a torn tail is only counted.
+  /// False (reading, check, restore): nothing on disk is changed; a torn tail is only counted.
   bool may_write = true;
+  /// False where nobody is told what was found (check, restore), or where nothing can be written.
+  bool may_sync = true;
 };
 
-/// Fills `keyspace` with the state in the directory and makes sure that all of it survives a power loss before it
-/// returns. Cuts a torn tail and removes leftovers of what was never published. Corruption names file and offset.
+/// Fills `keyspace` with the state in the directory and, with `may_sync`, makes sure that all of it survives a power
+/// loss before it returns. Cuts a torn tail and removes leftovers of what was never published. Corruption names file
+/// and offset.
 Result<Recovered> recover(os::FileSystem& file_system, const RecoveryOptions& options, Keyspace& keyspace);
 
 }  // namespace tuskv::embedded

@@ -308,7 +308,7 @@ void StoreRepair::remove_what_is_damaged() {
   Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(directory_);
   if (!entries.ok()) return;
   for (const os::DirectoryEntry& entry : entries.value()) {
-    if (entry.kind == os::FileKind::file && entry.name.starts_with(kPartPrefix)) {
+    if (entry.kind == os::FileKind::file && is_part_name(entry.name)) {
       static_cast<void>(file_system_.remove_file(path(entry.name)).ok());
     }
   }

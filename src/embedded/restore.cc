@@ -97,7 +97,8 @@ Result<std::unique_ptr<os::DirectoryLock>> share_store(os::FileSystem& file_syst
 
 Result<LoadedStore> load_store(os::FileSystem& file_system, const std::string& directory) {
   LoadedStore loaded{.keyspace = std::make_unique<Keyspace>(default_shard_count(), 0)};
-  Result<Recovered> recovered = recover(file_system, {.directory = directory, .may_write = false}, *loaded.keyspace);
+  Result<Recovered> recovered =
+      recover(file_system, {.directory = directory, .may_write = false, .may_sync = false}, *loaded.keyspace);
   if (!recovered.ok()) return std::move(recovered).status();
   loaded.recovered = std::move(recovered).value();
   return loaded;

@@ -312,7 +312,8 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
   return revealed;
 }
 
-std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us, Examined* examined) {
+std::optional<std::uint64_t> count(const Keyspace& keyspace, Count& command, std::int64_t now_us, os::Deadline deadline,
+                                   Examined* examined) {
   assert(!looks_at_value(command.filter));
   std::string cursor;
   std::uint64_t revealed = 0;
@@ -327,6 +328,7 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
     });
     revealed = std::max(revealed, end.revealed);
     cursor = std::move(last_key);
+    if (!end.exhausted && os::time_left(deadline).count() == 0) return std::nullopt;
   } while (!end.exhausted);
   return revealed;
 }
@@ -334,7 +336,7 @@ std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_u
 Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
   Count all{.range = range};
   Examined examined;
-  count(keyspace, all, now_us, &examined);
+  count(keyspace, all, now_us, os::Deadline::max(), &examined);
   return examined;
 }
 

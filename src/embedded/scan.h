@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "commands.h"
 #include "embedded/keyspace.h"
+#include "os/deadline.h"
 #include "tuskv/function_ref.h"
 
 namespace tuskv::embedded {
@@ -34,8 +36,10 @@ WalkEnd walk_held(const Keyspace& keyspace, const WalkBounds& bounds, std::size_
 
 /// Fills the reply of a Scan; returns what it reveals. Dead entries are those expired at `now_us`.
 std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us);
-/// `examined` is for a transaction; null otherwise.
-std::uint64_t count(const Keyspace& keyspace, Count& command, std::int64_t now_us, Examined* examined = nullptr);
+/// The same for a Count; nothing when the deadline passed before its end. `examined` is for a transaction; null
+/// otherwise.
+std::optional<std::uint64_t> count(const Keyspace& keyspace, Count& command, std::int64_t now_us, os::Deadline deadline,
+                                   Examined* examined = nullptr);
 
 /// What is in a range, looked at in short holds.
 Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us);

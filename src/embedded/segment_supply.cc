@@ -1,7 +1,6 @@
 #include "embedded/segment_supply.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 #include "embedded/record.h"
@@ -55,9 +54,9 @@ Status SegmentSupply::make(std::uint64_t least_bytes) {
   }
 }
 
-Segment SegmentSupply::take() {
+Result<Segment> SegmentSupply::take() {
   os::MutexLock lock(mutex_);
-  assert(prepared_);
+  if (!prepared_) return Status(Code::Io, "the next segment of the log was lost while it was made anew");
   Segment segment = std::move(*prepared_);
   prepared_.reset();
   ready_.store(false, std::memory_order_release);

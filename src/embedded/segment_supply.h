@@ -41,8 +41,9 @@ class SegmentSupply final {
   std::uint64_t reserve_bytes() const { return std::min(kReserveBytes, options_.segment_bytes_min / 2); }
   /// Whether there is one with such a reserve.
   bool ready() const { return ready_.load(std::memory_order_acquire); }
-  /// Hands out the one that prepare made; from now on the one after it is the next.
-  Segment take() TUSKV_EXCLUDES(mutex_);
+  /// Hands out the one that prepare made; from now on the one after it is the next. Io when it was lost meanwhile:
+  /// another made it anew, and failed.
+  Result<Segment> take() TUSKV_EXCLUDES(mutex_);
   std::uint64_t next_ordinal() const TUSKV_EXCLUDES(mutex_);
   /// Removes the prepared one, which will not be used.
   Status discard() TUSKV_EXCLUDES(mutex_);

@@ -278,6 +278,13 @@ Result<bool> is_kept_snapshot(os::FileSystem& file_system, const std::string& di
   return false;
 }
 
+Result<bool> is_snapshot_of(os::FileSystem& file_system, const std::string& folder, std::uint64_t ordinal,
+                            const StoreId& store_id) {
+  Result<std::vector<Manifest>> found = read_folder(file_system, folder, ordinal);
+  if (!found.ok()) return std::move(found).status();
+  return !found.value().empty() && found.value().front().store_id == store_id;
+}
+
 std::uint64_t folder_ordinal(std::string_view name) {
   const std::string_view suffix = kTemporarySuffix;
   if (name.ends_with(suffix)) name.remove_suffix(suffix.size());

@@ -54,6 +54,10 @@ Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system,
 Result<bool> is_kept_snapshot(os::FileSystem& file_system, const std::string& directory);
 /// The ordinal of a snapshot folder, finished or not; 0 for any other name.
 std::uint64_t folder_ordinal(std::string_view name);
+/// Whether the folder is that snapshot of that store. What has the name of one only, a copy or a store of somebody's,
+/// is not ours to remove.
+Result<bool> is_snapshot_of(os::FileSystem& file_system, const std::string& folder, std::uint64_t ordinal,
+                            const StoreId& store_id);
 /// The highest ordinal of any folder in `directory`, finished or not; 0 when there is none.
 Result<std::uint64_t> highest_folder_ordinal(os::FileSystem& file_system, const std::string& directory);
 /// What users see of a snapshot; `folder` is where its files lie.

@@ -147,10 +147,11 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
   std::timed_mutex mutex_;
 };
 
-/// Unlocks at the end of its scope, or before, a TimedMutex that is held already.
+/// Unlocks at the end of its scope, or before, a Mutex or a TimedMutex that is held already.
+template <class AnyMutex>
 class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
  public:
-  explicit AdoptedLock(TimedMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
+  explicit AdoptedLock(AnyMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
   ~AdoptedLock() TUSKV_RELEASE() {
     if (held_) mutex_.unlock();
   }
@@ -163,7 +164,7 @@ class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
   }
 
  private:
-  TimedMutex& mutex_;
+  AnyMutex& mutex_;
   bool held_ = true;
 };
 

@@ -2,6 +2,7 @@
 // removed them may have died before it synced the directory, and then only the machine knows of them.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,6 +94,30 @@ TEST_F(ReopenCrashTest, ASnapshotThatWasSeenStays) {
       });
 }
 
+/// Also to who only reads, and so cannot write what he found anew.
+TEST_F(ReopenCrashTest, S93_WhatAReaderWasShownStays) {
+  const SimulatedFileSystem empty;
+  const Step write = {.kind = Step::Kind::set, .key = "key", .value = "seen"};
+  die_everywhere(
+      empty,
+      [&](SimulatedFileSystem& disk) {
+        const auto opened = embedded::EmbeddedEngine::open(engine_options({}, Durability::durable), disk, clock_);
+        if (opened.ok()) [[maybe_unused]]
+          const Status written = perform(*opened.value(), write);
+      },
+      [&](SimulatedFileSystem& found) {
+        embedded::EngineOptions reading = engine_options({}, Durability::durable);
+        reading.options.read_only = true;
+        const auto reader = embedded::EmbeddedEngine::open(reading, found, clock_);
+        if (!reader.ok()) return;  // no store yet
+        const auto shown = read_one(*reader.value(), write.key).value();
+        const DiskPointer after = found.crash(CrashMode::lose_unsynced, 1);
+        const auto reopened = open(*after, Durability::durable);
+        ASSERT_NE(reopened, nullptr);
+        EXPECT_EQ(read_one(*reopened, write.key).value(), shown);
+      });
+}
+
 /// A seal that nobody waits for: the snapshot that wrote it failed, and nothing was written after it.
 TEST_F(ReopenCrashTest, TheSealOfAFailedSnapshotStays) {
   SimulatedFileSystem disk;
@@ -111,6 +136,37 @@ TEST_F(ReopenCrashTest, TheSealOfAFailedSnapshotStays) {
   ASSERT_NE(engine, nullptr);
   EXPECT_EQ(read_one(*engine, "before").value(), "1");
   EXPECT_EQ(read_one(*engine, "after").value(), "2");
+  engine.reset();
+}
+
+/// The log that begins with a change from `unlogged` begins within the first snapshot, which fails.
+TEST_F(ReopenCrashTest, S96_AFailedSnapshotLeavesTheLogThatBeganWithIt) {
+  SimulatedFileSystem disk;
+  {
+    const auto engine = open(disk, Durability::unlogged);
+    ASSERT_NE(engine, nullptr);
+    set(*engine, "before", "1");
+    ASSERT_TRUE(engine->close().ok());
+  }
+  auto engine = open(disk, Durability::durable);
+  ASSERT_NE(engine, nullptr);
+  std::atomic<bool> dumping = false;
+  disk.set_hook([&](Operation operation, const std::string& path) {
+    if (operation != Operation::write || path.find("part-") == std::string::npos || dumping.exchange(true)) return;
+    set(*engine, "acknowledged", "2");
+  });
+  disk.inject({.operation = Operation::rename, .path_contains = "snapshot-"});
+  EXPECT_FALSE(engine->snapshot().ok());
+  EXPECT_TRUE(dumping);
+  EXPECT_EQ(disk.faults_met(), 1U);
+  disk.set_hook({});
+  set(*engine, "after", "3");
+  const DiskPointer found = disk.crash(CrashMode::process, 1);
+  engine = open(*found, Durability::durable);
+  ASSERT_NE(engine, nullptr);
+  EXPECT_EQ(read_one(*engine, "before").value(), "1");
+  EXPECT_EQ(read_one(*engine, "acknowledged").value(), "2");
+  EXPECT_EQ(read_one(*engine, "after").value(), "3");
   engine.reset();
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,11 @@ class Events final {
     return true;
   }
 
+  std::ptrdiff_t count(Event::Kind kind) {
+    os::MutexLock lock(mutex_);
+    return std::count(kinds_.begin(), kinds_.end(), kind);
+  }
+
   void add(Event::Kind kind) {
     os::MutexLock lock(mutex_);
     kinds_.push_back(kind);
@@ -131,6 +137,47 @@ TEST(CheckpointerSchedule, TheLimitGrowsWithTheLiveData) {
   EXPECT_EQ(store->checkpointer().snapshots().size(), 1U);
 }
 
+TEST(CheckpointerSchedule, S99_OpeningRemovesNoFileThatOnlyBeginsLikeOurs) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  ASSERT_TRUE(open(disk, options_of(Durability::durable), clock)->close().ok());
+  for (const char* name : {"d/part-list.txt", "d/part-", "d/part-01", "d/part-7x", "d/part-7"}) disk.put(name, "mine");
+  ASSERT_TRUE(open(disk, options_of(Durability::durable), clock)->close().ok());
+  for (const char* name : {"d/part-list.txt", "d/part-", "d/part-01", "d/part-7x"}) {
+    EXPECT_TRUE(disk.content(name)) << name;
+  }
+  EXPECT_FALSE(disk.content("d/part-7")) << "a leftover";
+}
+
+TEST(CheckpointerSchedule, S103_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  const TestStoreOptions options = options_of(Durability::durable);
+  auto store = open(disk, options, clock);
+  ASSERT_TRUE(store->put({{"key", "old"}}).ok());
+  ASSERT_TRUE(store->checkpointer().snapshot().ok());
+  ASSERT_TRUE(store->close().ok());
+  ASSERT_TRUE(disk.copy_tree("d/snapshot-1", "d/snapshot-7"));  // to have it back
+  ASSERT_TRUE(disk.copy_tree("d", "elsewhere"));
+  ASSERT_TRUE(disk.copy_tree("elsewhere", "d/snapshot-9"));  // a whole store
+  disk.put("d/snapshot-11/mine.txt", "mine");
+  const auto before = disk.contents();
+  store = open(disk, options, clock);
+  disk.inject({.operation = Operation::rename, .path_contains = "MANIFEST"});
+  EXPECT_FALSE(store->checkpointer().snapshot().ok());
+  ASSERT_TRUE(store->checkpointer().snapshot().ok());
+  ASSERT_TRUE(store->checkpointer().prune(0).ok());
+  ASSERT_TRUE(store->close().ok());
+  ASSERT_TRUE(open(disk, options, clock)->close().ok());
+  for (const auto& [path, content] : before) {
+    for (const char* folder : {"d/snapshot-7/", "d/snapshot-9/", "d/snapshot-11/"}) {
+      if (path.starts_with(folder)) {
+        EXPECT_EQ(disk.content(path), content) << path;
+      }
+    }
+  }
+}
+
 TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
   SimulatedFileSystem disk;
   const ManualClock clock;
@@ -141,6 +188,34 @@ TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
   for (int round = 1; round <= 3; ++round) {
     for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
     ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, round));
+  }
+  ASSERT_TRUE(store->close().ok());
+}
+
+// The record of new entries makes a snapshot due, and the entries, once they are there, make it not due: the thread may
+// look before or after.
+TEST(CheckpointerSchedule, S97_NewEntriesThatRaiseTheLimitDoNotEndTheLooking) {
+  constexpr std::uint64_t kNewBytes = 64 * kKiB;
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  Events events;
+  TestStoreOptions options = options_of(Durability::relaxed);
+  events.attach(options.checkpointer);
+  auto store = open(disk, options, clock);
+  std::uint64_t live_bytes = 0;
+  for (; live_bytes < 256 * kKiB; live_bytes += kKiB) {
+    ASSERT_TRUE(store->put({{"key" + std::to_string(live_bytes), std::string(kKiB, 'v')}}).ok());
+  }
+  const auto overwrite = [&] { ASSERT_TRUE(store->put({{"key0", std::string(kKiB, 'w')}}).ok()); };
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(store->checkpointer().snapshot().ok());
+    while (store->log().log_bytes() + kNewBytes / 2 < live_bytes) overwrite();
+    const auto published = events.count(Event::Kind::snapshot_published);
+    ASSERT_TRUE(store->put({{"new" + std::to_string(round), std::string(kNewBytes, 'v')}}).ok());
+    live_bytes += kNewBytes;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the thread looks
+    for (std::uint64_t written = 0; written < 2 * live_bytes; written += kKiB) overwrite();
+    ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, published + 1)) << "round " << round;
   }
   ASSERT_TRUE(store->close().ok());
 }

@@ -128,6 +128,55 @@ TEST_F(EngineStall, S25_TheSegmentOfASnapshotIsMadeWithoutLocks) {
   snapshot.join();
 }
 
+TEST_F(EngineStall, S98_ACountEndsAtItsDeadline) {
+  constexpr std::uint64_t kEntries = 1000;  // several holds
+  open(Durability::relaxed);
+  for (std::uint64_t i = 0; i < kEntries; ++i) ASSERT_EQ(put(std::to_string(i), 5000), nullptr);
+  const auto count = [&](std::int64_t timeout_ms, Code expected) {
+    std::vector<Command> commands{Count{}};
+    Unit unit{.commands = commands, .timeout_ms = timeout_ms};
+    engine_->execute(std::span(&unit, 1));
+    EXPECT_EQ(unit.failure != nullptr ? unit.failure->code : Code::Closed, expected);
+    return std::get<Count>(commands.front()).count;
+  };
+  EXPECT_LT(count(0, Code::Timeout), kEntries);
+  EXPECT_EQ(count(5000, Code::Closed), kEntries) << "no failure";
+}
+
+/// The manifest is being written for a snapshot; what a clean-up writes there as well is not waited for.
+TEST_F(EngineStall, S100_ACleanUpWaitsForNoManifest) {
+  open(Durability::relaxed);
+  std::vector<Command> commands{
+      Put{.key = "short", .value = "v", .expiry = {.kind = Expiry::Kind::after, .value = 1000}}};
+  Unit unit{.commands = commands};
+  engine_->execute(std::span(&unit, 1));
+  ASSERT_EQ(unit.failure, nullptr);
+  Stall stall(disk_, [](Operation operation, const std::string& path) {
+    return operation == Operation::write && path.find("MANIFEST") != path.npos && path.find("snapshot-") == path.npos;
+  });
+  std::thread snapshot([&] { EXPECT_TRUE(engine_->snapshot().ok()); });
+  ASSERT_TRUE(stall.is_met());
+  clock_.advance_ms(3600 * 1000);
+  auto cleaned = std::async(std::launch::async, [&] { return engine_->remove_expired(0, 300); });
+  EXPECT_EQ(cleaned.wait_for(kLong), std::future_status::ready);
+  stall.end();
+  EXPECT_EQ(cleaned.get().value(), 1U);
+  snapshot.join();
+}
+
+TEST_F(EngineStall, S101_AnUnloggedStoreSaysHowMuchOfItSurvivesACrash) {
+  open(Durability::unlogged);
+  ASSERT_EQ(put("a", 5000), nullptr);
+  disk_.inject({.operation = Operation::rename});
+  EXPECT_FALSE(engine_->snapshot().ok());
+  EXPECT_EQ(engine_->stats(1000).value().sequence, 1U);
+  EXPECT_EQ(engine_->stats(1000).value().synced_sequence, 0U);
+  EXPECT_TRUE(engine_->snapshot().ok());
+  ASSERT_EQ(put("a", 5000), nullptr);
+  EXPECT_EQ(engine_->stats(1000).value().sequence, 2U);
+  EXPECT_EQ(engine_->stats(1000).value().synced_sequence, 1U);
+}
+
 /// A write stands still and holds the log: those of other keys, in other shards too, end at their deadline.
 TEST_F(EngineStall, S26_WhoWaitsForTheLogEndsAtItsDeadline) {
   open(Durability::relaxed);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "embedded/log_fixture.h"
+#include "embedded/segment_supply.h"
 #include "support/simulated_file_system.h"
 
 namespace tuskv::embedded {
@@ -349,6 +350,22 @@ TEST(LogFailure, AWaiterGivesUpAtItsDeadline) {
   go_on = true;
   leader.join();
   EXPECT_TRUE(log.wait_synced(2, kLongMs).ok());
+}
+
+TEST(SegmentSupply, S102_ASegmentThatWasLostIsAnErrorForWhoTakesIt) {
+  SimulatedFileSystem disk;
+  ASSERT_TRUE(disk.make_directory("d").ok());
+  SegmentSupply supply(&disk, {.directory = "d"});
+  std::int64_t patience_ms = kLongMs;
+  ASSERT_TRUE(supply.prepare(10, patience_ms).ok());
+  disk.inject({.operation = Operation::sync_directory});
+  EXPECT_FALSE(supply.prepare(std::uint64_t{2} << 20, patience_ms).ok()) << "another wants a larger one";
+  EXPECT_EQ(disk.faults_met(), 1U);
+  const Result<Segment> taken = supply.take();
+  ASSERT_FALSE(taken.ok());
+  EXPECT_EQ(taken.failure().code, Code::Io);
+  ASSERT_TRUE(supply.prepare().ok());
+  EXPECT_TRUE(supply.take().ok());
 }
 
 }  // namespace

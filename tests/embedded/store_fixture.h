@@ -44,7 +44,7 @@ inline Result<RecoveredState> recover_state(os::FileSystem& file_system, const R
 }
 
 inline RecoveryOptions recovery_options(bool may_write = true) {
-  return {.directory = "d", .threads = 1, .may_write = may_write};
+  return {.directory = "d", .threads = 1, .may_write = may_write, .may_sync = may_write};
 }
 
 /// The change that record `sequence` of the test workload makes: few keys, so that most are overwritten; some erased;
