@@ -46,6 +46,7 @@ Status no_scheme(std::string_view url) {
   const auto plain = [](char c) { return is_alpha(c) || is_digit(c) || c == '.' || c == '/' || c == '_' || c == '-'; };
   constexpr std::size_t kShownBytesMax = 200;
   if (url.empty()) return wrong("the URL is empty: write memory: or, for a directory, file:./data");
+  if (url == "memory") return wrong("the URL has no scheme: did you mean memory:?");
   const bool shown = url.size() <= kShownBytesMax && std::all_of(url.begin(), url.end(), plain);
   return wrong("the URL has no scheme: did you mean file:" + std::string(shown ? url : "./data") + "?");
 }

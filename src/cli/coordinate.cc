@@ -130,7 +130,7 @@ Action add_claim(Arguments& arguments) {
   const auto options = std::make_shared<ClaimArguments>();
   arguments.word("ACTION", options->action,
                  "take (exit code 1 if another has it), release (1 if OWNER does not have it), owner (prints it; 1 if "
-                 "nobody), move (1 if FROM does not have it) or list (prints the names that OWNER has claimed)");
+                 "nobody), move (1 if neither FROM nor TO has it) or list (prints the names that OWNER has claimed)");
   arguments.words("NAME OWNER", options->words, "As the action takes them");
   arguments.duration("--ttl", options->ttl, "For take: the claim ends this long from now (default: never)");
   arguments.text("--prefix", options->prefix, "P", "For list: only names that start with P");

@@ -61,16 +61,19 @@ std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWrit
 }
 
 /// An entry that the source has and the target cannot hold, such as text in a column of JSON.
-[[noreturn]] void refuse(const Record& record, const Error& error) {
+[[noreturn]] void refuse(const Record& record, const Error& error, std::uint64_t copied) {
   std::string which = "the key \"" + record.key + '"';
   if (!record.name_space.empty()) which += " of the namespace \"" + record.name_space + '"';
-  throw Error(error.code(), error.outcome(), "TO refuses " + which + ": " + error.what(), error.sqlstate());
+  throw Error(error.code(), error.outcome(),
+              "TO refuses " + which + ": " + error.what() + " (" + std::to_string(copied) + " entries are copied)",
+              error.sqlstate());
 }
 
 Totals copy_store(const Store& from, const Store& to) {
   Totals totals;
   Progress progress("copied", from.stats().entries);
-  BatchWriter writer(to, kBatchEntries, refuse);
+  BatchWriter writer(to, kBatchEntries,
+                     [&writer](const Record& record, const Error& error) { refuse(record, error, writer.written()); });
   copy_entries(from, {}, writer, progress);
   for (const std::string& name : from.namespaces()) {
     if (copy_entries(from.with_namespace(name), name, writer, progress) > 0) ++totals.namespaces;

@@ -1,15 +1,19 @@
 // export: every entry as a line of JSON that import reads. Entries that change meanwhile are written as they were when
 // their page was read.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
 
+#include "cli/exit_code.h"
 #include "cli/interrupt.h"
 #include "cli/limits.h"
 #include "cli/output.h"
@@ -20,38 +24,60 @@ namespace tuskv::cli {
 
 namespace {
 
-/// A file that appears under its name only when it is whole and on the disk.
-class WholeFile final {
+/// Where an export goes: a file that appears under its name only when it is whole and on the disk. What is there and no
+/// file, a pipe or a device, is written to as it is.
+class Target final {
  public:
-  explicit WholeFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".partial") {
-    // Only its owner may read what was in the store.
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (descriptor_ < 0) fail("create");
+  explicit Target(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) throw UsageError("the name of the file is empty");
+    std::error_code unknown;
+    const std::filesystem::path real = std::filesystem::canonical(path_, unknown);
+    if (!unknown) path_ = real;  // the file that a link names is replaced, not the link
+    struct stat found = {};
+    const bool exists = ::stat(path_.c_str(), &found) == 0;
+    if (exists && S_ISDIR(found.st_mode)) throw UsageError(path_ + " is a directory");
+    const bool is_file = !exists || S_ISREG(found.st_mode);
+    is_file ? write_beside_it() : write_to_it();
+    if (is_file && exists && ::fchmod(descriptor_, found.st_mode & 0777) != 0) fail("set the mode of");
   }
-  WholeFile(const WholeFile&) = delete;
-  WholeFile& operator=(const WholeFile&) = delete;
-  ~WholeFile() {
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+  ~Target() {
     if (descriptor_ < 0) return;
     ::close(descriptor_);
-    ::unlink(temporary_.c_str());
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 
   int descriptor() const noexcept { return descriptor_; }
   void publish() {
-    if (::fsync(descriptor_) != 0) fail("write");
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
-    ::close(std::exchange(descriptor_, -1));
+    if (!temporary_.empty()) {
+      if (::fsync(descriptor_) != 0) fail("write");
+      if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
+    }
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail("write");
   }
 
  private:
+  void write_to_it() {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail("open");
+  }
+  /// Under a name that nothing has. Only its owner may read what was in the store.
+  void write_beside_it() {
+    temporary_ = path_ + ".XXXXXX";
+    descriptor_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
+    if (descriptor_ >= 0) return;
+    temporary_.clear();
+    fail("create");
+  }
   [[noreturn]] void fail(const char* what) const {
     const int error = errno;
     throw OutputError(error,
-                      std::string("cannot ") + what + " " + temporary_ + ": " + std::generic_category().message(error));
+                      std::string("cannot ") + what + " " + path_ + ": " + std::generic_category().message(error));
   }
 
   std::string path_;
-  std::string temporary_;
+  std::string temporary_ = {};  ///< empty: `path_` itself is written to
   int descriptor_ = -1;
 };
 
@@ -83,20 +109,20 @@ std::uint64_t export_store(Call& call, Output& output) {
 
 Action add_export(Arguments& arguments) {
   const auto path = std::make_shared<std::optional<std::string>>();
-  arguments.word(
-      "FILE", *path,
-      "The file, which appears when it is whole (default: standard output). With --namespace: the entries of "
-      "that one, without its name");
+  arguments.word("FILE", *path,
+                 "The file, which is replaced when the new one is whole; pipes and devices are written to (default: "
+                 "standard output). With --namespace: the entries of "
+                 "that one, without its name");
   return [path](Call& call) {
     if (!*path || **path == "-") {
       export_store(call, call.output);
       return ExitCode::done;
     }
-    WholeFile file(**path);
-    Output output(file.descriptor(), **path);
+    Target target(**path);
+    Output output(target.descriptor(), **path);
     const std::uint64_t count = export_store(call, output);
     output.flush();
-    file.publish();
+    target.publish();
     if (call.settings.json) {
       call.output.json({{"exported", count}});
     } else {

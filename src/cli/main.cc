@@ -45,7 +45,8 @@ int close(Session& session) {
 
 int run_program(const std::vector<std::string>& words) {
   Settings defaults;
-  if (const char* const store = ::getenv("TUSKV_STORE"); store != nullptr && *store != '\0') defaults.store = store;
+  // One that is there and empty was meant to name a store, and is refused as any URL that is empty.
+  if (const char* const store = ::getenv("TUSKV_STORE"); store != nullptr) defaults.store = store;
   try {
     const Invocation invocation = parse(words, defaults, Place::command_line);
     Session session(invocation.settings->store, invocation.settings->timeout);

@@ -25,6 +25,18 @@ std::string closed_directory(Call& call, const std::optional<std::string>& given
   return directory_named(*given);
 }
 
+/// The same for a verb that changes what is there. It opens no store, so nothing else would look at the URL's options.
+std::string closed_directory_to_change(Call& call, const std::optional<std::string>& given) {
+  std::string directory = closed_directory(call, given);
+  const std::string& named = given ? *given : call.session.url();
+  try {
+    if (!Store::options_for(named).read_only) return directory;
+  } catch (const Error&) {
+    return directory;  // a path, which has no options
+  }
+  throw UsageError(directory + " is only read: read_only=true");
+}
+
 /// Calls a function of the library on the directory once no other process has it open.
 template <class F>
 auto when_free(const Call& call, const std::string& directory, F&& function) {
@@ -100,7 +112,7 @@ ExitCode list(Call& call) {
 
 ExitCode prune(Call& call, std::uint64_t keep) {
   const std::size_t removed =
-      when_free(call, closed_directory(call, std::nullopt), [&](auto& at) { return prune_snapshots(at, keep); });
+      when_free(call, closed_directory_to_change(call, {}), [&](auto& at) { return prune_snapshots(at, keep); });
   if (call.settings.json) {
     call.output.json({{"removed", removed}});
   } else {
@@ -146,7 +158,7 @@ Action add_repair(Arguments& arguments) {
   const auto given = std::make_shared<std::optional<std::string>>();
   arguments.word("DIRECTORY", *given, "The directory, or its file: URL (default: that of --store)");
   return [given](Call& call) {
-    const std::string directory = closed_directory(call, *given);
+    const std::string directory = closed_directory_to_change(call, *given);
     const RepairReport report = when_free(call, directory, [](auto& at) { return repair(at); });
     if (call.settings.json) {
       call.output.json({{"directory", json_of_bytes(directory)},
@@ -195,11 +207,11 @@ Action add_snapshots(Arguments& arguments) {
       throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
     }
     if (name == "list") return list(call);
-    if (name == "take") return print_snapshot(call, call.whole_store(Access::read).snapshot(), "");
+    if (name == "take") return print_snapshot(call, call.whole_store(Access::inspect).snapshot(), "");
     if (name == "prune") return prune(call, number);
     if (name != "restore") throw UsageError("snapshots takes list, take, prune N or restore ORDINAL");
     const SnapshotInfo before =
-        when_free(call, closed_directory(call, std::nullopt), [&](auto& at) { return restore_snapshot(at, number); });
+        when_free(call, closed_directory_to_change(call, {}), [&](auto& at) { return restore_snapshot(at, number); });
     return print_snapshot(call, before, "the state before is kept, until it is pruned, as snapshot ");
   };
 }

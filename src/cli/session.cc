@@ -61,6 +61,16 @@ std::shared_ptr<const Encryptor> encryptor_of_environment() {
   }
 }
 
+/// Not there, or empty but for the file that a store is locked by.
+bool holds_nothing(const std::string& directory) {
+  std::error_code error;
+  if (!std::filesystem::exists(directory, error)) return !error;
+  for (const auto& found : std::filesystem::directory_iterator(directory, error)) {
+    if (found.path().filename() != "LOCK") return false;
+  }
+  return !error;
+}
+
 }  // namespace
 
 void Warnings::report(const Event& event) {
@@ -80,7 +90,8 @@ Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::m
 Store Session::store(Access access) {
   if (store_) return *store_;
   Options options;
-  options.create = access == Access::write;
+  options.read_only = access == Access::read && !expects_writes_ && has_directory();
+  options.create = access == Access::write || options.read_only;  // which makes nothing, and says so in its own words
   if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
   if (access == Access::show_expired) options.ttl_mode = TtlMode::disabled;
   options.on_event = [](void* warnings, const Event& event) { static_cast<Warnings*>(warnings)->report(event); };
@@ -100,7 +111,8 @@ Store Session::open(const Options& options) const {
     open_when_free(directory(), timeout_, [&] { store = Store::open(url_, options); });
     return *std::move(store);
   } catch (const Error& error) {
-    if (error.code() != Code::Config || options.create) throw;
+    const bool makes = options.create && !options.read_only;
+    if (error.code() != Code::Config || makes) throw;
     const tuskv::Options asked = Store::options_for(url_);  // throws for a wrong option, which is the error then
     if (!asked.create || asked.read_only) throw;            // no verb makes it
     const std::string first = "the first verb that writes, such as set";
@@ -108,8 +120,7 @@ Store Session::open(const Options& options) const {
     if (error.sqlstate() == kUndefinedTable) throw UsageError(error.what() + (", as does " + first));
     if (!has_directory()) throw;
     const std::string directory = directory_of(url_);
-    std::error_code unknown;
-    if (std::filesystem::exists(directory, unknown) || unknown) throw;
+    if (!holds_nothing(directory)) throw;
     throw UsageError("there is no store at " + directory + " yet: " + first + ", makes it");
   }
 }

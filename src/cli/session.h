@@ -11,8 +11,9 @@
 
 namespace tuskv::cli {
 
-/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. To inspect is
-/// to read and leave even what has expired as it is. With what has expired shown, it is an entry like any.
+/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. Who reads
+/// shares a directory with others that do. To inspect is to have it alone and leave even what has expired as it is.
+/// With what has expired shown, it is an entry like any.
 enum class Access { read, write, inspect, show_expired };
 
 /// What goes wrong in the background, on stderr: once, however often it is tried again. Thread-safe.
@@ -39,6 +40,8 @@ class Session final {
  public:
   Session(std::string url, std::optional<Duration> timeout);
 
+  /// Many verbs follow, some of which will write: the store is opened for that, whatever the first of them does.
+  void expect_writes() noexcept { expects_writes_ = true; }
   /// The store, opened at the first call.
   Store store(Access access);
   const std::string& url() const noexcept { return url_; }
@@ -54,6 +57,7 @@ class Session final {
 
   std::string url_;
   std::optional<Duration> timeout_;
+  bool expects_writes_ = false;
   Warnings warnings_;
   std::optional<Store> store_;
 };

@@ -199,6 +199,7 @@ ExitCode run_script(Call& shell) {
 
 Action add_shell(Arguments&) {
   return [](Call& call) {
+    call.session.expect_writes();
     const bool prompts = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
     return prompts ? run_prompt(call) : run_script(call);
   };

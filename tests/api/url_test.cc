@@ -100,6 +100,7 @@ TEST(Url, OptionsAreCutOutOfAPostgresUrl) {
 }
 
 TEST(Url, ABarePathIsCorrected) {
+  EXPECT_EQ(message("memory"), "the URL has no scheme: did you mean memory:?");
   EXPECT_EQ(message("./data"), "the URL has no scheme: did you mean file:./data?");
   EXPECT_EQ(message("/var/lib/x"), "the URL has no scheme: did you mean file:/var/lib/x?");
   EXPECT_NE(message("").find("file:./data"), std::string::npos);

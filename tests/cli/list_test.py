@@ -184,6 +184,9 @@ class ListTest(ToolTest):
         self.tuskv("set", "k", "other")
         self.assertEqual(self.text("get", "k", "--store", "file:./tuskv-data"), "default\n")
         self.assertEqual(self.text("get", "k"), "other\n")
+        self.environment["TUSKV_STORE"] = ""
+        self.assertIn("the URL is empty", self.refusal("set", "k", "lost", code=2))
+        self.assertEqual(self.text("get", "k", "--store", "file:./tuskv-data"), "default\n")
 
 
 if __name__ == "__main__":

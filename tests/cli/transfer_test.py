@@ -274,8 +274,27 @@ class ExportTest(ToolTest):
         self.assertEqual(self.text("export", "entries"), "5\n")
         self.assertEqual(self.read("entries"), self.tuskv("export"))
         self.assertEqual(stat.S_IMODE(os.stat(self.path("entries")).st_mode), 0o600)
-        self.assertFalse(os.path.exists(self.path("entries.partial")))
+        self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("entries")], ["entries"])
         self.refusal("export", "no/such/place", code=9)
+
+    def test_S104_what_is_no_file_is_written_to_and_not_replaced(self):
+        self.fill()
+        exported = self.tuskv("export")
+        os.mkfifo(self.path("pipe"))
+        with subprocess.Popen(["cat", "pipe"], cwd=self.directory, stdout=subprocess.PIPE) as reader:
+            self.tuskv("export", "pipe")
+            self.assertEqual(reader.communicate()[0], exported)
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
+        self.write("file", "old")
+        os.chmod(self.path("file"), 0o640)
+        os.symlink("file", self.path("link"))
+        self.tuskv("export", "link")
+        self.assertTrue(os.path.islink(self.path("link")))
+        self.assertEqual(self.read("file"), exported)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path("file")).st_mode), 0o640)
+        os.mkdir(self.path("folder"))
+        self.assertIn("is a directory", self.refusal("export", "folder", code=2))
+        self.assertIn("empty", self.refusal("export", "", code=2))
 
     def test_of_nothing(self):
         self.refusal("export", code=2)
@@ -306,7 +325,10 @@ class CopyTest(ToolTest):
 
     def test_what_the_target_refuses_is_named(self):
         self.tuskv("set", "long" * 400, "v", "--namespace", "n", "--store", "file:./a?max_key_bytes=2KiB")
+        self.tuskv("set", "short", "v", "--store", "file:./a?max_key_bytes=2KiB")
         message = self.refusal("copy", "file:./a?max_key_bytes=2KiB", "file:./b", code=2)
+        self.assertTrue(message.endswith(" (1 entries are copied)"), message)
+        self.assertEqual(self.text("get", "short", "--store", "file:./b"), "v\n")
         self.assertRegex(message, r'^TO refuses the key "longlong.*" of the namespace "n": a key of 1600 bytes')
 
     def test_what_is_refused(self):
