@@ -18,8 +18,8 @@ IDS = {
     "B": "1-5",
     "K": "1-20",
     "U": "1-15",
-    "R": "1-62 72 80-107 110-114",
-    "S": "1-5 10-17 20-22 25-30 35-42 45-47 50-59 63-64 70-72 74 80-85 90-92",
+    "R": "1-62 72 80-107 110-115",
+    "S": "1-5 10-17 20-22 25-30 35-42 45-47 50-59 63-64 70-72 74 80-85 90-105",
 }
 # Rows of the table of requirements on files, numbered F1 to F13, and of capabilities, which have names.
 FILE_REQUIREMENTS = 13
@@ -44,7 +44,7 @@ def tests_in(folder: Path) -> set:
 
 
 def ids_of(test: str) -> set:
-    return set(ID_IN_NAME.findall(re.split(r"[.:]", test, maxsplit=1)[-1])) if ".py:" not in test else set()
+    return set(ID_IN_NAME.findall(re.split(r"\.py:|\.", test, maxsplit=1)[-1]))
 
 
 def numbers(ranges: str) -> list:

@@ -88,15 +88,28 @@ const char* durability_name(Durability durability) {
   return durability == Durability::relaxed ? "relaxed" : durability == Durability::unlogged ? "unlogged" : "durable";
 }
 
+/// Why a table is not taken for ours.
+std::string without_mark(const Found& found, const TableName& name) {
+  if (found.comment.starts_with("tuskv table")) {
+    return "was made by another version of tuskv, which this one cannot read";
+  }
+  const bool is_alike =
+      found.columns == expected_columns(ValueType::bytea) || found.columns == expected_columns(ValueType::jsonb);
+  if (!is_alike || !found.comment.empty()) {
+    return "was not made by tuskv: choose another name (table); nothing was changed";
+  }
+  return "has our columns, but not the comment that makes it ours. If it was restored from a dump without comments: "
+         "comment on table " +
+         name.quoted() + " is " + quoted_literal(kMark) + "; nothing was changed";
+}
+
 /// `options.partitions` becomes what the table has.
 Status check(const Found& found, const TableName& name, Options& options) {
   if (found.kind != "r" && found.kind != "p") {
     return differs(name, "is a view, a foreign table or something else that is no table: choose another name (table)");
   }
   if (found.comment != kMark) {
-    const bool other_form = found.comment.starts_with("tuskv table");
-    return differs(name, other_form ? "was made by another version of tuskv, which this one cannot read"
-                                    : "was not made by tuskv: choose another name (table); nothing was changed");
+    return differs(name, without_mark(found, name));
   }
   const std::int32_t partitions = found.partitions;
   if ((found.kind == "p") != (partitions > 0)) return differs(name, "has been altered: its partitions are others");

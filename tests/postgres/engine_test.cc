@@ -129,6 +129,15 @@ TEST_F(PostgresEngine, R12_WhatIsNotOursIsNeverTouched) {
   EXPECT_EQ(sql().value("select count(*) from pg_attribute where attrelid = 'mine'::regclass and attnum > 0"), "2");
 }
 
+TEST_F(PostgresEngine, R115_ATableRestoredWithoutItsCommentIsToldHowToGetItBack) {
+  open("&table=restored").set("k", "v");
+  sql().run("comment on table restored is null");
+  const std::string cure = "comment on table \"public\".\"restored\" is 'tuskv table, form 1'";
+  expect_config_error(url("&table=restored"), {cure, "nothing was changed"});
+  sql().run(cure);
+  EXPECT_THAT(open("&table=restored").get("k"), Optional(std::string("v")));
+}
+
 TEST_F(PostgresEngine, Y6_PartitionsTakeTheFillFactorOnTheirLeaves) {
   for (const std::string level : {"durable", "unlogged"}) {
     open("&partitions=3&fill_factor=70&table=" + level + "&durability=" + level).set("k", "v");
