@@ -168,7 +168,9 @@ Status PostgresEngine::sync(std::int64_t timeout_ms) {
   // the server, so its clock says which.
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   return database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
-    connection.add_text("select pg_catalog.set_config('synchronous_commit', 'on', true)");
+    connection.add_text(
+        "select pg_catalog.set_config('synchronous_commit', 'on', true), "
+        "pg_catalog.set_config('client_min_messages', 'warning', true)");
     const std::size_t place = connection.add(database_->statements().clocks);
     connection.add_text("select pg_catalog.pg_logical_emit_message(true, 'tuskv', '')");
     connection.end_transaction();

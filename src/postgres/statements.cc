@@ -374,6 +374,7 @@ void make_sessions(Writer& make, Statements& out) {
   out.rollback = make.make("rollback");
   const std::string settings =
       "select pg_catalog.set_config('synchronous_commit', $1, true), "
+      "pg_catalog.set_config('client_min_messages', 'warning', true), "
       "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, true), "
       "pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true)";
   out.settings = make.make(settings, {kText, kText, kText});

@@ -235,7 +235,8 @@ TEST_F(PostgresFacts, R23_R17_SettingsOfTheRoleAndTheDatabaseChangeNothing) {
         "intervalstyle = 'sql_standard'", "timezone = 'Asia/Kolkata'", "client_encoding = 'LATIN1'",
         "search_path = pg_temp", "default_transaction_isolation = 'serializable'", "quote_all_identifiers = on",
         "extra_float_digits = -15", "enable_indexscan = off", "default_transaction_deferrable = on",
-        "backslash_quote = on", "escape_string_warning = on", "row_security = off", "synchronous_commit = off"}) {
+        "backslash_quote = on", "escape_string_warning = on", "row_security = off", "synchronous_commit = off",
+        "client_min_messages = error"}) {
     sql().run("alter role " + role + " set " + setting);
   }
   const Store store = Store::open(url("&schema=public&create=false&ttl_mode=manual", role));
