@@ -90,12 +90,12 @@ void make_reading(Writer& make, Statements& out) {
   out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
                                 ", {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
-                                "join {T} t on t.key = u.k where {LIVE_ONCE}",
-                            {kByteaArray, kBoolArray, kInt4});
+                                "join {T} t on t.key = u.k where $4 or {LIVE_ONCE}",
+                            {kByteaArray, kBoolArray, kInt4, kBool});
   out.read_values = make.make(
       "select t.key, case when pg_catalog.octet_length({VALUE}) <= $2 then {VALUE} end, t.expires_at from {T} t "
-      "where t.key = any($1) and {LIVE_ONCE} order by t.key",
-      {kByteaArray, kInt4});
+      "where t.key = any($1) and ($3 or {LIVE_ONCE}) order by t.key",
+      {kByteaArray, kInt4, kBool});
 }
 
 /// The time is taken before rows are locked; `offset 0` keeps the planner from taking it twice.
