@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "postgres/limits.h"
 #include "postgres/schema.h"
 
 namespace tuskv::postgres {
@@ -376,7 +377,8 @@ void make_sessions(Writer& make, Statements& out) {
       "select pg_catalog.set_config('synchronous_commit', $1, true), "
       "pg_catalog.set_config('client_min_messages', 'warning', true), "
       "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, true), "
-      "pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true)";
+      "pg_catalog.set_config('idle_in_transaction_session_timeout', greatest($2::int8, " +
+      std::to_string(kIdleInTransactionMsMin) + "::int8)::text, true)";
   out.settings = make.make(settings, {kText, kText, kText});
   out.pooled_settings =
       make.make(settings +

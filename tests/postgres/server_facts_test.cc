@@ -258,24 +258,6 @@ TEST_F(PostgresFacts, R23_R17_SettingsOfTheRoleAndTheDatabaseChangeNothing) {
   drop_role(role);
 }
 
-/// Where SERIALIZABLE is the server's default, what has waited for a row would fail when it gets it.
-TEST_F(PostgresFacts, R35_TransactionsAreOfTheLevelTheyNeed) {
-  sql().run("alter database " + database() + " set default_transaction_isolation = 'serializable'");
-  for (const bool pooled : {false, true}) {
-    SCOPED_TRACE(pooled);
-    const std::string own = (pooled ? shared().pooler() : shared().server()).url(database()) +
-                            "&ttl_mode=manual&retries=0&durability=relaxed";
-    const std::vector<Store> stores = {Store::open(own), Store::open(own)};
-    stores.front().set("k", "0");
-    run_threads(4, [&](int t) {
-      const auto failure = failure_of(20s, [&] {
-        for (int i = 0; i < 50; ++i) stores[static_cast<std::size_t>(t % 2)].get_and_set("k", "v");
-      });
-      EXPECT_FALSE(failure) << failure->what();
-    });
-  }
-}
-
 TEST_F(PostgresFacts, R17_BytesAreBytesInEveryEncoding) {
   int databases = 0;
   for (const char* encoding : {"LATIN1", "SQL_ASCII", "EUC_JP"}) {
