@@ -263,7 +263,7 @@ void make_bytea_pages(Writer& make, const std::string& order, Statements::Listin
   // What is not escaped stands there as it is.
   out.member_page = make_value_page(make, order,
                                     "(pg_catalog.position(t.value, $8) > 0 and pg_catalog.position(t.value, $9) > 0) "
-                                    "or pg_catalog.position(t.value, '\\x5c'::bytea) > 0",
+                                    "or pg_catalog.position(t.value, pg_catalog.decode('5c', 'hex')) > 0",
                                     kBytea, true);
 }
 
