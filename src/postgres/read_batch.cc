@@ -224,6 +224,7 @@ Status ReadBatch::erase_dead(Connection& connection, os::Deadline deadline) {
   parameters.begin_array(kBytea, missing_.size());
   for (const std::string& key : missing_) parameters.element(key);
   parameters.end_array();
+  database_.add_isolation(connection);
   database_.add_settings(connection, {.deadline = deadline});
   const std::size_t place = connection.add(database_.statements().erase_dead, parameters);
   connection.end_transaction();

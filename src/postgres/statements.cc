@@ -370,6 +370,8 @@ void make_expiry(Writer& make, Statements& out) {
 void make_sessions(Writer& make, Statements& out) {
   // The settings of a pooled transaction are a statement: any other level would see what was there before its locks.
   out.begin = make.make("begin isolation level read committed");
+  // For this transaction alone, though it does not say so: `set transaction` warns where none was begun.
+  out.read_committed = make.make("set transaction_isolation = 'read committed'");
   out.begin_snapshot = make.make("begin isolation level repeatable read read only");
   out.commit = make.make("commit");
   out.rollback = make.make("rollback");

@@ -116,6 +116,7 @@ struct Statements {
   Statement count_expired;  ///< limit → count
   // Sessions.
   Statement begin;
+  Statement read_committed;  ///< first in a transaction that has no other beginning
   Statement begin_snapshot;
   Statement commit;
   Statement rollback;

@@ -1,7 +1,9 @@
 // Settings that statements need and that a server, a role or a database can have otherwise: directly, and through a
 // pooler, which leaves out those of a session.
 #include <chrono>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "postgres/server_test.h"
@@ -9,6 +11,7 @@
 namespace tuskv::test {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""s;
 
 class PostgresSession : public ServerTest {};
@@ -29,6 +32,41 @@ TEST_F(PostgresSession, R35_TransactionsAreOfTheLevelTheyNeed) {
       EXPECT_FALSE(failure) << failure->what();
     });
   }
+}
+
+/// What is one statement begins no transaction, and a pooler leaves out the settings of the session.
+TEST_F(PostgresSession, R121_SingleStatementsAreOfTheLevelTheyNeed) {
+  sql().run("alter database " + database() + " set default_transaction_isolation = 'serializable'");
+  const std::string own = shared().pooler().url(database()) + "&ttl_mode=manual&retries=0&durability=relaxed";
+  const std::vector<Store> stores = {Store::open(own), Store::open(own)};
+  const std::vector<std::pair<const char*, std::function<void(const Store&)>>> calls = {
+      {"set", [](const Store& store) { store.set("k", "v"); }},
+      {"set_many",
+       [](const Store& store) {
+         store.set_many({{"k", "v"}, {"l", "v"}});
+       }},
+      {"increment", [](const Store& store) { store.increment("n"); }},
+      {"erase",
+       [](const Store& store) {
+         store.set("k", "v");
+         store.erase("k");
+       }},
+      {"cleanup_expired",
+       [](const Store& store) {
+         store.set("expired", "v", {.ttl = 1ms});
+         store.cleanup_expired();
+       }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    run_threads(4, [&](int t) {
+      const auto failure = failure_of(20s, [&] {
+        for (int i = 0; i < 50; ++i) call(stores[static_cast<std::size_t>(t % 2)]);
+      });
+      EXPECT_FALSE(failure) << failure->what();
+    });
+  }
+  EXPECT_EQ(stores.front().get("n"), "200");
 }
 
 /// Between two messages of a transaction as much time may pass as its call has, and some.
