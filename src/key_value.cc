@@ -1,4 +1,7 @@
 // What only blocking handles offer, on stores and in transactions alike: loops over commands.
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "backoff.h"
@@ -71,6 +74,15 @@ bool try_touch(const View& view, os::Deadline deadline, std::string_view key, co
   return true;
 }
 
+/// The value as `get` will return it. An engine that spells values in its own way says so before it stores this one, so
+/// that nothing can fail afterwards.
+std::string as_kept(const View& view, os::Deadline deadline, std::string_view key, std::string value) {
+  if (view.engine->keeps_bytes()) return value;
+  const Engine::SpelledValue spelled{.key = key, .value = &value};
+  throw_if_failed(view.engine->respell(std::span(&spelled, 1), os::time_left_ms(deadline)));
+  return value;
+}
+
 /// One attempt; false when another write came in between, and `present` is what that has left. `result` is the final
 /// value. The time that the function takes is its own: `deadline` is moved by it.
 bool try_update(const View& view, os::Deadline& deadline, std::string_view key,
@@ -91,10 +103,11 @@ bool try_update(const View& view, os::Deadline& deadline, std::string_view key,
   }
   check_value(view, change.value());
   const Expiry expiry = update_expiry(view, change, present);
-  Put put{.key = key, .value = change.value(), .condition = unchanged(present), .expiry = expiry};
+  std::string value = as_kept(view, deadline, key, change.value());
+  Put put{.key = key, .value = value, .condition = unchanged(present), .expiry = expiry};
   put.want_previous = !present.found;  // a version that does not hold shows what is there anyway
   if (!apply(view, deadline, std::move(put), present)) return false;
-  if (!has_passed(view, deadline, expiry)) result = change.value();
+  if (!has_passed(view, deadline, expiry)) result = std::move(value);
   return true;
 }
 

@@ -124,7 +124,7 @@ struct Options {
   /// Callers of one kind (reading, setting, all else) that have a statement each; what more of them ask for goes
   /// together in batches. 1 to 500.
   std::size_t direct_callers = 4;
-  /// Batches of one kind under way at once. 1 to 100.
+  /// Batches under way at once, of reading and of setting each; of all else, which locks rows, it is one. 1 to 100.
   std::size_t batches = 4;
   /// Keys in one batch. 1 to 4096.
   std::size_t batch_keys = 256;

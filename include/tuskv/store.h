@@ -64,8 +64,8 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   /// Reads into `value`, reusing its memory; false (and `value` empty) when absent.
   bool get_into(Bytes key, std::string& value) const;
 
-  /// Replaces the value by what `change` makes of it, atomically; returns the final value (nothing when absent at the
-  /// end). `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
+  /// Replaces the value by what `change` makes of it, atomically; returns what `get` would then (nothing when absent).
+  /// `change` gets the present value or nullopt and returns a Change; it may run again when another write came in
   /// between, runs under no lock, and leaves the entry alone by throwing. Conflict after 256 attempts, Timeout
   /// when the deadline passes first. What is sent has one deadline together, which the time of `change` does not count
   /// for; but it does not run again once the timeout has passed since the beginning.

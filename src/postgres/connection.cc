@@ -33,13 +33,15 @@ Result<std::unique_ptr<Connection>> Connection::open(const Options& options, os:
 Status Connection::ask_facts(os::Deadline deadline) {
   const std::size_t place = add_text(
       "select pg_catalog.pg_backend_pid()::int4, pg_catalog.current_setting('plan_cache_mode') = 'force_generic_plan', "
-      "pg_catalog.current_setting('server_version_num')::int4, pg_catalog.current_setting('server_encoding')");
+      "pg_catalog.current_setting('server_version_num')::int4, pg_catalog.current_setting('server_encoding'), "
+      "pg_catalog.current_setting('default_transaction_isolation') = 'read committed'::text");
   end_transaction();
   TUSKV_RETURN_IF_ERROR(exchange(deadline));
   // A pooler has made up the process that libpq was told of, or has left out our settings.
   facts_.through_pooler = rows(place).int4(0, 0) != PQbackendPID(session_.get()) || !rows(place).boolean(0, 1);
   facts_.server_version = rows(place).int4(0, 2);
   facts_.encoding = rows(place).bytes(0, 3);
+  facts_.is_read_committed = rows(place).boolean(0, 4);
   always_read_only_ = is_read_only();
   prepares_ = policy_.prepares(facts_.through_pooler);
   constexpr int kOldestServer = 140000;

@@ -57,6 +57,8 @@ struct SessionFacts {
   bool through_pooler = false;
   int server_version = 0;
   std::string encoding = {};  ///< of the database
+  /// So are transactions that do not say of what level they are.
+  bool is_read_committed = true;
 };
 
 class Connection final {

@@ -251,7 +251,11 @@ Status Database::check_canary_at(Connection& connection, std::optional<std::size
 }
 
 std::optional<std::size_t> Database::begin_write(Connection& connection, const Settings& settings) const {
-  if (needs_canary(connection)) connection.add(statements_->begin);
+  if (needs_canary(connection)) {
+    connection.add(statements_->begin);
+  } else {
+    add_isolation(connection);
+  }
   add_settings(connection, settings);
   return add_canary(connection);
 }
@@ -309,6 +313,7 @@ Status Database::replace_canary(Connection& connection, os::Deadline deadline, T
   inserted.add_bytes(value);
   Parameters read;
   read.add_bytes(key);
+  add_isolation(connection);
   connection.add(statements_->canary_insert, inserted);
   const std::size_t place = connection.add(statements_->canary_read, read);
   connection.end_transaction();

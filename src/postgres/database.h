@@ -88,6 +88,11 @@ class Database final {
   static std::int64_t lock_timeout_until(os::Deadline deadline) {
     return std::max<std::int64_t>(os::time_left(deadline).count() / 1000, 1);
   }
+  /// First of the statements of a write that begins no transaction: makes the one they are of the level they need,
+  /// where a pooler has left out that setting of the session and the server has another.
+  void add_isolation(Connection& connection) const {
+    if (!connection.facts().is_read_committed) connection.add(statements_->read_committed);
+  }
   /// Adds what the transaction that begins here needs beyond the settings of the session.
   void add_settings(Connection& connection, const Settings& settings) const;
   /// Ends a transaction that failed, so that the connection can be used again.

@@ -31,6 +31,9 @@ inline constexpr std::int64_t kVacuumGraceMs = 250;
 inline constexpr std::size_t kPoolPerRowTurn = 4;
 /// How much longer than its deadline a call waits for the answer that the server has ended it.
 inline constexpr std::int64_t kAnswerGraceMs = 50;
+/// How long the server waits at least for the rest of a transaction: as long as a statement may take, if that is more,
+/// for a large one is still on its way all that time.
+inline constexpr std::int64_t kIdleInTransactionMsMin = 5000;
 /// So many keys are read behind a pooler without settings of the transaction.
 inline constexpr std::size_t kSmallReadKeys = 256;
 /// Pause before the second attempt to connect, doubled by each further one.

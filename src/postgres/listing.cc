@@ -4,6 +4,7 @@
 #include <cassert>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "filter.h"
 #include "named_limits.h"
@@ -23,10 +24,11 @@ std::string like_pattern(std::string_view before, std::string_view glob) {
     pattern += c;
   };
   for (const char c : before) add_literal(c);
+  bool in_run = false;
   for (std::size_t i = 0; i < glob.size(); ++i) {
-    if (glob[i] == '*') {
-      // A run of them matches what one does.
-      if (pattern.empty() || pattern.back() != '%' || (i > 0 && glob[i - 1] != '*')) pattern += '%';
+    const bool follows = std::exchange(in_run, glob[i] == '*');
+    if (in_run) {
+      if (!follows) pattern += '%';  // a run of them matches what one does
     } else if (glob[i] == '?') {
       pattern += '_';
     } else {

@@ -51,6 +51,7 @@ void add_key_chunk(Database& database, Connection& connection, SnapshotRead& rea
   for (const auto& [key, wants_value] : part) parameters.element_bool(wants_value);
   parameters.end_array();
   parameters.add_int4(INT32_MAX);
+  parameters.add_bool(false);
   read.places.push_back(connection.add(database.statements().read_many, parameters));
 }
 

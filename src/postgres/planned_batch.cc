@@ -188,6 +188,7 @@ Result<bool> PlannedBatch::run_add(Connection& connection, os::Deadline deadline
     } else {
       parameters.add_null();
     }
+    database_.add_isolation(connection);
     database_.add_settings(connection, {.deadline = deadline, .lock_timeout_ms = lock_timeout_ms});
     place = connection.add(database_.statements().increment, parameters);
     connection.end_transaction();

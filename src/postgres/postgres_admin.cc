@@ -56,6 +56,7 @@ Result<std::uint64_t> PostgresEngine::remove_expired(std::uint64_t limit, std::i
     Status status = database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
       Parameters parameters;
       parameters.add_int8(static_cast<std::int64_t>(batch));
+      database_->add_isolation(connection);
       database_->add_settings(connection,
                               {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
       const std::size_t place = connection.add(database_->statements().cleanup, parameters);
@@ -86,6 +87,7 @@ std::uint64_t PostgresEngine::sweep(std::size_t batch) {
         Parameters parameters;
         parameters.add_int8(static_cast<std::int64_t>(batch));
         parameters.add_int8(static_cast<std::int64_t>(batch * kSweepLookedAtFactor));
+        database_->add_isolation(connection);
         database_->add_settings(connection,
                                 {.deadline = deadline, .lock_timeout_ms = Database::lock_timeout_until(deadline)});
         const std::size_t place = connection.add(database_->statements().sweep, parameters);
@@ -168,7 +170,9 @@ Status PostgresEngine::sync(std::int64_t timeout_ms) {
   // the server, so its clock says which.
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   return database_->run(Database::Effect::writes, deadline, [&](Connection& connection) -> Status {
-    connection.add_text("select pg_catalog.set_config('synchronous_commit', 'on', true)");
+    connection.add_text(
+        "select pg_catalog.set_config('synchronous_commit', 'on', true), "
+        "pg_catalog.set_config('client_min_messages', 'warning', true)");
     const std::size_t place = connection.add(database_->statements().clocks);
     connection.add_text("select pg_catalog.pg_logical_emit_message(true, 'tuskv', '')");
     connection.end_transaction();

@@ -114,7 +114,7 @@ void ReadBatch::collect(Connection& connection, os::Deadline deadline) {
   add_chunks(connection, distinct, deadline);
 }
 
-Parameters ReadBatch::parameters_for(std::span<const Target* const> part) const {
+Parameters ReadBatch::parameters_for(std::span<const Target* const> part, bool and_expired) const {
   const std::string canary = with_canary_ ? canary_key() : std::string();
   const std::size_t extra = with_canary_ ? 1 : 0;
   Parameters parameters;
@@ -129,6 +129,7 @@ Parameters ReadBatch::parameters_for(std::span<const Target* const> part) const 
     parameters.end_array();
   }
   parameters.add_int4(value_bytes_max_);
+  parameters.add_bool(and_expired);
   return parameters;
 }
 
@@ -136,16 +137,17 @@ void ReadBatch::add_chunks(Connection& connection, std::span<const Target* const
   const Statements& statements = database_.statements();
   const Statement& statement = by_key_ ? statements.read_values : statements.read_many;
   const bool several = distinct.size() > kStatementKeysMax;
-  if (several) connection.add(statements.begin_snapshot);
+  if (several) {
+    connection.add(statements.begin_snapshot);
+    clock_place_ = connection.add(statements.clocks);  // what comes first takes the snapshot
+  }
   database_.add_settings(connection, {.deadline = deadline, .is_small_read = distinct.size() <= kSmallReadKeys});
   for (std::size_t first = 0; first < distinct.size(); first += kStatementKeysMax) {
     const auto part = distinct.subspan(first, std::min(kStatementKeysMax, distinct.size() - first));
-    chunks_.push_back({.place = connection.add(statement, parameters_for(part)), .first = first, .keys = part.size()});
+    const Parameters parameters = parameters_for(part, several);
+    chunks_.push_back({.place = connection.add(statement, parameters), .first = first, .keys = part.size()});
   }
-  if (several) {
-    clock_place_ = connection.add(statements.clocks);
-    connection.add(statements.commit);
-  }
+  if (several) connection.add(statements.commit);
   connection.end_transaction();
 }
 
@@ -222,6 +224,7 @@ Status ReadBatch::erase_dead(Connection& connection, os::Deadline deadline) {
   parameters.begin_array(kBytea, missing_.size());
   for (const std::string& key : missing_) parameters.element(key);
   parameters.end_array();
+  database_.add_isolation(connection);
   database_.add_settings(connection, {.deadline = deadline});
   const std::size_t place = connection.add(database_.statements().erase_dead, parameters);
   connection.end_transaction();

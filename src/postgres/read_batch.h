@@ -43,7 +43,7 @@ class ReadBatch final {
   const Statement& statement_for_one(const Read& read) const;
   Status run_single(Connection& connection, os::Deadline deadline);
   void collect(Connection& connection, os::Deadline deadline);
-  Parameters parameters_for(std::span<const Target* const> part) const;
+  Parameters parameters_for(std::span<const Target* const> part, bool and_expired) const;
   void add_chunks(Connection& connection, std::span<const Target* const> distinct, os::Deadline deadline);
   Status index_rows(Connection& connection, os::Deadline deadline);
   void fill_replies();
@@ -57,7 +57,8 @@ class ReadBatch final {
   bool with_canary_ = false;
   bool by_key_ = false;  ///< only values are wanted, and rows are found by their keys, not by ordinals
   std::size_t clock_place_ = 0;
-  /// Of several statements, each with its own idea of now: what had expired when the last one ended is gone for all.
+  /// Of several statements: the time of their snapshot. With a later one, an entry would have expired before what was
+  /// written earlier is there. One statement judges by itself.
   std::int64_t judged_us_ = INT64_MIN;
   std::int32_t value_bytes_max_ = 0;
   std::vector<Job> large_;

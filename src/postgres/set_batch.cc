@@ -59,6 +59,7 @@ Status SetBatch::run(Connection& connection, os::Deadline deadline, std::int64_t
     if (puts_.empty() && erases_.empty()) return {};
     pinned.note_sent();
     if (!puts_.empty()) {
+      database_.add_isolation(connection);
       database_.add_settings(connection, settings);
       add_puts(connection);
       connection.end_transaction();

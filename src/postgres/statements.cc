@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "postgres/limits.h"
 #include "postgres/schema.h"
 
 namespace tuskv::postgres {
@@ -90,12 +91,12 @@ void make_reading(Writer& make, Statements& out) {
   out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
                                 ", {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
-                                "join {T} t on t.key = u.k where {LIVE_ONCE}",
-                            {kByteaArray, kBoolArray, kInt4});
+                                "join {T} t on t.key = u.k where $4 or {LIVE_ONCE}",
+                            {kByteaArray, kBoolArray, kInt4, kBool});
   out.read_values = make.make(
       "select t.key, case when pg_catalog.octet_length({VALUE}) <= $2 then {VALUE} end, t.expires_at from {T} t "
-      "where t.key = any($1) and {LIVE_ONCE} order by t.key",
-      {kByteaArray, kInt4});
+      "where t.key = any($1) and ($3 or {LIVE_ONCE}) order by t.key",
+      {kByteaArray, kInt4, kBool});
 }
 
 /// The time is taken before rows are locked; `offset 0` keeps the planner from taking it twice.
@@ -262,7 +263,7 @@ void make_bytea_pages(Writer& make, const std::string& order, Statements::Listin
   // What is not escaped stands there as it is.
   out.member_page = make_value_page(make, order,
                                     "(pg_catalog.position(t.value, $8) > 0 and pg_catalog.position(t.value, $9) > 0) "
-                                    "or pg_catalog.position(t.value, '\\x5c'::bytea) > 0",
+                                    "or pg_catalog.position(t.value, pg_catalog.decode('5c', 'hex')) > 0",
                                     kBytea, true);
 }
 
@@ -369,13 +370,17 @@ void make_expiry(Writer& make, Statements& out) {
 void make_sessions(Writer& make, Statements& out) {
   // The settings of a pooled transaction are a statement: any other level would see what was there before its locks.
   out.begin = make.make("begin isolation level read committed");
+  // For this transaction alone, though it does not say so: `set transaction` warns where none was begun.
+  out.read_committed = make.make("set transaction_isolation = 'read committed'");
   out.begin_snapshot = make.make("begin isolation level repeatable read read only");
   out.commit = make.make("commit");
   out.rollback = make.make("rollback");
   const std::string settings =
       "select pg_catalog.set_config('synchronous_commit', $1, true), "
+      "pg_catalog.set_config('client_min_messages', 'warning', true), "
       "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, true), "
-      "pg_catalog.set_config('idle_in_transaction_session_timeout', '5s', true)";
+      "pg_catalog.set_config('idle_in_transaction_session_timeout', greatest($2::int8, " +
+      std::to_string(kIdleInTransactionMsMin) + "::int8)::text, true)";
   out.settings = make.make(settings, {kText, kText, kText});
   out.pooled_settings =
       make.make(settings +

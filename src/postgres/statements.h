@@ -65,9 +65,10 @@ struct Statements {
   Statement read_value;  ///< key → value
   Statement read_one;    ///< key → state, clock
   Statement read_meta;   ///< the same with a null value
-  Statement read_many;   ///< keys, wants value, largest value → ordinal, state, clock; a larger value is null
-  /// keys, largest value → key, value, expires, in the order of keys; a larger value is null. A third cheaper than all
-  /// stamps by ordinal, but for partitions: each would be searched for every key.
+  /// keys, wants value, largest value, whether expired ones come too → ordinal, state, clock; a larger value is null
+  Statement read_many;
+  /// keys, largest value, whether expired ones come too → key, value, expires, in the order of keys; a larger value is
+  /// null. A third cheaper than all stamps by ordinal, but for partitions: each would be searched for every key.
   Statement read_values;
   // Writing without looking.
   Statement set_one;     ///< key, value, ttl ms
@@ -115,6 +116,7 @@ struct Statements {
   Statement count_expired;  ///< limit → count
   // Sessions.
   Statement begin;
+  Statement read_committed;  ///< first in a transaction that has no other beginning
   Statement begin_snapshot;
   Statement commit;
   Statement rollback;

@@ -55,15 +55,18 @@ bool is_plain(std::string_view text, std::string_view others) {
 }
 
 /// Settings of a direct session. The planner's are there because a generic plan made while the table was young must
-/// stay good when it has grown: only index scans and nested loops are, for statements that name their keys.
+/// stay good when it has grown: only index scans and nested loops are, for statements that name their keys. A warning
+/// alone tells of a commit that stopped waiting for its standbys (Connection::take_notice).
 std::string session_options(const SessionSettings& settings) {
   std::string options =
       "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off "
-      "-c enable_mergejoin=off -c jit=off -c idle_in_transaction_session_timeout=5s "
-      "-c default_transaction_isolation=read\\ committed";
+      "-c enable_mergejoin=off -c jit=off "
+      "-c default_transaction_isolation=read\\ committed -c client_min_messages=warning";
   if (settings.checks_client) options.append(" -c ").append(kClientCheck).append("=1s");
   options += " -c lock_timeout=" + std::to_string(kLockTimeoutMs) + "ms";
   options += " -c statement_timeout=" + std::to_string(settings.statement_timeout_ms) + "ms";
+  const std::int64_t idle_ms = std::max(settings.statement_timeout_ms, kIdleInTransactionMsMin);
+  options += " -c idle_in_transaction_session_timeout=" + std::to_string(idle_ms) + "ms";
   options += settings.synchronous_commit ? " -c synchronous_commit=on" : " -c synchronous_commit=off";
   return options;
 }

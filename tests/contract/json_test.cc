@@ -115,6 +115,24 @@ TEST_P(Json, R46_ATransactionSeesItsPutsAsTheStoreKeepsThem) {
   EXPECT_EQ(get("k"), kept);
 }
 
+TEST_P(Json, R122_AnUpdateReturnsWhatGetWould) {
+  const std::string given = R"({"b":1,  "a":2.50})";
+  const auto replace = [&](std::optional<std::string_view>) -> Change { return given; };
+  const auto keep = [](std::optional<std::string_view>) -> Change { return Change::keep(); };
+  const std::optional<std::string> updated = store().update("k", replace);
+  EXPECT_EQ(updated, get("k"));
+  EXPECT_EQ(store().update("k", keep), get("k"));
+  store().transaction([&](Transaction& tx) {
+    const std::optional<std::string> own = tx.update("l", replace);
+    EXPECT_EQ(own, tx.get("l"));
+  });
+  EXPECT_EQ(get("l"), get("k"));
+  if (!backend().capabilities().keeps_json) return;
+  const auto spoil = [](std::optional<std::string_view>) -> Change { return "{"; };
+  expect_refused([&] { store().update("k", spoil); }, Code::InvalidValue, {"JSON"});
+  EXPECT_EQ(get("k"), updated);
+}
+
 TEST_P(Json, WhatIsNoJsonIsRefusedWhereOnlyJsonIsKept) {
   store().set("k", "1");
   for (const std::string& value : {std::string("v"), std::string(), std::string("{"), std::string("\"\xff\""),

@@ -125,6 +125,23 @@ TEST_P(Typed, ListsInKeyOrderAndOnlyItsOwn) {
   EXPECT_EQ(store().count(), 2u);
 }
 
+/// An engine may put prefix and glob together into a pattern of its own, in which other characters mean something.
+TEST_P(Typed, R117_AGlobMeansTheSameBehindEveryPrefix) {
+  for (const char* prefix : {"disc%", "disc_", "disc*", "disc\\", "disc\\%"}) {
+    SCOPED_TRACE(prefix);
+    const auto view = store().typed<std::string>(prefix);
+    for (const char* key : {"%b", "a", "ab", "b"}) view.set(key, "1");
+    EXPECT_THAT(keys_of<std::string>(view, {.glob = "*"}), ElementsAre("%b", "a", "ab", "b"));
+    for (const char* glob : {"*b", "**b", "***b*"}) {
+      EXPECT_THAT(keys_of<std::string>(view, {.glob = glob}), ElementsAre("%b", "ab", "b")) << glob;
+      EXPECT_EQ(view.count({.glob = glob}), 3u) << glob;
+    }
+    EXPECT_THAT(keys_of<std::string>(view, {.glob = "%*"}), ElementsAre("%b"));
+    EXPECT_THAT(keys_of<std::string>(view, {.glob = "?b"}), ElementsAre("%b", "ab"));
+    EXPECT_EQ(view.clear(), 4u);
+  }
+}
+
 TEST_P(Typed, IntegerKeysAreInNumericOrder) {
   const auto events = store().typed<int, std::int64_t>("event:");
   constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();

@@ -163,6 +163,46 @@ TEST_F(PostgresExpiry, R42_ALargeBatchExpiresAsOne) {
   }
 }
 
+/// What several statements of one snapshot find is judged by the time of the snapshot: with a later one, an entry would
+/// have expired before what was written earlier is there. The clock lets time pass once it has been looked at.
+TEST_F(PostgresExpiry, R118_ALargeBatchIsOfTheMomentOfItsSnapshot) {
+  sql().run(
+      "create function halting_clock() returns timestamptz volatile language plpgsql as $$ declare now timestamptz := "
+      "standing_clock(); begin while exists (select from pg_locks where locktype = 'advisory' and objid = 118 and "
+      "database = (select oid from pg_database where datname = current_database())) loop perform pg_sleep(0.001); end "
+      "loop; return now; end $$");
+  const Store store = open_at(url(), "standing");
+  const Store reader = open_at(url(), "halting");
+  std::vector<std::string> keys = {"a", "z"};
+  for (int i = 0; i < 4100; ++i) keys.push_back("k" + std::to_string(i));
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "old"});
+  // "a" is written anew before "z" expires.
+  const auto look_while_time_passes = [&](const std::function<void()>& look) {
+    store.set_many(items, {.ttl = 24h});
+    store.erase("a");
+    store.set("z", "old", {.ttl = 10s});
+    SqlConnection holder = other_session();
+    holder.run("select pg_advisory_lock(118)");
+    std::thread looking(look);
+    EXPECT_TRUE(eventually([&] {
+      return sql().value(
+                 "select count(*) from pg_stat_activity where datname = current_database() and wait_event = "
+                 "'PgSleep'") == "1";
+    }));
+    store.set("a", "new");
+    sql().run("select setval('clock_us', pg_sequence_last_value('clock_us'::regclass) + 20000000)");
+    holder.run("select pg_advisory_unlock(118)");
+    looking.join();
+  };
+  look_while_time_passes([&] {
+    const auto found = reader.get_many(keys);
+    EXPECT_EQ(found[0], std::nullopt);
+    EXPECT_THAT(found[1], Optional(std::string("old")));
+  });
+  look_while_time_passes([&] { EXPECT_EQ(reader.exists_many(keys), keys.size() - 1); });
+}
+
 /// What was seen to have expired does not come back by a write that had looked at it before.
 TEST_F(PostgresExpiry, R43_WhatExpiresWhileItIsBeingChangedIsGone) {
   const Store store = open_at(url(), "standing");

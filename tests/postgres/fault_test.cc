@@ -253,5 +253,16 @@ TEST_F(PostgresFault, AServerThatRefusesConnectionsIsWaitedForUntilTheDeadline) 
   EXPECT_THAT(store.get("k"), Optional(std::string("w")));
 }
 
+/// While a message arrives the server takes the transaction that waits for it to be idle.
+TEST_F(PostgresFault, R119_ALargeWriteOverASlowLineHasTheTimeOfItsDeadline) {
+  const Store store = Store::open(proxied("&timeout=20s"));
+  store.set("k", "v");
+  EXPECT_TRUE(store.set_if_present("k", "v"));  // so that what is sent begins with the value
+  proxy_.set_behaviour({.segment_bytes = std::size_t{64} << 10, .delay_ms = 350});
+  const auto failure = failure_of(
+      kAmpleTimeout, [&] { EXPECT_TRUE(store.set_if_present("k", std::string(std::size_t{1} << 20, 'v'))); });
+  EXPECT_FALSE(failure) << failure->what();
+}
+
 }  // namespace
 }  // namespace tuskv::test

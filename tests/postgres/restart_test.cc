@@ -227,46 +227,103 @@ TEST(PostgresRestart, R5_AStoppedBackendDelaysNobodyBeyondTheDeadline) {
   server.signal_backend(backend, SIGCONT);
 }
 
-// R58: the server commits, and says in a warning alone that no standby has confirmed it.
-TEST(PostgresRestart, R58_ACommitThatStoppedWaitingForItsStandbysIsUnknown) {
-  PostgresServer server;
-  const std::string database = create_database(server.address());
-  const Store store = Store::open(server.url(database) + "&ttl_mode=manual&timeout=20s");
+// The server commits, and says in a warning alone that no standby has confirmed it.
+class PostgresStandby : public testing::Test {
+ protected:
+  PostgresStandby() : database_(create_database(server_.address())), other_(server_.url(database_)) {}
+
+  const PostgresServer& server() const { return server_; }
+  const std::string& database() const { return database_; }
+  SqlConnection& other() { return other_; }
+  static Store open(const std::string& url, const std::string& durability) {
+    return Store::open(url + "&ttl_mode=manual&timeout=20s&durability=" + durability);
+  }
+  /// From now on commits of `store` wait for a standby that there is not.
+  void wait_for_nobody(const Store& store) {
+    server_.add_setting("synchronous_standby_names = 'nobody'");
+    server_.reload();
+    ASSERT_TRUE(eventually([&] { return other_.value("show synchronous_standby_names") == "nobody"; }));
+    // They do once the checkpointer has read the settings as well.
+    ASSERT_TRUE(eventually([&] {
+      std::atomic<bool> has_waited = false;
+      cancel_waits_during([&] { store.set("k", "one"); }, has_waited);
+      return has_waited.load();
+    }));
+  }
+  void expect_unknown(const std::vector<std::function<void()>>& writes) {
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+      SCOPED_TRACE(i);
+      std::atomic<bool> has_waited = false;
+      const auto failure = cancel_waits_during(writes[i], has_waited);
+      EXPECT_TRUE(failure);
+      if (!failure) continue;
+      EXPECT_EQ(failure->outcome(), Outcome::unknown) << failure->what();
+      EXPECT_THAT(failure->what(), testing::HasSubstr("standbys"));
+    }
+  }
+  std::optional<Error> cancel_waits_during(const std::function<void()>& call, std::atomic<bool>& has_waited) {
+    std::atomic<bool> done = false;
+    std::thread canceller([&] {
+      const std::string cancel =
+          "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'";
+      while (!done) {
+        if (other_.value(cancel) != "0") has_waited = true;
+        std::this_thread::sleep_for(1ms);
+      }
+    });
+    auto failure = failure_of(20'000ms, call);
+    done = true;
+    canceller.join();
+    return failure;
+  }
+
+ private:
+  PostgresServer server_;
+  const std::string database_;
+  SqlConnection other_;
+};
+
+TEST_F(PostgresStandby, R58_ACommitThatStoppedWaitingForItsStandbysIsUnknown) {
+  const Store store = open(server().url(database()), "durable");
   store.set("k", "v");
-  server.add_setting("synchronous_standby_names = 'nobody'");
-  server.reload();
-  SqlConnection other(server.url(database));
-  ASSERT_TRUE(eventually([&] { return other.value("show synchronous_standby_names") == "nobody"; }));
-  const std::vector<std::function<void()>> writes = {
+  wait_for_nobody(store);
+  expect_unknown({
       [&] { store.set("k", "one"); },
       [&] { store.erase("k"); },
       [&] { store.increment("n"); },
       [&] { store.get_and_set("k", "two"); },
       [&] { store.transaction([](Transaction& tx) { tx.set("k", "three"); }); },
       [&] { submitted(store.async().set("k", std::string("four"))); },
-  };
-  const auto failure_of_cancelled = [&](const std::function<void()>& write) {
-    std::atomic<bool> done = false;
-    std::thread canceller([&] {
-      const std::string cancel =
-          "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'";
-      while (!done && other.value(cancel) == "0") std::this_thread::sleep_for(1ms);
-    });
-    auto failure = failure_of(20'000ms, write);
-    done = true;
-    canceller.join();
-    return failure;
-  };
-  // Commits wait once the checkpointer has read the settings as well.
-  ASSERT_TRUE(eventually([&] { return failure_of_cancelled(writes.front()).has_value(); }));
-  for (std::size_t i = 0; i < writes.size(); ++i) {
-    SCOPED_TRACE(i);
-    const auto failure = failure_of_cancelled(writes[i]);
-    ASSERT_TRUE(failure);
-    EXPECT_EQ(failure->outcome(), Outcome::unknown) << failure->what();
-    EXPECT_THAT(failure->what(), testing::HasSubstr("standbys"));
-  }
+  });
   EXPECT_EQ(store.get("k"), "four");
+}
+
+/// Where the role or the database wants to hear of no warnings, what this one tells must be heard all the same.
+TEST_F(PostgresStandby, R116_AServerThatIsToKeepItsWarningsTellsThatItStoppedWaiting) {
+  const PgBouncer pooler(server().address());
+  other().run("alter database " + database() + " set client_min_messages = error");
+  const Store direct = open(server().url(database()), "durable");
+  const Store pooled = open(pooler.url(database()), "durable");
+  const Store relaxed = open(pooler.url(database()), "relaxed");
+  wait_for_nobody(direct);
+  for (const Store& store : {direct, pooled}) {
+    expect_unknown({
+        [&] { store.set("k", "one"); },
+        [&] {
+          store.set_many({{"k", "one"}, {"l", "one"}});
+        },
+        [&] { store.erase("k"); },
+        [&] { store.increment("n"); },
+        [&] { store.get_and_set("k", "two"); },
+        [&] { store.transaction([](Transaction& tx) { tx.set("k", "three"); }); },
+        [&] { store.transaction([](Transaction& tx) { tx.set("k", std::to_string(tx.count())); }); },
+        [&] { store.erase_prefix("k"); },
+    });
+  }
+  std::atomic<bool> has_waited = false;
+  const auto failure = cancel_waits_during([&] { relaxed.sync(); }, has_waited);
+  ASSERT_TRUE(failure);
+  EXPECT_THAT(failure->what(), testing::HasSubstr("standbys"));
 }
 
 }  // namespace

@@ -235,7 +235,8 @@ TEST_F(PostgresFacts, R23_R17_SettingsOfTheRoleAndTheDatabaseChangeNothing) {
         "intervalstyle = 'sql_standard'", "timezone = 'Asia/Kolkata'", "client_encoding = 'LATIN1'",
         "search_path = pg_temp", "default_transaction_isolation = 'serializable'", "quote_all_identifiers = on",
         "extra_float_digits = -15", "enable_indexscan = off", "default_transaction_deferrable = on",
-        "backslash_quote = on", "escape_string_warning = on", "row_security = off", "synchronous_commit = off"}) {
+        "backslash_quote = on", "escape_string_warning = on", "row_security = off", "synchronous_commit = off",
+        "client_min_messages = error"}) {
     sql().run("alter role " + role + " set " + setting);
   }
   const Store store = Store::open(url("&schema=public&create=false&ttl_mode=manual", role));
@@ -255,24 +256,6 @@ TEST_F(PostgresFacts, R23_R17_SettingsOfTheRoleAndTheDatabaseChangeNothing) {
   EXPECT_EQ(store.scan().entries.size(), 5u);
   store.close();
   drop_role(role);
-}
-
-/// Where SERIALIZABLE is the server's default, what has waited for a row would fail when it gets it.
-TEST_F(PostgresFacts, R35_TransactionsAreOfTheLevelTheyNeed) {
-  sql().run("alter database " + database() + " set default_transaction_isolation = 'serializable'");
-  for (const bool pooled : {false, true}) {
-    SCOPED_TRACE(pooled);
-    const std::string own = (pooled ? shared().pooler() : shared().server()).url(database()) +
-                            "&ttl_mode=manual&retries=0&durability=relaxed";
-    const std::vector<Store> stores = {Store::open(own), Store::open(own)};
-    stores.front().set("k", "0");
-    run_threads(4, [&](int t) {
-      const auto failure = failure_of(20s, [&] {
-        for (int i = 0; i < 50; ++i) stores[static_cast<std::size_t>(t % 2)].get_and_set("k", "v");
-      });
-      EXPECT_FALSE(failure) << failure->what();
-    });
-  }
 }
 
 TEST_F(PostgresFacts, R17_BytesAreBytesInEveryEncoding) {

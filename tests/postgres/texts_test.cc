@@ -34,6 +34,7 @@ void call_everything(const Store& store) {
   EXPECT_EQ(store.count(), 6u);
   EXPECT_EQ(store.search_values("2").entries.size(), 2u);
   EXPECT_EQ(store.search_values("2", {.ignore_case = true}).entries.size(), 2u);
+  EXPECT_TRUE(store.find_by_field("k", "f", "2").entries.empty());
   store.erase_many({"a", "none"});
   store.erase("b");
   EXPECT_EQ(store.erase_prefix("c"), 1u);
@@ -159,7 +160,7 @@ TEST_F(PostgresTexts, R55_OperatorsPlantedInTheSearchPathAreNotCalled) {
 }
 
 /// What stands in our texts is meant as written, also where a backslash could mean something else.
-TEST_F(PostgresTexts, R34_TextsAreReadAsWrittenWhateverTheServerSays) {
+TEST_F(PostgresTexts, R34_R120_TextsAreReadAsWrittenWhateverTheServerSays) {
   sql().run("create schema \"o\\d'd\"; alter database " + database() + " set search_path = \"o\\d'd\"; " +
             "alter database " + database() + " set standard_conforming_strings = off");
   for (const bool pooled : {false, true}) {
