@@ -167,7 +167,7 @@ TEST_F(EngineStall, S100_ACleanUpWaitsForNoManifest) {
 TEST_F(EngineStall, S101_AnUnloggedStoreSaysHowMuchOfItSurvivesACrash) {
   open(Durability::unlogged);
   ASSERT_EQ(put("a", 5000), nullptr);
-  disk_.inject({.operation = Operation::rename});
+  disk_.inject({.operation = Operation::rename, .path_contains = "snapshot-"});
   EXPECT_FALSE(engine_->snapshot().ok());
   EXPECT_EQ(engine_->stats(1000).value().sequence, 1U);
   EXPECT_EQ(engine_->stats(1000).value().synced_sequence, 0U);
