@@ -65,7 +65,7 @@ std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWrit
   std::string which = "the key \"" + record.key + '"';
   if (!record.name_space.empty()) which += " of the namespace \"" + record.name_space + '"';
   throw Error(error.code(), error.outcome(),
-              "TO refuses " + which + ": " + error.what() + " (" + std::to_string(copied) + " entries are copied)",
+              "TO refuses " + which + ": " + error.what() + " (entries copied: " + std::to_string(copied) + ")",
               error.sqlstate());
 }
 

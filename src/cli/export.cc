@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 
 #include <nlohmann/json.hpp>
@@ -36,9 +37,12 @@ class Target final {
     struct stat found = {};
     const bool exists = ::stat(path_.c_str(), &found) == 0;
     if (exists && S_ISDIR(found.st_mode)) throw UsageError(path_ + " is a directory");
-    const bool is_file = !exists || S_ISREG(found.st_mode);
-    is_file ? write_beside_it() : write_to_it();
-    if (is_file && exists && ::fchmod(descriptor_, found.st_mode & 0777) != 0) fail("set the mode of");
+    if (exists && !S_ISREG(found.st_mode)) {
+      write_to_it();
+    } else {
+      write_beside_it();
+    }
+    if (exists) mode_ = found.st_mode & 0777;
   }
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
@@ -51,6 +55,7 @@ class Target final {
   int descriptor() const noexcept { return descriptor_; }
   void publish() {
     if (!temporary_.empty()) {
+      if (mode_ && ::fchmod(descriptor_, *mode_) != 0) fail("set the mode of");
       if (::fsync(descriptor_) != 0) fail("write");
       if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
     }
@@ -77,7 +82,8 @@ class Target final {
   }
 
   std::string path_;
-  std::string temporary_ = {};  ///< empty: `path_` itself is written to
+  std::string temporary_ = {};       ///< empty: `path_` itself is written to
+  std::optional<mode_t> mode_ = {};  ///< of the file that is replaced
   int descriptor_ = -1;
 };
 

@@ -89,6 +89,7 @@ Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::m
 
 Store Session::store(Access access) {
   if (store_) return *store_;
+  if (url_.empty()) throw UsageError("the URL is empty (--store, or TUSKV_STORE): it names no store");
   Options options;
   options.read_only = access == Access::read && !expects_writes_ && has_directory();
   options.create = access == Access::write || options.read_only;  // which makes nothing, and says so in its own words

@@ -269,8 +269,8 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
   return {};
 }
 
-void Checkpointer::remember_time(std::int64_t age_us) {
-  if (!manifest_mutex_.try_lock()) return;  // who has it writes the time as well
+void Checkpointer::remember_time(std::int64_t age_us, std::int64_t left_ms) {
+  if (!manifest_mutex_.lock_within(left_ms)) return;
   os::AdoptedLock lock(manifest_mutex_);
   if (time_is_final_) return;
   Manifest next = manifest_;

@@ -76,9 +76,9 @@ class Checkpointer final {
   Status on_first_segment(std::uint64_t ordinal) TUSKV_EXCLUDES(manifest_mutex_);
 
   /// Writes the store's time into the manifest when what is there is older by at least `age_us`, so that it does not go
-  /// back at the next opening. Best effort: what a disk that refuses loses is no data. Waits for nobody who is at the
-  /// manifest. Does nothing once stopped.
-  void remember_time(std::int64_t age_us) TUSKV_EXCLUDES(manifest_mutex_);
+  /// back at the next opening. Best effort: what a disk that refuses, or whoever is at the manifest for longer than
+  /// `left_ms`, loses is no data. Does nothing once stopped.
+  void remember_time(std::int64_t age_us, std::int64_t left_ms) TUSKV_EXCLUDES(manifest_mutex_);
 
   std::uint64_t failure_count() const { return failures_.load(); }
 
@@ -132,7 +132,7 @@ class Checkpointer final {
   std::uint64_t last_ordinal_ TUSKV_GUARDED_BY(run_mutex_) = 0;  ///< of any folder this directory has seen
 
   /// Behind the log's mutex: the log calls on_first_segment.
-  mutable os::Mutex manifest_mutex_;
+  mutable os::TimedMutex manifest_mutex_;
   Manifest manifest_ TUSKV_GUARDED_BY(manifest_mutex_);
   bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);             ///< that the manifest names
   bool has_own_segment_ TUSKV_GUARDED_BY(manifest_mutex_) = false;  ///< made since this opening

@@ -54,7 +54,7 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::i
   swept_.fetch_add(removed, std::memory_order_relaxed);
   // Not logged, so a process that dies now takes them back; without the time they would live again at the next opening
   // if the clock is set back.
-  if (removed != 0 && checkpointer_ != nullptr) checkpointer_->remember_time(kTimeAgeMaxUs);
+  if (removed != 0 && checkpointer_ != nullptr) checkpointer_->remember_time(kTimeAgeMaxUs, os::time_left_ms(deadline));
   if (!in_time && removed == 0) return Status(Code::Timeout, "the deadline passed while writes held the keys' shard");
   return removed;
 }
@@ -132,15 +132,12 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
     stats.value_bytes_max = std::max(stats.value_bytes_max, shard.value_bytes_max());
     stats.memory_bytes += shard.entry_memory_bytes() + shard.index_memory_bytes();
   }
-  stats.synced_sequence = log_->synced_sequence();  // before `sequence`, which it never exceeds
+  const std::uint64_t synced = log_->synced_sequence();  // before `sequence`, which it never exceeds
   stats.sequence = log_->last_sequence();
   stats.swept = swept_.load(std::memory_order_relaxed);
   stats.recovered_records = recovered_records_;
   stats.recovered_torn_bytes = recovered_torn_bytes_;
-  if (in_memory()) {
-    stats.synced_sequence = 0;
-    return stats;
-  }
+  if (in_memory()) return stats;
   stats.syncs = log_->sync_count();
   stats.log_bytes = log_->log_bytes();
   stats.log_segments = log_->segment_count();
@@ -148,9 +145,8 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   const std::vector<SnapshotInfo> snapshots = snapshot_list();
   stats.snapshots = snapshots.size();
   if (!snapshots.empty()) stats.newest_snapshot = snapshots.back();
-  if (options_.durability == Durability::unlogged) {
-    stats.synced_sequence = stats.newest_snapshot ? stats.newest_snapshot->sequence : 0;
-  }
+  const std::uint64_t in_snapshot = stats.newest_snapshot ? stats.newest_snapshot->sequence : 0;
+  stats.synced_sequence = options_.durability == Durability::unlogged ? in_snapshot : synced;
   return stats;
 }
 
@@ -177,7 +173,7 @@ Status EmbeddedEngine::close() {
   keyspace_.unlock_all_writers();
   Status status;
   if (checkpointer_ != nullptr) {
-    if (time_has_told()) checkpointer_->remember_time(1);
+    if (time_has_told()) checkpointer_->remember_time(1, os::kLongestWaitMs);
     status = checkpointer_->stop();
   }
   Status log_status = log_->close();

@@ -36,7 +36,6 @@ namespace {
 constexpr std::string_view kTitle = "tuskv manifest ";
 constexpr std::uint64_t kManifestVersion = 1;
 constexpr std::string_view kChecksumName = "checksum ";
-constexpr std::string_view kPartBegin = "part-";
 constexpr std::size_t kHexDigits = 16;
 constexpr std::size_t kChecksumLineBytes = kChecksumName.size() + kHexDigits + 1;
 
@@ -274,12 +273,12 @@ std::string snapshot_folder_name(std::uint64_t ordinal) {
   return std::string(kSnapshotPrefix) + std::to_string(ordinal);
 }
 
-std::string part_name(std::size_t index) { return std::string(kPartBegin) + std::to_string(index); }
+std::string part_name(std::size_t index) { return std::string(kPartPrefix) + std::to_string(index); }
 
 bool is_part_name(std::string_view name) {
-  if (!name.starts_with(kPartBegin)) return false;
+  if (!name.starts_with(kPartPrefix)) return false;
   std::size_t index = 0;
-  std::from_chars(name.data() + kPartBegin.size(), name.data() + name.size(), index);
+  std::from_chars(name.data() + kPartPrefix.size(), name.data() + name.size(), index);
   return name == part_name(index);
 }
 

@@ -73,8 +73,9 @@ inline constexpr std::size_t kManifestBytesMax = std::size_t{8} << 20;
 inline constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 62;
 std::string segment_name(std::uint64_t ordinal);          ///< log-<ordinal>.tlog
 std::string snapshot_folder_name(std::uint64_t ordinal);  ///< snapshot-<ordinal>
-std::string part_name(std::size_t index);                 ///< part-<index>
-bool is_part_name(std::string_view name);                 ///< nothing else that begins so
+inline constexpr std::string_view kPartPrefix = "part-";
+std::string part_name(std::size_t index);  ///< part-<index>
+bool is_part_name(std::string_view name);  ///< nothing else that begins so
 /// The ordinal in a name of that form, or 0.
 std::uint64_t parse_segment_name(std::string_view name);
 std::uint64_t parse_snapshot_folder_name(std::string_view name);

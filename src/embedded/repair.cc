@@ -24,7 +24,6 @@ namespace tuskv::embedded {
 namespace {
 
 constexpr std::string_view kBackupPrefix = "repair-";
-constexpr std::string_view kPartPrefix = "part-";
 constexpr std::string_view kLockName = "LOCK";
 
 std::uint64_t random_seed() {

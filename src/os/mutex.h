@@ -147,11 +147,10 @@ class TUSKV_CAPABILITY("mutex") TimedMutex final {
   std::timed_mutex mutex_;
 };
 
-/// Unlocks at the end of its scope, or before, a Mutex or a TimedMutex that is held already.
-template <class AnyMutex>
+/// Unlocks at the end of its scope, or before, a TimedMutex that is held already.
 class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
  public:
-  explicit AdoptedLock(AnyMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
+  explicit AdoptedLock(TimedMutex& mutex) TUSKV_REQUIRES(mutex) : mutex_(mutex) {}
   ~AdoptedLock() TUSKV_RELEASE() {
     if (held_) mutex_.unlock();
   }
@@ -164,7 +163,7 @@ class TUSKV_SCOPED_CAPABILITY AdoptedLock final {
   }
 
  private:
-  AnyMutex& mutex_;
+  TimedMutex& mutex_;
   bool held_ = true;
 };
 

@@ -185,7 +185,7 @@ class ListTest(ToolTest):
         self.assertEqual(self.text("get", "k", "--store", "file:./tuskv-data"), "default\n")
         self.assertEqual(self.text("get", "k"), "other\n")
         self.environment["TUSKV_STORE"] = ""
-        self.assertIn("the URL is empty", self.refusal("set", "k", "lost", code=2))
+        self.assertIn("TUSKV_STORE", self.refusal("set", "k", "lost", code=2))
         self.assertEqual(self.text("get", "k", "--store", "file:./tuskv-data"), "default\n")
 
 

@@ -281,9 +281,10 @@ class ExportTest(ToolTest):
         self.fill()
         exported = self.tuskv("export")
         os.mkfifo(self.path("pipe"))
-        with subprocess.Popen(["cat", "pipe"], cwd=self.directory, stdout=subprocess.PIPE) as reader:
-            self.tuskv("export", "pipe")
-            self.assertEqual(reader.communicate()[0], exported)
+        reader = subprocess.Popen(["cat", "pipe"], cwd=self.directory, stdout=subprocess.PIPE)
+        self.addCleanup(reader.kill)
+        self.tuskv("export", "pipe")
+        self.assertEqual(reader.communicate()[0], exported)
         self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
         self.write("file", "old")
         os.chmod(self.path("file"), 0o640)
@@ -327,7 +328,7 @@ class CopyTest(ToolTest):
         self.tuskv("set", "long" * 400, "v", "--namespace", "n", "--store", "file:./a?max_key_bytes=2KiB")
         self.tuskv("set", "short", "v", "--store", "file:./a?max_key_bytes=2KiB")
         message = self.refusal("copy", "file:./a?max_key_bytes=2KiB", "file:./b", code=2)
-        self.assertTrue(message.endswith(" (1 entries are copied)"), message)
+        self.assertTrue(message.endswith(" (entries copied: 1)"), message)
         self.assertEqual(self.text("get", "short", "--store", "file:./b"), "v\n")
         self.assertRegex(message, r'^TO refuses the key "longlong.*" of the namespace "n": a key of 1600 bytes')
 

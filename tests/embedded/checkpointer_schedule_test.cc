@@ -93,6 +93,20 @@ class Events final {
   std::vector<Event::Kind> kinds_ TUSKV_GUARDED_BY(mutex_);
 };
 
+/// A store whose thread runs, and what it tells.
+struct RelaxedStore {
+  RelaxedStore() {
+    TestStoreOptions options = options_of(Durability::relaxed);
+    events.attach(options.checkpointer);
+    store = open(disk, options, clock);
+  }
+
+  SimulatedFileSystem disk;
+  const ManualClock clock;
+  Events events;
+  std::unique_ptr<TestStore> store;
+};
+
 // K12: a program that opens, writes a little and closes, again and again.
 TEST(CheckpointerSchedule, K12TheLogStaysBoundedOverManyShortRuns) {
   SimulatedFileSystem disk;
@@ -179,45 +193,37 @@ TEST(CheckpointerSchedule, S103_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
 }
 
 TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  Events events;
-  TestStoreOptions options = options_of(Durability::relaxed);
-  events.attach(options.checkpointer);
-  auto store = open(disk, options, clock);
+  RelaxedStore relaxed;
+  TestStore& store = *relaxed.store;
   for (int round = 1; round <= 3; ++round) {
-    for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
-    ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, round));
+    for (int i = 0; i < 70; ++i) ASSERT_TRUE(store.put({{"key", std::string(kKiB, 'v')}}).ok());
+    ASSERT_TRUE(relaxed.events.wait_for(Event::Kind::snapshot_published, round));
   }
-  ASSERT_TRUE(store->close().ok());
+  ASSERT_TRUE(store.close().ok());
 }
 
 // The record of new entries makes a snapshot due, and the entries, once they are there, make it not due: the thread may
 // look before or after.
 TEST(CheckpointerSchedule, S97_NewEntriesThatRaiseTheLimitDoNotEndTheLooking) {
   constexpr std::uint64_t kNewBytes = 64 * kKiB;
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  Events events;
-  TestStoreOptions options = options_of(Durability::relaxed);
-  events.attach(options.checkpointer);
-  auto store = open(disk, options, clock);
+  RelaxedStore relaxed;
+  TestStore& store = *relaxed.store;
   std::uint64_t live_bytes = 0;
   for (; live_bytes < 256 * kKiB; live_bytes += kKiB) {
-    ASSERT_TRUE(store->put({{"key" + std::to_string(live_bytes), std::string(kKiB, 'v')}}).ok());
+    ASSERT_TRUE(store.put({{"key" + std::to_string(live_bytes), std::string(kKiB, 'v')}}).ok());
   }
-  const auto overwrite = [&] { ASSERT_TRUE(store->put({{"key0", std::string(kKiB, 'w')}}).ok()); };
+  const auto overwrite = [&] { ASSERT_TRUE(store.put({{"key0", std::string(kKiB, 'w')}}).ok()); };
   for (int round = 0; round < 5; ++round) {
-    ASSERT_TRUE(store->checkpointer().snapshot().ok());
-    while (store->log().log_bytes() + kNewBytes / 2 < live_bytes) overwrite();
-    const auto published = events.count(Event::Kind::snapshot_published);
-    ASSERT_TRUE(store->put({{"new" + std::to_string(round), std::string(kNewBytes, 'v')}}).ok());
+    ASSERT_TRUE(store.checkpointer().snapshot().ok());
+    while (store.log().log_bytes() + kNewBytes / 2 < live_bytes) overwrite();
+    const auto published = relaxed.events.count(Event::Kind::snapshot_published);
+    ASSERT_TRUE(store.put({{"new" + std::to_string(round), std::string(kNewBytes, 'v')}}).ok());
     live_bytes += kNewBytes;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the thread looks
     for (std::uint64_t written = 0; written < 2 * live_bytes; written += kKiB) overwrite();
-    ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, published + 1)) << "round " << round;
+    ASSERT_TRUE(relaxed.events.wait_for(Event::Kind::snapshot_published, published + 1)) << "round " << round;
   }
-  ASSERT_TRUE(store->close().ok());
+  ASSERT_TRUE(store.close().ok());
 }
 
 // The writes that make the next snapshot due all come while the one before is being published, and none after it.
@@ -328,19 +334,15 @@ TEST(CheckpointerSchedule, LoggedClosesWithoutTheSnapshotThatIsDue) {
 
 // 4.4 rule 7: reported, tried again, and never in the way of writes.
 TEST(CheckpointerSchedule, K8AFailureIsReportedAndTriedAgain) {
-  SimulatedFileSystem disk;
-  const ManualClock clock;
-  Events events;
-  TestStoreOptions options = options_of(Durability::relaxed);
-  events.attach(options.checkpointer);
-  auto store = open(disk, options, clock);
-  disk.inject({.operation = Operation::make_directory});
-  for (int i = 0; i < 70; ++i) ASSERT_TRUE(store->put({{"key", std::string(kKiB, 'v')}}).ok());
-  ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_failed, 1));
-  ASSERT_TRUE(store->put({{"key", "later"}}).ok());
-  ASSERT_TRUE(events.wait_for(Event::Kind::snapshot_published, 1));
-  EXPECT_EQ(store->checkpointer().failure_count(), 1U);
-  ASSERT_TRUE(store->close().ok());
+  RelaxedStore relaxed;
+  TestStore& store = *relaxed.store;
+  relaxed.disk.inject({.operation = Operation::make_directory});
+  for (int i = 0; i < 70; ++i) ASSERT_TRUE(store.put({{"key", std::string(kKiB, 'v')}}).ok());
+  ASSERT_TRUE(relaxed.events.wait_for(Event::Kind::snapshot_failed, 1));
+  ASSERT_TRUE(store.put({{"key", "later"}}).ok());
+  ASSERT_TRUE(relaxed.events.wait_for(Event::Kind::snapshot_published, 1));
+  EXPECT_EQ(store.checkpointer().failure_count(), 1U);
+  ASSERT_TRUE(store.close().ok());
 }
 
 // E11: the files of a recording belong to one snapshot. When they cannot be synced, that snapshot is all that is lost.

@@ -450,7 +450,7 @@ TEST(Checkpointer, S13_TheTimeIsWrittenWhenItIsOldAndNeverOnceStopped) {
   auto store = TestStore::open(*disk, {}, clock).value();
   const auto writes = [&](std::int64_t age_us) {
     const std::uint64_t before = disk->count(test::Operation::rename);
-    store->checkpointer().remember_time(age_us);
+    store->checkpointer().remember_time(age_us, 60'000);
     return disk->count(test::Operation::rename) - before;
   };
   EXPECT_EQ(writes(1), 1U);
