@@ -71,6 +71,23 @@ class Writer final {
   std::size_t next_ = 0;
 };
 
+// Rows of given keys are only ever looked up: in a subquery that depends on the key, or by `= any(array)`. In a join
+// with the keys the planner may begin with the table while it has few rows, and the plan stays when it has many.
+
+constexpr const char* kColumns = "t.key, t.value, t.expires_at, t.created_at, t.updated_at, t.version";
+
+std::string row_with(const std::string& key) {
+  return "lateral (select " + std::string(kColumns) + " from {T} t where t.key = " + key + " offset 0) t";
+}
+
+/// The rows of `u`, of a key k and more columns, locked in the order of keys.
+std::string locked_rows_of(const std::string& u) {
+  return "(select * from " + u + " order by u.k) u, lateral (select " + kColumns +
+         " from {T} t where t.key = u.k for update) t";
+}
+
+std::string among(const std::string& keys) { return "t.key = any(array(" + keys + "))"; }
+
 constexpr const char* kStateOf = "{VALUE}, t.expires_at, t.created_at, t.updated_at, t.version";
 constexpr const char* kStateWithoutValue = "null::bytea, t.expires_at, t.created_at, t.updated_at, t.version";
 
@@ -91,7 +108,8 @@ void make_reading(Writer& make, Statements& out) {
   out.read_many = make.make("select u.i::int4, " + state_if("u.w and pg_catalog.octet_length({VALUE}) <= $3") +
                                 ", {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
-                                "join {T} t on t.key = u.k where $4 or {LIVE_ONCE}",
+                                "cross join " +
+                                row_with("u.k") + " where $4 or {LIVE_ONCE}",
                             {kByteaArray, kBoolArray, kInt4, kBool});
   out.read_values = make.make(
       "select t.key, case when pg_catalog.octet_length({VALUE}) <= $2 then {VALUE} end, t.expires_at from {T} t "
@@ -124,10 +142,11 @@ void make_writing(Writer& make, Statements& out) {
                            {kByteaArray, make.values(), kInt8Array, kTimestamptz});
   out.erase_one = make.make("delete from {T} t where t.key = $1 returning {LIVE}, " + state_if("$2"), {kBytea, kBool});
   out.erase_many = make.make(
-      "with l as materialized (select t.key, u.i from pg_catalog.unnest($1::bytea[]) with ordinality u(k, i) "
-      "join {T} t on t.key = u.k order by t.key for update of t) "
-      "delete from {T} t using l where t.key = l.key returning l.i::int4, {LIVE}, " +
-          state_if("$2"),
+      "with l as materialized (select u.i, t.key, case when $2 then t.value end as value, t.expires_at, t.created_at, "
+      "t.updated_at, t.version from " +
+          locked_rows_of("pg_catalog.unnest($1::bytea[]) with ordinality u(k, i)") +
+          "), d as (delete from {T} t where " + among("select l.key from l") + ") select t.i::int4, {LIVE}, " +
+          kStateOf + " from l t",
       {kByteaArray, kBool});
   out.increment =
       make.make(upsert("(select $1::bytea as k, $2::int8 as v, $3::int8 as ttl offset 0) r",
@@ -143,8 +162,8 @@ void make_writing(Writer& make, Statements& out) {
       "select r.v::jsonb::text from pg_catalog.unnest($1::text[]) with ordinality r(v, i) order by r.i", {kTextArray});
   out.erase_dead = make.make(
       "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
-      "for update skip locked), d as (delete from {T} t using l where t.key = l.key and {DEAD} returning 1) "
-      "select pg_catalog.count(*)::int8 from d",
+      "for update skip locked), d as (delete from {T} t where " +
+          among("select l.key from l") + " and {DEAD} returning 1) select pg_catalog.count(*)::int8 from d",
       {kByteaArray});
 }
 
@@ -154,14 +173,13 @@ void make_planned(Writer& make, Statements& out) {
       "select k, {EMPTY}, '-infinity', '-infinity', '-infinity', 0 from pg_catalog.unnest($1::bytea[]) k "
       "on conflict (key) do update set value = t.value where false",
       {kByteaArray});
-  out.state =
-      make.make("select u.i::int4, t.key is not null, " + state_if("u.w") +
-                    " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) left join {T} t on t.key = u.k",
-                {kByteaArray, kBoolArray});
+  out.state = make.make("select u.i::int4, t.key is not null, " + state_if("u.w") +
+                            " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) left join " +
+                            row_with("u.k") + " on true",
+                        {kByteaArray, kBoolArray});
   // Rows that come into being behind its back are absent for this batch: it judges what it has locked.
-  out.lock_state = make.make("select u.i::int4, true, " + state_if("u.w") +
-                                 " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
-                                 "join {T} t on t.key = u.k order by t.key for update of t",
+  out.lock_state = make.make("select u.i::int4, true, " + state_if("u.w") + " from " +
+                                 locked_rows_of("unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i)"),
                              {kByteaArray, kBoolArray});
   out.clocks = make.make("select {CLOCK}, {VERSION_CLOCK}");
   // The only error that plain SQL can be made to raise, and that nothing else raises: a negative limit.
@@ -174,10 +192,13 @@ void make_planned(Writer& make, Statements& out) {
       "expires_bucket = excluded.expires_bucket, created_at = excluded.created_at, "
       "updated_at = excluded.updated_at, version = excluded.version",
       {kByteaArray, make.values(), kTimestamptzArray, kInt4Array, kTimestamptzArray, kTimestamptzArray, kInt8Array});
+  // The rows are there, for they are locked.
   out.touch = make.make(
-      "update {T} t set expires_at = r.at, expires_bucket = r.b, updated_at = r.u, version = r.n "
-      "from unnest($1::bytea[], $2::timestamptz[], $3::int4[], $4::timestamptz[], $5::int8[]) r(k, at, b, u, n) "
-      "where t.key = r.k",
+      "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
+      "select r.k, {EMPTY}, r.at, r.b, r.u, r.u, r.n from "
+      "unnest($1::bytea[], $2::timestamptz[], $3::int4[], $4::timestamptz[], $5::int8[]) r(k, at, b, u, n) "
+      "on conflict (key) do update set expires_at = excluded.expires_at, expires_bucket = excluded.expires_bucket, "
+      "updated_at = excluded.updated_at, version = excluded.version",
       {kByteaArray, kTimestamptzArray, kInt4Array, kTimestamptzArray, kInt8Array});
   out.erase = make.make("delete from {T} t where t.key = any($1)", {kByteaArray});
   out.lock_table = make.make("lock table {T} in share row exclusive mode");
@@ -191,8 +212,7 @@ void make_planned(Writer& make, Statements& out) {
 
 /// A level of such a statement; `m`: this is an entry of the page, as far as is known.
 std::string page_level(const std::string& columns, const std::string& rows) {
-  return "(select t.key, t.value, t.expires_at, t.created_at, t.updated_at, t.version, " + columns + " from " + rows +
-         ")";
+  return "(select " + std::string(kColumns) + ", " + columns + " from " + rows + ")";
 }
 
 std::string looked_at(const std::string& matches, const std::string& order) {
@@ -341,9 +361,8 @@ void make_ranges(Writer& make, Statements& out) {
 void make_expiry(Writer& make, Statements& out) {
   // Rows are locked before they count for the batch, so that those of others, which are skipped, do not make it short.
   const std::string lock = " for update of t skip locked";
-  const std::string removed =
-      "d as (delete from {T} t using l where t.key = l.key and t.expires_at <= {CLOCK} returning 1) "
-      "select pg_catalog.count(*)::int8 from d";
+  const std::string removed = "d as (delete from {T} t where " + among("select l.key from l") +
+                              " and t.expires_at <= {CLOCK} returning 1) select pg_catalog.count(*)::int8 from d";
   // In the present bucket a round looks at a bounded number: what has not expired yet must not be read each time.
   out.sweep =
       make.make("with n as materialized (select " + bucket_of("{CLOCK}") +
@@ -352,10 +371,10 @@ void make_expiry(Writer& make, Statements& out) {
                     "and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket limit $1" +
                     lock +
                     "), "
-                    "c as materialized (select t.key from (select b.key from {T} b "
-                    "where b.expires_bucket = (select n.present from n) limit $2) x join {T} t on t.key = x.key "
-                    "where t.expires_at <= {ONE_CLOCK} limit $1 - (select pg_catalog.count(*) from p)" +
-                    lock + "), l as (select p.key from p union all select c.key from c), " + removed,
+                    "c as materialized (select t.key from {T} t where " +
+                    among("select b.key from {T} b where b.expires_bucket = (select n.present from n) limit $2") +
+                    " and t.expires_at <= {ONE_CLOCK} limit $1 - (select pg_catalog.count(*) from p)" + lock +
+                    "), l as (select p.key from p union all select c.key from c), " + removed,
                 {kInt8, kInt8});
   const std::string due = "t.expires_bucket <= (select " + bucket_of("{CLOCK}") + ")";
   out.cleanup = make.make("with l as materialized (select t.key from {T} t where " + due +
