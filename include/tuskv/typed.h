@@ -65,7 +65,8 @@ class TypedEntryRange;
 
 /// Entries as values of T: those of a store, a namespace or a transaction whose keys start with the view's prefix.
 /// Cheap to copy, thread-safe as the handle it was made of, which it keeps open. Calls mean what those of Operations
-/// mean; keys are given and returned without the prefix, and the prefix counts towards max_key_bytes.
+/// mean; keys are given and returned without the prefix, and the prefix counts towards max_key_bytes. No key of a view
+/// is empty: the entry whose key is the prefix is not one of its.
 ///
 /// A value that cannot be decoded is Error (Serialization), which names the key, and nothing has changed: also
 /// get_and_set, get_and_erase and get_and_touch decode before they write, for which they read and then write on

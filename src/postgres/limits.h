@@ -10,6 +10,11 @@ namespace tuskv::postgres {
 inline constexpr std::size_t kStatementKeysMax = 4096;
 /// Bytes of values in one statement, for the same.
 inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
+/// So large a jsonb document may become with its numbers written out: as many times its size, and as many bytes anyway.
+inline constexpr std::size_t kJsonGrowthFactor = 8;
+inline constexpr std::size_t kJsonGrowthBytes = std::size_t{1} << 20;
+/// Documents of a page that are read at once, before it is known what they are written out.
+inline constexpr std::size_t kJsonRowsAtOnce = 128;
 /// Larger values are not read within a batch: they would hold up the others.
 inline constexpr std::int32_t kBatchedValueBytesMax = 64 << 10;
 /// How long a statement waits for a row that somebody else holds. Then the halves of a batch, down to single units,

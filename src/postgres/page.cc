@@ -12,6 +12,7 @@
 #include "json_member.h"
 #include "named_limits.h"
 #include "postgres/field_index.h"
+#include "postgres/limits.h"
 #include "postgres/listing.h"
 #include "postgres/row_state.h"
 
@@ -157,15 +158,19 @@ class PageWalk final {
   std::int64_t live_until_us() const { return live_until_us_; }
 
  private:
-  static constexpr std::size_t kLastChunk = 4;
+  static constexpr std::size_t kLastChunk = 1;
+  /// Enough of a needle to leave out what cannot match: the server compares it with every place of the value.
+  static constexpr std::size_t kServerNeedleBytesMax = 64;
   static constexpr std::string_view kStatementTimeout = "57014";
 
   bool is_jsonb() const { return database_.options().value_type == ValueType::jsonb; }
   bool has_filter(Filter::Kind kind) const { return scan_.filter.kind == kind; }
   /// Whether the server's word is final.
   bool is_exact() const {
-    return !looks_at_value(scan_.filter) || is_jsonb() ||
-           (has_filter(Filter::Kind::contains) && !scan_.filter.ignore_case);
+    if (has_filter(Filter::Kind::contains)) {
+      return scan_.filter.pattern.size() <= kServerNeedleBytesMax && (is_jsonb() || !scan_.filter.ignore_case);
+    }
+    return !looks_at_value(scan_.filter) || is_jsonb();
   }
 
   /// Nearly each row is an entry, but for those that have expired.
@@ -174,7 +179,8 @@ class PageWalk final {
     constexpr std::size_t kFiltered = 256;
     constexpr std::size_t kSearched = 64;
     if (looks_at_value(scan_.filter)) return kSearched;
-    return std::max(first_chunk_of(scan_.limit), has_filter(Filter::Kind::none) ? 0 : kFiltered);
+    const std::size_t chunk = std::max(first_chunk_of(scan_.limit), has_filter(Filter::Kind::none) ? 0 : kFiltered);
+    return is_jsonb() && scan_.want == Want::value ? std::min(chunk, kJsonRowsAtOnce) : chunk;
   }
 
   /// Whether something is known that a chunk which takes too long must not cost.
@@ -224,17 +230,15 @@ class PageWalk final {
 
   /// `text` has to live as long as the parameters.
   void add_filter(Parameters& parameters, std::string& text) const {
-    // Enough to leave out what cannot match; a longer one would be compared with every place of the value.
-    constexpr std::size_t kPrefix = 256;
     const Filter& filter = scan_.filter;
     if (filter.kind == Filter::Kind::glob) {
       text = pattern_of(scan_.range, filter, scan_.key_offset);
       parameters.add_bytes(text);
     } else if (filter.kind == Filter::Kind::contains) {
-      parameters.add_bytes(filter.pattern);
+      parameters.add_bytes(filter.pattern.substr(0, kServerNeedleBytesMax));
     } else if (filter.kind == Filter::Kind::field && !is_jsonb()) {
-      parameters.add_bytes(unescaped_bytes(filter.pattern).substr(0, kPrefix));
-      parameters.add_bytes(value_bytes(filter).substr(0, kPrefix));
+      parameters.add_bytes(unescaped_bytes(filter.pattern).substr(0, kServerNeedleBytesMax));
+      parameters.add_bytes(value_bytes(filter).substr(0, kServerNeedleBytesMax));
     } else if (filter.kind == Filter::Kind::field) {
       text = filter.type == Filter::Type::text ? std::string(filter.value) : json_value(filter);
       parameters.add_bytes(filter.pattern);
@@ -271,12 +275,14 @@ class PageWalk final {
     const int state = first_column + PageColumns::kState;
     std::size_t looked_at = 0;
     std::size_t bytes = 0;
+    std::size_t value_bytes = 0;  // which are more when numbers are written out
     bool more = false;
     for (int row = 0; row < rows.count() && scan_.entries.size() < scan_.limit; ++row) {
       cursor_ = rows.bytes(row, first_column + PageColumns::kKey);
       looked_at = static_cast<std::size_t>(rows.int8(row, first_column + PageColumns::kLookedAt));
       bytes = static_cast<std::size_t>(rows.int8(row, first_column + PageColumns::kBytes));
       more = rows.boolean(row, first_column + PageColumns::kMore);
+      value_bytes += rows.bytes(row, state + StateColumns::kValue).size();
       if (!rows.boolean(row, first_column + PageColumns::kMatches)) continue;
       if (!is_exact() && !matches_value(scan_.filter, rows.bytes(row, state + StateColumns::kValue))) continue;
       scan_.entries.push_back(entry_of(scan_, rows, row, first_column));
@@ -284,7 +290,7 @@ class PageWalk final {
       if (expires_us != 0 && !scan_.include_expired) live_until_us_ = std::min(live_until_us_, expires_us);
     }
     rows_left_ -= looked_at;
-    bytes_ += bytes;
+    bytes_ += std::max(bytes, value_bytes);
     return more;
   }
 

@@ -11,6 +11,7 @@
 #include "postgres/refused_value.h"
 #include "postgres/respelling.h"
 #include "postgres/set_batch.h"
+#include "postgres/written_out.h"
 
 namespace tuskv::postgres {
 namespace {
@@ -101,6 +102,16 @@ PostgresEngine::~PostgresEngine() { static_cast<void>(close()); }
 
 Status PostgresEngine::check_open() const { return closed() ? closed_status() : Status(); }
 
+Status PostgresEngine::check_unit(const Unit& unit) const {
+  TUSKV_RETURN_IF_ERROR(check_open());
+  if (keeps_bytes()) return {};
+  for (const Command& command : unit.commands) {
+    const auto* put = std::get_if<Put>(&command);
+    if (put != nullptr) TUSKV_RETURN_IF_ERROR(check_written_out({.key = put->key, .value = put->value}));
+  }
+  return {};
+}
+
 // ---- units
 
 void PostgresEngine::execute(std::span<Unit> units) {
@@ -112,7 +123,8 @@ void PostgresEngine::execute(std::span<Unit> units) {
 }
 
 void PostgresEngine::execute_one(Unit& unit) {
-  if (closed()) return fail(unit, closed_status());
+  Status status = check_unit(unit);
+  if (!status.ok()) return fail(unit, std::move(status));
   if (unit.commands.empty()) return;
   if (is_listing(unit)) return run_listing(*database_, unit, os::deadline_in(unit.timeout_ms));
   run_in_lane(lane_of(unit), std::span(&unit, 1));
@@ -145,14 +157,11 @@ void PostgresEngine::wait_for_row(Unit& unit, os::Deadline deadline) {
 }
 
 void PostgresEngine::execute_several(std::span<Unit> units) {
-  const bool alike = std::all_of(units.begin(), units.end(),
-                                 [](const Unit& unit) { return !unit.commands.empty() && !is_listing(unit); });
+  const bool alike = std::all_of(units.begin(), units.end(), [this](const Unit& unit) {
+    return !unit.commands.empty() && !is_listing(unit) && check_unit(unit).ok();
+  });
   if (!alike) {
     for (Unit& unit : units) execute_one(unit);
-    return;
-  }
-  if (closed()) {
-    for (Unit& unit : units) fail(unit, closed_status());
     return;
   }
   if (share_written_keys(units)) return run_in_lane(Lane::generic, units);
@@ -170,8 +179,9 @@ void PostgresEngine::execute_several(std::span<Unit> units) {
 
 void PostgresEngine::submit(Submission& submission) {
   Unit& unit = submission.unit;
-  if (closed()) {
-    fail(unit, closed_status());
+  Status status = check_unit(unit);
+  if (!status.ok()) {
+    fail(unit, std::move(status));
   } else if (!unit.commands.empty()) {
     if (is_listing(unit)) return batcher_.submit(Lane::listing, submission);
     const Lane lane = lane_of(unit);
@@ -240,6 +250,7 @@ Status PostgresEngine::respell(std::span<const SpelledValue> values, std::int64_
   for (const SpelledValue& spelled : values) {
     documents.emplace_back(*spelled.value);
     given.push_back({.key = spelled.key, .value = *spelled.value});
+    TUSKV_RETURN_IF_ERROR(check_written_out(given.back()));
   }
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Respelling respelling;

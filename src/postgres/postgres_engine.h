@@ -78,6 +78,8 @@ class PostgresEngine final : public Engine {
   std::uint64_t sweep(std::size_t batch);
   bool closed() const { return closed_.load(std::memory_order_acquire); }
   Status check_open() const;
+  /// Open, and no value in it that jsonb writes out too large.
+  Status check_unit(const Unit& unit) const;
   /// Open, and of values that can have indexes.
   Status check_indexable() const;
 

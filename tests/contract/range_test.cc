@@ -183,5 +183,26 @@ TEST_P(Ranges, OfTypedViewsAreInTheOrderOfTheirKeys) {
   EXPECT_EQ(store().count(), 3u);
 }
 
+/// It has no key in the view; were it listed, a page that ends with it would say that nothing follows.
+TEST_P(Ranges, S120_TheEntryWhoseKeyIsThePrefixIsNotOfTheView) {
+  const auto numbers = store().typed<int>("n:");
+  numbers.set_many({{"a", 1}, {"b", 2}, {"c", 3}});
+  store().set("n:", "0");
+  for (const bool reverse : {false, true}) {
+    Names keys;
+    for (const auto& entry : numbers.entries({.limit = 1, .reverse = reverse})) keys.push_back(entry.key);
+    EXPECT_THAT(keys, testing::UnorderedElementsAre("a", "b", "c"));
+  }
+  EXPECT_EQ(numbers.count(), 3u);
+  EXPECT_EQ(store().count({.prefix = "n:"}), 4u);
+  EXPECT_EQ(numbers.clear(), 3u);
+  store().transaction([&](Transaction& tx) {
+    tx.set("n:", "1");
+    EXPECT_EQ(tx.typed<int>("n:").count(), 0u);
+    EXPECT_TRUE(tx.typed<int>("n:").scan().entries.empty());
+  });
+  EXPECT_EQ(store().get("n:"), "1");
+}
+
 }  // namespace
 }  // namespace tuskv::test

@@ -25,12 +25,6 @@ using testing::HasSubstr;
 using testing::Not;
 using Names = std::vector<std::string>;
 
-Names keys_of(const Page& page) {
-  Names keys;
-  for (const Entry& entry : page.entries) keys.push_back(entry.key);
-  return keys;
-}
-
 class PostgresIndex : public ServerTest {
  protected:
   /// Of our indexes, as SQL has them.

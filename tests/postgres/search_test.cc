@@ -8,6 +8,7 @@
 
 #include "filter.h"
 #include "json_member.h"
+#include "named_limits.h"
 #include "postgres/server_test.h"
 #include "search_filter.h"
 #include "support/random.h"
@@ -17,6 +18,7 @@ namespace tuskv::test {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 using std::string_literals::operator""s;
 using testing::HasSubstr;
 using Names = std::vector<std::string>;
@@ -306,6 +308,79 @@ TEST_F(PostgresSearch, Y11_AHostileNeedleIsNoProductOfSizes) {
   EXPECT_TRUE(hurried.find_by_field("c", "f", "\"" + std::string(60'000, 'a') + "b\"").entries.empty());
 }
 
+TEST_F(PostgresSearch, R132_ALongNeedleCostsWhatAShortOneDoes) {
+  const Store store = open("&durability=unlogged").with_timeout(60s);
+  store.set("k", std::string(32'000'000, 'a'));
+  const auto time_of = [&](const std::string& needle) {
+    const auto start = std::chrono::steady_clock::now();
+    EXPECT_TRUE(store.search_values(needle).entries.empty());
+    return std::chrono::steady_clock::now() - start;
+  };
+  const auto time_of_short = std::min(time_of("aaab"), time_of("aaab"));
+  const auto time_of_long = time_of(std::string(kNeedleBytesMax - 1, 'a') + "b");
+  EXPECT_LT(time_of_long, 5 * time_of_short);
+}
+
+/// Longer needles are judged by what the server need not compare as well.
+TEST_F(PostgresSearch, ALongNeedleIsFoundWhole) {
+  for (const char* type : {"bytea", "jsonb"}) {
+    const Store store = open("&table=" + std::string(type) + "&value_type=" + type);
+    const std::string beginning(300, 'a');
+    store.set_many({{"k1", '"' + beginning + "end\""}, {"k2", '"' + beginning + "END\""}, {"k3", "\"a\""}});
+    EXPECT_EQ(keys_of(store.search_values(beginning + "end")), Names{"k1"});
+    EXPECT_EQ(keys_of(store.search_values(beginning + "End", {.ignore_case = true})), (Names{"k1", "k2"}));
+    EXPECT_EQ(keys_of(store.search_values(beginning, {.limit = 1})), Names{"k1"});
+  }
+}
+
+/// A number is kept without its exponent, so that a document of few bytes may come back as more than a server can send.
+TEST_F(PostgresSearch, R130_ADocumentThatIsWrittenOutTooLargeIsRefused) {
+  const Store store = open("&value_type=jsonb");
+  const auto numbers = [](int count, const std::string& number) {
+    std::string document = "[\"1e131071 \\\"1e131071\", 1";
+    for (int i = 0; i < count; ++i) document += "," + number;
+    return document + "]";
+  };
+  const std::string too_large = numbers(9, "1e131071");
+  const auto is_refused = [&](const std::function<void()>& call) {
+    const Error error = error_of(call);
+    EXPECT_EQ(error.code(), Code::TooLarge);
+    EXPECT_EQ(error.outcome(), Outcome::not_applied);
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("k1"), HasSubstr("written out")));
+  };
+  is_refused([&] { store.set("k1", too_large); });
+  is_refused([&] { store.set("k1", numbers(80, "-1.5E-16000")); });
+  is_refused([&] { store.set_many({{"k0", "0"}, {"k1", too_large}}); });
+  is_refused([&] { store.set_if_absent("k1", too_large); });
+  is_refused([&] { store.update("k1", [&](auto) { return Change(too_large); }); });
+  is_refused([&] { store.transaction([&](Transaction& tx) { tx.set("k1", too_large); }); });
+  is_refused([&] { store.async().set("k1", too_large).wait(); });
+  EXPECT_EQ(store.count(), 0u);
+  // What a program writes of its own numbers may be eight times as long, and a little may be anything.
+  store.set("k1", numbers(7, "1e131071"));
+  store.set("k2", numbers(200'000, "1.25e-30"));
+  EXPECT_GT(store.get("k1")->size(), 7u * 131'072);
+}
+
+/// Rows that others wrote: what they weigh in the table tells nothing.
+TEST_F(PostgresSearch, R131_APageOfDocumentsEndsByWhatTheyAreWrittenOut) {
+  const Store store = open("&value_type=jsonb");
+  sql().run(
+      "insert into tuskv(key, value, created_at, updated_at, version) select '\\x00'::bytea || convert_to('k' || "
+      "(1000 + i), 'UTF8'), '[1e131071, 1e131071]', now(), now(), 1 from generate_series(1, 400) i");
+  std::size_t entries = 0;
+  std::string after;
+  do {
+    const Page page = store.scan({.after = after, .limit = 1000});
+    std::size_t bytes = 0;
+    for (const Entry& entry : page.entries) bytes += entry.value.size();
+    EXPECT_LE(bytes, std::size_t{64} << 20);
+    entries += page.entries.size();
+    after = page.next;
+  } while (!after.empty());
+  EXPECT_EQ(entries, 400u);
+}
+
 /// Small, and written out in 33 MB, for which the server takes its time.
 std::string slow_document() {
   std::string document = "[1e131071";
@@ -317,11 +392,13 @@ TEST_F(PostgresSearch, Y11_WhatHasBeenFoundIsNotLostWhenTheRestTakesTooLong) {
   const Store store = open("&value_type=jsonb&durability=unlogged");
   std::vector<std::string> keys;
   for (int i = 0; i < 1100; ++i) keys.push_back("k" + std::to_string(1000 + i));
-  const std::string slow = slow_document();
   std::vector<Item> items;
-  const std::string quick = "\"hit\"";
-  for (std::size_t i = 0; i < keys.size(); ++i) items.push_back({.key = keys[i], .value = i < 100 ? quick : slow});
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "\"hit\""});
   store.set_many(items);
+  // A client of tuskv would be refused it.
+  sql().run("update tuskv set value = '" + slow_document() +
+            "' where key between '\\x00'::bytea || 'k1100'::bytea and "
+            "'\\x00'::bytea || 'l'::bytea");
   // Time for some of the slow ones and never for all, however busy the machine is.
   const auto start = std::chrono::steady_clock::now();
   EXPECT_TRUE(store.search_values("hit", {.prefix = keys.back()}).entries.empty());

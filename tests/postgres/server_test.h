@@ -55,6 +55,12 @@ inline bool eventually(const std::function<bool()>& holds) {
   return true;
 }
 
+inline std::vector<std::string> keys_of(const Page& page) {
+  std::vector<std::string> keys;
+  for (const Entry& entry : page.entries) keys.push_back(entry.key);
+  return keys;
+}
+
 /// Runs `work(thread)` on several threads and waits for all.
 inline void run_threads(int count, const std::function<void(int)>& work) {
   std::vector<std::thread> threads;

@@ -1,0 +1,21 @@
+// jsonb keeps numbers as PostgreSQL's numeric, and gives them back without exponents: 1e131071 is 131,072 digits. A
+// small document of such numbers is a large value to everybody who reads, lists or measures it, and beyond a gigabyte
+// an error of the server to all of them. So one that grows too much is refused before it is stored.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "postgres/refused_value.h"
+#include "status.h"
+
+namespace tuskv::postgres {
+
+/// How long a JSON document is with its numbers written out. Of text that is no JSON, some number: that text the server
+/// refuses.
+std::size_t bytes_written_out(std::string_view document);
+
+/// Refuses a document that grows beyond kJsonGrowthFactor times its size and kJsonGrowthBytes.
+Status check_written_out(const GivenValue& given);
+
+}  // namespace tuskv::postgres
