@@ -82,7 +82,9 @@ void Warnings::report(const Event& event) {
   std::string& last = last_[event.kind];
   if (last == event.message) return;
   last = event.message;
-  complain("warning: " + last);
+  // Its reason alone does not say what was tried.
+  const char* what = event.kind == Event::Kind::sweep_failed ? "expired entries are not removed: " : "";
+  complain("warning: " + (what + last));
 }
 
 Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::move(url)), timeout_(timeout) {}

@@ -79,6 +79,9 @@ class PostgresToolTest(ToolTest):
         self.schema = f"cli_{os.getpid()}_{next(numbers)}"
         self.environment["TUSKV_STORE"] = url(schema=self.schema)
 
+    def sql(self, command):
+        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(), "--command", command], check=True)
+
 
 class PointTest(PostgresToolTest, point_test.PointTest):
     """Every verb on single entries, as on a directory."""
@@ -178,11 +181,27 @@ class DoctorTest(PostgresToolTest):
         self.assertEqual((document[0]["topic"], document[0]["value"][:11]), ("server", "PostgreSQL "))
         self.assertNotIn("warning", [each["severity"] for each in document])
         self.assertRegex(self.text("doctor"), r"(?m)^ok       durability    durable: fsync and full_page_writes are on")
-        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(), "--command",
-                        f"create rule quiet as on update to {self.schema}.tuskv do also nothing"], check=True)
+        self.sql(f"create rule quiet as on update to {self.schema}.tuskv do also nothing")
         self.assertRegex(self.text("doctor", code=1), r"(?m)^warning  triggers      .*quiet - they run in every write")
         self.assertEqual([each["topic"] for each in self.json("doctor", code=1) if each["severity"] == "warning"],
                          ["triggers"])
+
+
+class WarningTest(PostgresToolTest):
+    def test_a_sweeper_that_fails_says_what_it_tried(self):
+        self.tuskv("set", "k", "v")
+        role = f"{self.schema}_reader"
+        self.sql(f"create role {role} login; grant usage on schema {self.schema} to {role}; "
+                 f"grant select on {self.schema}.tuskv to {role}")
+        self.addCleanup(self.sql, f"drop owned by {role}; drop role {role}")
+        self.environment["TUSKV_STORE"] = url(schema=self.schema, user=role, sweep_interval="10ms")
+        shell = self.start("shell", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        shell.stdin.write(b"get k\n")
+        shell.stdin.flush()
+        try:
+            self.assertRegex(shell.stderr.readline(), b"^tuskv: warning: expired entries are not removed: .*denied")
+        finally:
+            shell.communicate(timeout=30)
 
 
 class LockTest(PostgresToolTest):
