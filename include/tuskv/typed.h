@@ -46,20 +46,6 @@ auto attempt(F&& function, std::string& why) -> std::optional<std::invoke_result
 
 }  // namespace detail
 
-/// A lent list of keys of a view; not of strings made for the moment.
-template <class R, class Key>
-concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
-  { *range.begin() } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
-  range.end();
-});
-
-template <class R, class T, class Key>
-concept TypedPairRange = requires(const R& range) {
-  { range.begin()->first } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
-  { range.begin()->second } -> std::convertible_to<const T&>;
-  range.end();
-};
-
 template <class T, class Key, class C>
 class TypedEntryRange;
 
@@ -152,7 +138,7 @@ class TypedView final {
   void set_many(std::span<const Item> items, const SetOptions& options = {}) const {
     below_.set_many(LentItems(*this, items).items(), options);
   }
-  /// From a map or a vector of pairs.
+  /// From a map or a vector of pairs, whose values are of type T already.
   void set_many(const TypedPairRange<T, Key> auto& items, const SetOptions& options = {}) const {
     below_.set_many(LentItems(*this, items).items(), options);
   }

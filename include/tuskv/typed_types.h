@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -21,6 +22,26 @@ namespace detail {
 [[noreturn]] TUSKV_API void throw_absent();
 
 }  // namespace detail
+
+/// What is a T already, wherever it is kept.
+template <class V, class T>
+concept LentValue = std::same_as<std::remove_cvref_t<V>, T> || std::derived_from<std::remove_cvref_t<V>, T>;
+
+/// A lent list of keys of a view; not of strings made for the moment.
+template <class R, class Key>
+concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
+  { *range.begin() } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
+  range.end();
+});
+
+/// Lent entries of a view: a map or a vector of pairs. The values are of the view's type; what only converts to it
+/// would be gone before it is written.
+template <class R, class T, class Key>
+concept TypedPairRange = requires(const R& range) {
+  { range.begin()->first } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
+  requires LentValue<decltype((range.begin()->second)), T>;
+  range.end();
+};
 
 /// What stands at one position of a batch: a value, nothing, or bytes that are no T. One that cannot be decoded does
 /// not spoil its neighbours.
