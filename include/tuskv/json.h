@@ -5,9 +5,14 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -97,19 +102,86 @@ inline bool has_wide_numbers(const nlohmann::json& document) {
   return std::any_of(document.begin(), document.end(), has_wide_numbers);
 }
 
-/// Compares a document with what its value would be written as. Fields may come, go and change their type, but where
-/// both have a number, an integer must not have been narrowed.
-inline void check_integers(const nlohmann::json& given, const nlohmann::json& decoded) {
-  if (decoded.is_number_integer() && given.is_number()) {
-    if (is_narrowed(given, decoded)) refuse(("the number " + given.dump() + " does not fit its field").c_str());
-  } else if (decoded.is_array() && given.is_array()) {
-    for (std::size_t i = 0; i < decoded.size() && i < given.size(); ++i) check_integers(given[i], decoded[i]);
-  } else if (decoded.is_object() && given.is_object()) {
-    for (const auto& field : decoded.items()) {
-      const auto found = given.find(field.key());
-      if (found != given.end()) check_integers(*found, field.value());
+/// What stands at one place of documents, in whatever order. Elements of arrays, and of arrays in them, are one place.
+struct JsonPlace {
+  std::vector<long double> integers;
+  std::vector<long double> fractions;
+  std::map<std::string, JsonPlace> fields;
+
+  void add(const nlohmann::json& value) {
+    if (value.is_number_unsigned()) {
+      integers.push_back(static_cast<long double>(value.get<std::uint64_t>()));
+    } else if (value.is_number_integer()) {
+      integers.push_back(static_cast<long double>(value.get<std::int64_t>()));
+    } else if (value.is_number_float()) {
+      fractions.push_back(value.get<double>());
+    } else if (value.is_array()) {
+      for (const nlohmann::json& element : value) add(element);
+    } else if (value.is_object()) {
+      for (const auto& field : value.items()) fields[field.key()].add(field.value());
     }
   }
+};
+
+/// Whether the numbers of a place are those that were given, in another order. A set drops what it is given twice, and
+/// a float is not quite the double that it was made of.
+inline bool are_same_numbers(const JsonPlace& given, const JsonPlace& decoded) {
+  if (decoded.integers.empty()) return true;
+  const auto sorted = [](std::vector<long double> numbers) {
+    std::sort(numbers.begin(), numbers.end());
+    return numbers;
+  };
+  std::vector<long double> all = given.integers;
+  all.insert(all.end(), given.fractions.begin(), given.fractions.end());
+  all = sorted(std::move(all));
+  const std::vector<long double> integers = sorted(decoded.integers);
+  const std::vector<long double> fractions = sorted(decoded.fractions);
+  std::vector<long double> lost;
+  std::set_difference(all.begin(), all.end(), integers.begin(), integers.end(), std::back_inserter(lost));
+  const bool has_new = !std::includes(all.begin(), all.end(), integers.begin(), integers.end());
+  if (has_new && lost.size() > fractions.size()) return false;
+  return std::all_of(lost.begin(), lost.end(), [&](long double number) {
+    using Float = std::numeric_limits<float>;
+    const long double rounding = std::abs(number) * Float::epsilon() + Float::denorm_min();
+    const auto found = std::lower_bound(fractions.begin(), fractions.end(), number - rounding);
+    const bool is_fraction = found != fractions.end() && *found <= number + rounding;
+    return is_fraction || std::binary_search(integers.begin(), integers.end(), number);
+  });
+}
+
+inline bool are_reordered(const JsonPlace& given, const JsonPlace& decoded) {
+  if (!are_same_numbers(given, decoded)) return false;
+  return std::all_of(decoded.fields.begin(), decoded.fields.end(), [&](const auto& field) {
+    const auto found = given.fields.find(field.first);
+    return found == given.fields.end() || are_reordered(found->second, field.second);
+  });
+}
+
+/// Compares a document with what its value would be written as, and returns a number that was narrowed, if there is
+/// one. Fields may come, go and change their type, but where both have a number, an integer must not have been
+/// narrowed. Elements of a container without an order, or with another one, stand at other positions than they were
+/// given at: what looks narrowed there was not, when all numbers of the array have been found again.
+inline const nlohmann::json* find_narrowed(const nlohmann::json& given, const nlohmann::json& decoded) {
+  const nlohmann::json* narrowed = nullptr;
+  if (decoded.is_number_integer() && given.is_number()) {
+    if (is_narrowed(given, decoded)) narrowed = &given;
+  } else if (decoded.is_array() && given.is_array()) {
+    for (std::size_t i = 0; i < decoded.size() && i < given.size() && narrowed == nullptr; ++i) {
+      narrowed = find_narrowed(given[i], decoded[i]);
+    }
+    if (narrowed == nullptr) return nullptr;
+    JsonPlace given_place;
+    JsonPlace decoded_place;
+    given_place.add(given);
+    decoded_place.add(decoded);
+    if (are_reordered(given_place, decoded_place)) return nullptr;
+  } else if (decoded.is_object() && given.is_object()) {
+    for (auto field = decoded.begin(); field != decoded.end() && narrowed == nullptr; ++field) {
+      const auto found = given.find(field.key());
+      if (found != given.end()) narrowed = find_narrowed(*found, *field);
+    }
+  }
+  return narrowed;
 }
 
 }  // namespace detail
@@ -126,7 +198,11 @@ struct JsonCodec {
     const auto document = nlohmann::json::parse(bytes);
     T value = document.template get<T>();
     if constexpr (!std::same_as<T, nlohmann::json>) {
-      if (detail::has_wide_numbers(document)) detail::check_integers(document, nlohmann::json(value));
+      if (!detail::has_wide_numbers(document)) return value;
+      const nlohmann::json decoded(value);
+      if (const nlohmann::json* narrowed = detail::find_narrowed(document, decoded)) {
+        detail::refuse(("the number " + narrowed->dump() + " does not fit its field").c_str());
+      }
     }
     return value;
   }

@@ -7,10 +7,14 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "api/reference_store.h"
@@ -168,6 +172,77 @@ TEST(Codec, S56_DoublesOfJsonAreNeverNarrowedToIntegers) {
   EXPECT_EQ(Json::decode(R"({"wide": -9.0e15})").wide, -9'000'000'000'000'000);
   EXPECT_THAT(refusal([] { return JsonCodec<std::vector<std::int32_t>>::decode("[2147483648.0]"); }),
               HasSubstr("does not fit"));
+}
+
+struct Member {
+  std::int32_t id = 0;
+  std::string name = {};
+  float weight = 0;
+  std::unordered_set<int> groups = {};
+  friend bool operator==(const Member&, const Member&) = default;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Member, id, name, weight, groups)
+
+struct MemberHash {
+  std::size_t operator()(const Member& member) const { return static_cast<std::size_t>(member.id); }
+};
+
+struct Reversed {
+  bool operator()(int left, int right) const { return left > right; }
+};
+
+/// Such a container gives its elements in an order of its own, so two that stand at the same position have nothing to
+/// do with each other, and one of 256 such pairs looks like a number that was cut.
+TEST(Codec, Y19_NumbersOfContainersWithoutAnOrderAreReadAgain) {
+  std::unordered_set<int> numbers;
+  std::unordered_map<int, double> map;
+  std::unordered_map<int, std::unordered_set<int>> nested;
+  std::unordered_set<Member, MemberHash> members;
+  for (int i = -500; i < 500; ++i) {
+    const int number = i * 256;
+    numbers.insert(number);
+    map[number] = i / 3.0;
+    nested[number] = {0, 256, 512, number};
+    members.insert({number, std::to_string(i), 0.1F, {number, number + 256}});
+  }
+  const auto expect_read = [](const auto& value) {
+    using T = std::remove_cvref_t<decltype(value)>;
+    EXPECT_EQ(refusal([&] { EXPECT_TRUE(JsonCodec<T>::decode(JsonCodec<T>::encode(value)) == value); }), "");
+  };
+  expect_read(numbers);
+  expect_read(map);
+  expect_read(nested);
+  expect_read(members);
+  EXPECT_EQ(refusal([] { return JsonCodec<std::set<int>>::decode("[512, 256.0, 0, 256]"); }), "");
+  EXPECT_EQ(refusal([] { return JsonCodec<std::set<int, Reversed>>::decode("[0, 256, 512, 512]"); }), "");
+  // Written by others: fields that are unknown, or missing.
+  EXPECT_EQ(refusal([] {
+              return JsonCodec<std::map<int, Member>>::decode(R"([[512, {"id": 0, "new": 1}], [256, {"weight": 1}]])");
+            }),
+            "");
+}
+
+TEST(Codec, Y19_NumbersOfContainersWithoutAnOrderAreNotNarrowed) {
+  using Bytes8 = JsonCodec<std::vector<std::uint8_t>>;
+  using Set8 = JsonCodec<std::unordered_set<std::uint8_t>>;
+  using Map8 = JsonCodec<std::unordered_map<std::uint8_t, int>>;
+  for (const char* wrong : {"[257]", "[1, 257]", "[257, 257]", "[2, 1, 257]", "[257, 1, 2]", "[513, 257]", "[255, -1]",
+                            "[-1, 255]", "[257.0, 1]", "[1.5, 1]", "[1, 4294967297.0]"}) {
+    EXPECT_THAT(refusal([&] { return Bytes8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  for (const char* wrong : {"[257]", "[257, 1]", "[-1]"}) {
+    EXPECT_THAT(refusal([&] { return Set8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  for (const char* wrong : {"[[257, 257]]", "[[257, 1]]", "[[257, 5], [1, 257]]"}) {
+    EXPECT_THAT(refusal([&] { return Map8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  using Nested8 = JsonCodec<std::vector<std::vector<std::uint8_t>>>;
+  EXPECT_THAT(refusal([] { return Nested8::decode("[[1, 2], [3, 257]]"); }), HasSubstr("257 does not fit"));
+  using Members = JsonCodec<std::unordered_set<Member, MemberHash>>;
+  EXPECT_THAT(refusal([] { return Members::decode(R"([{"id": 4294967297, "name": "a"}])"); }),
+              HasSubstr("4294967297 does not fit"));
+  EXPECT_THAT(refusal([] { return Members::decode(R"([{"id": 5, "groups": [4294967297]}])"); }),
+              HasSubstr("4294967297 does not fit"));
 }
 
 TEST(Codec, JsonIsBoundedInDepth) {
