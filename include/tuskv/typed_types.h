@@ -126,12 +126,12 @@ struct TypedCompareResult {
   explicit operator bool() const noexcept { return status == Status::success; }
 };
 
-/// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry) and from nullopt
-/// (erase).
+/// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry of a present entry) and
+/// from nullopt (erase).
 template <class T>
 class TypedChange {
  public:
-  TypedChange(T value, const SetOptions& options = {.keep_ttl = true}) : value_(std::move(value)), options_(options) {}
+  TypedChange(T value, const SetOptions& options = {}) : value_(std::move(value)), options_(options) {}
   TypedChange(std::nullopt_t) noexcept : kind_(Change::Kind::erase) {}
   TypedChange(std::optional<T> value) : value_(std::move(value)) {
     if (!value_) kind_ = Change::Kind::erase;
@@ -156,7 +156,7 @@ class TypedChange {
 
   Change::Kind kind_ = Change::Kind::set;
   std::optional<T> value_ = {};
-  SetOptions options_ = {.keep_ttl = true};
+  SetOptions options_ = {};
 };
 
 }  // namespace v0

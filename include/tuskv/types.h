@@ -20,7 +20,7 @@ inline namespace v0 {
 
 /// What a write does to the expiry. At most one field may be given. Without any: `set`, `set_if_absent`,
 /// `set_if_present`, `set_many` and `get_and_set` store an entry that does not expire (or expires after the default TTL
-/// of its view); compare_and_swap and `update` keep a live entry's expiry.
+/// of its view); compare_and_swap and `update` keep a live entry's expiry, and create as `set` does.
 struct SetOptions {
   /// Expires this long from now: 1 ms to 1000 years, otherwise InvalidArgument.
   std::optional<Duration> ttl = {};
