@@ -122,8 +122,8 @@ struct ScanOptions {
   bool include_expired = false;
 };
 
-/// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks
-/// at 20,000 keys at most, and ends when the values it has given, or looked at in a search, come to 16 MiB.
+/// One page of a scan, which can hold fewer entries than the limit, even none, and still have a `next`: it looks at up
+/// to 20,000 keys (and as many own ones of a transaction), and ends when values given or searched come to 16 MiB.
 struct Page {
   std::vector<Entry> entries = {};
   /// Where the next page starts (`after`); empty when this page is the last.
