@@ -47,6 +47,24 @@ concept Integer =
 
 namespace detail {
 
+/// Whether `Is` holds for T and for all that it is made of, as far as can be seen: the elements of containers,
+/// optionals, pairs and tuples.
+template <template <class> class Is, class T>
+constexpr bool holds_throughout() {
+  if constexpr (!Is<T>::value) {
+    return false;
+  } else if constexpr (requires { std::tuple_size<T>::value; }) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (holds_throughout<Is, std::remove_cvref_t<std::tuple_element_t<I, T>>>() && ...);
+    }(std::make_index_sequence<std::tuple_size_v<T>>());
+  } else if constexpr (requires { typename T::value_type; }) {
+    using Element = std::remove_cv_t<typename T::value_type>;
+    return std::same_as<Element, T> || holds_throughout<Is, Element>();
+  } else {
+    return true;
+  }
+}
+
 /// Throws what a codec throws to refuse bytes, or a value.
 [[noreturn]] TUSKV_API void refuse(const char* why);
 /// Throws InvalidKey: an integer that is not one of the key's type.

@@ -24,21 +24,33 @@
 //
 // JSON can say less than C++, and nlohmann::json forgives much. Here a value is kept as it is or refused: NaN and
 // infinity, text that is not UTF-8, and documents nested deeper than kJsonDepthMax are refused when written; a number
-// that does not fit its field of integers, which would be wrapped around or cut, is refused when read. (In a
+// that does not fit its field, which would be wrapped around, cut or infinite, is refused when read. (In a
 // nlohmann::json itself integers beyond 64 bits are doubles.) To find it, what was read is made a document again and
 // compared, which may double what reading costs; a document whose numbers are all from 0 to 127, or which has none, is
-// spared it.
+// spared it. Views of text, which would be gone with the document, and other types of documents are no JSON here.
 
 namespace tuskv {
 inline namespace v0 {
 
 inline constexpr int kJsonDepthMax = 200;
 
+namespace detail {
+
+/// Not text of the document that is read, which is gone with it, and no document of another kind, whose order of
+/// fields, or numbers, nlohmann::json does not keep.
 template <class T>
-concept JsonValue = requires(const T& value, const nlohmann::json& document) {
-  nlohmann::json(value);
-  { document.template get<T>() } -> std::same_as<T>;
-};
+struct OutlivesJson
+    : std::bool_constant<!std::is_pointer_v<T> && !std::same_as<T, std::string_view> && !std::same_as<T, Bytes> &&
+                         (!nlohmann::detail::is_basic_json<T>::value || std::same_as<T, nlohmann::json>)> {};
+
+}  // namespace detail
+
+template <class T>
+concept JsonValue =
+    detail::holds_throughout<detail::OutlivesJson, T>() && requires(const T& value, const nlohmann::json& document) {
+      nlohmann::json(value);
+      { document.template get<T>() } -> std::same_as<T>;
+    };
 
 namespace detail {
 
@@ -126,6 +138,8 @@ struct JsonPlace {
 /// Whether the numbers of a place are those that were given, in another order. A set drops what it is given twice, and
 /// a float is not quite the double that it was made of.
 inline bool are_same_numbers(const JsonPlace& given, const JsonPlace& decoded) {
+  const auto is_finite = [](long double number) { return std::isfinite(number); };
+  if (!std::all_of(decoded.fractions.begin(), decoded.fractions.end(), is_finite)) return false;
   if (decoded.integers.empty()) return true;
   const auto sorted = [](std::vector<long double> numbers) {
     std::sort(numbers.begin(), numbers.end());
@@ -165,6 +179,8 @@ inline const nlohmann::json* find_narrowed(const nlohmann::json& given, const nl
   const nlohmann::json* narrowed = nullptr;
   if (decoded.is_number_integer() && given.is_number()) {
     if (is_narrowed(given, decoded)) narrowed = &given;
+  } else if (decoded.is_number_float() && given.is_number()) {
+    if (!std::isfinite(decoded.get<double>())) narrowed = &given;
   } else if (decoded.is_array() && given.is_array()) {
     for (std::size_t i = 0; i < decoded.size() && i < given.size() && narrowed == nullptr; ++i) {
       narrowed = find_narrowed(given[i], decoded[i]);

@@ -15,6 +15,7 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "api/reference_store.h"
@@ -53,6 +54,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Small, byte, wide, fractions)
 static_assert(CodecFor<Codec<std::string>, std::string> && CodecFor<Codec<int>, int>);
 static_assert(CodecFor<Codec<Small>, Small> && CodecFor<Codec<nlohmann::json>, nlohmann::json>);
 static_assert(!JsonValue<Point>);
+// What is read must not lend from the document, nor lose what the document says.
+static_assert(!JsonValue<std::string_view> && !JsonValue<std::vector<std::string_view>>);
+static_assert(!JsonValue<std::map<std::string, std::pair<int, std::string_view>>> && !JsonValue<Bytes>);
+static_assert(!JsonValue<nlohmann::ordered_json> && !JsonValue<std::vector<nlohmann::ordered_json>>);
+static_assert(JsonValue<std::map<std::string, nlohmann::json>> && JsonValue<std::pair<int, std::string>>);
 // What an include of json.h must not change.
 static_assert(!std::is_base_of_v<JsonCodec<std::string>, Codec<std::string>>);
 static_assert(!std::is_base_of_v<JsonCodec<int>, Codec<int>>);
@@ -243,6 +249,14 @@ TEST(Codec, Y19_NumbersOfContainersWithoutAnOrderAreNotNarrowed) {
               HasSubstr("4294967297 does not fit"));
   EXPECT_THAT(refusal([] { return Members::decode(R"([{"id": 5, "groups": [4294967297]}])"); }),
               HasSubstr("4294967297 does not fit"));
+}
+
+TEST(Codec, Y21_AFloatOfJsonIsNeverReadAsInfinite) {
+  using Floats = JsonCodec<std::vector<float>>;
+  EXPECT_THAT(refusal([] { return Floats::decode("[1, 1e300]"); }), HasSubstr("1e+300 does not fit"));
+  EXPECT_THAT(refusal([] { return JsonCodec<Member>::decode(R"({"weight": -1e300})"); }), HasSubstr("does not fit"));
+  EXPECT_EQ(Floats::decode("[3.4e38, -3.4e38, 1e-300]").at(2), 0);
+  EXPECT_EQ(JsonCodec<double>::decode("1e300"), 1e300);
 }
 
 TEST(Codec, JsonIsBoundedInDepth) {
