@@ -65,6 +65,9 @@ constexpr bool holds_throughout() {
   }
 }
 
+template <class T>
+struct HasEquality : std::bool_constant<std::equality_comparable<T>> {};
+
 /// Throws what a codec throws to refuse bytes, or a value.
 [[noreturn]] TUSKV_API void refuse(const char* why);
 /// Throws InvalidKey: an integer that is not one of the key's type.
@@ -96,6 +99,7 @@ struct Codec<T> {
 
 /// The bytes in memory of a trivially copyable value. For data that stays on machines of one kind and programs of one
 /// layout: nothing notices when a field moves while the size stays. Pointers in it mean nothing to whoever reads it.
+/// What is compared (compare_and_swap, compare_and_erase) has an operator==, or no bytes in it that mean nothing.
 template <class T>
   requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_member_pointer_v<T>)
 struct RawCodec {
@@ -109,6 +113,14 @@ struct RawCodec {
     return *reinterpret_cast<T*>(static_cast<void*>(copy));
   }
 };
+
+namespace detail {
+
+/// Values of T are, where nothing else compares them, compared by their bytes in memory.
+template <class C, class T>
+concept ComparedInMemory = requires { requires std::derived_from<C, RawCodec<T>>; };
+
+}  // namespace detail
 
 /// How a key of a typed view becomes bytes. `Parameter` is what calls take; `encode` returns anything that converts to
 /// std::string_view; `decode` refuses as a codec does. Specialise it for key types of your own, which must be

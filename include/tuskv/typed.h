@@ -58,8 +58,8 @@ class TypedEntryRange;
 /// condition of the version read (as `update` does), in one atomic step for others. Batches and listings report it at
 /// its position (Decoded). A value that cannot be encoded is Serialization, too, before any effect.
 ///
-/// Values are equal when operator== says so, or, for types without one, when their encodings are: never by the bytes
-/// that are stored, which an engine may spell in its own way.
+/// Values are equal when operator== says so, or, for types without one and containers of such, when their encodings
+/// are: never by the bytes that are stored, which an engine may spell in its own way.
 template <class T, class Key, class C>
 class TypedView final {
   static_assert(CodecFor<C, T>,
@@ -341,11 +341,14 @@ class TypedView final {
     if (!bytes) detail::throw_serialization(detail::not_codable("encoded", prefix_, key_text(key), why));
     return *std::move(bytes);
   }
-  /// By operator== where the type has one, otherwise when their bytes are.
+  /// By operator== where the type and its elements have one (a vector claims one whatever it holds), otherwise when
+  /// their bytes are.
   bool are_equal(std::string_view key, const T& left, const T& right) const {
-    if constexpr (std::equality_comparable<T>) {
+    if constexpr (detail::holds_throughout<detail::HasEquality, T>()) {
       return left == right;
     } else {
+      static_assert(!detail::ComparedInMemory<C, T> || std::has_unique_object_representations_v<T>,
+                    "tuskv: equal values of this type can differ in their bytes in memory: give it an operator==");
       return std::string_view(encode(key, left)) == std::string_view(encode(key, right));
     }
   }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -13,6 +14,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -353,6 +355,34 @@ TEST(Codec, S85_WhatIsExpectedAndCannotBeEncodedIsNamed) {
   EXPECT_TRUE(degrees.compare_and_swap("home", Degrees{1}, {2}));
   EXPECT_FALSE(degrees.compare_and_swap("home", Degrees{1}, {3}));
   EXPECT_EQ(degrees.get("home")->value, 2);
+}
+
+struct Place {
+  int x = 0;
+  int y = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Place, x, y)
+
+template <class T>
+void expect_compared(const T& value, const T& other) {
+  ReferenceStore store;
+  const auto values = store->typed<T>("value:");
+  values.set("a", value);
+  EXPECT_FALSE(values.compare_and_swap("a", other, other));
+  EXPECT_TRUE(values.compare_and_swap("a", value, other));
+  EXPECT_FALSE(values.compare_and_erase("a", value));
+  EXPECT_TRUE(values.compare_and_erase("a", other));
+}
+
+/// A vector claims an operator== whatever it holds.
+TEST(Codec, Y22_ContainersOfWhatHasNoOperatorAreComparedByTheirEncodings) {
+  expect_compared<std::vector<Place>>({{1, 2}, {3, 4}}, {{1, 2}, {3, 5}});
+  expect_compared<std::map<std::string, Place>>({{"a", {1, 2}}}, {{"b", {1, 2}}});
+  expect_compared<std::map<int, std::pair<int, std::vector<Place>>>>({{1, {2, {{3, 4}}}}}, {{1, {2, {}}}});
+  static_assert(!detail::holds_throughout<detail::HasEquality, std::tuple<int, std::optional<Place>>>());
+  static_assert(!detail::holds_throughout<detail::HasEquality, std::array<Place, 2>>());
+  static_assert(detail::holds_throughout<detail::HasEquality, std::map<std::string, std::tuple<int, Small>>>());
+  static_assert(detail::holds_throughout<detail::HasEquality, nlohmann::json>());
 }
 
 TEST(Codec, ListsOfLentKeysAreListsOfKeys) {
