@@ -17,7 +17,8 @@
 //
 // A codec is any type with two functions, static or const:
 //
-//   encode(const T&)          anything that converts to std::string_view: a string, or a view of the value itself
+//   encode(const T&)          anything that converts to std::string_view: a string, or a view of the value itself or
+//                             a reference to a part of it
 //   decode(std::string_view)  a T
 //
 // Each refuses by throwing a std::exception, which callers get as Error (Serialization) with the key. What is encoded
@@ -46,6 +47,10 @@ concept Integer =
     !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 namespace detail {
+
+/// What an encoding is kept as for the time of a call: one that refers to a part of the value is a view of that.
+template <class E>
+using KeptEncoding = std::conditional_t<std::is_lvalue_reference_v<E>, std::string_view, std::remove_cvref_t<E>>;
 
 /// Whether `Is` holds for T and for all that it is made of, as far as can be seen: the elements of containers,
 /// optionals, pairs and tuples.
@@ -127,6 +132,13 @@ concept ComparedInMemory = requires { requires std::derived_from<C, RawCodec<T>>
 /// default-constructible. Order is that of the bytes.
 template <class Key>
 struct KeyCodec;
+
+namespace detail {
+
+template <class Key>
+using EncodedKey = KeptEncoding<decltype(KeyCodec<Key>::encode(std::declval<typename KeyCodec<Key>::Parameter>()))>;
+
+}  // namespace detail
 
 template <>
 struct KeyCodec<std::string> {

@@ -271,8 +271,8 @@ class TypedView final {
  private:
   friend class KeyValue;
   friend class TypedEntryRange<T, Key, C>;
-  using EncodedKey = decltype(Keys::encode(std::declval<KeyParameter>()));
-  using EncodedValue = decltype(std::declval<const C&>().encode(std::declval<const T&>()));
+  using EncodedKey = detail::EncodedKey<Key>;
+  using EncodedValue = detail::KeptEncoding<decltype(std::declval<const C&>().encode(std::declval<const T&>()))>;
 
   TypedView(KeyValue below, Bytes prefix, const TypedOptions& options, C codec)
       : below_(std::move(below)), prefix_(prefix.view()), codec_(std::move(codec)) {
@@ -337,7 +337,7 @@ class TypedView final {
 
   EncodedValue encode(std::string_view key, const T& value) const {
     std::string why;
-    std::optional<EncodedValue> bytes = detail::attempt([&] { return codec_.encode(value); }, why);
+    std::optional<EncodedValue> bytes = detail::attempt([&]() -> EncodedValue { return codec_.encode(value); }, why);
     if (!bytes) detail::throw_serialization(detail::not_codable("encoded", prefix_, key_text(key), why));
     return *std::move(bytes);
   }

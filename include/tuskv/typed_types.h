@@ -27,10 +27,18 @@ namespace detail {
 template <class V, class T>
 concept LentValue = std::same_as<std::remove_cvref_t<V>, T> || std::derived_from<std::remove_cvref_t<V>, T>;
 
+/// What converts to the parameter of a key. Where the encoding refers to a part of that, it is one already, or a view:
+/// what is made for the moment would be gone before the call is made.
+template <class E, class Key>
+concept LentKey = std::convertible_to<E, typename KeyCodec<Key>::Parameter> &&
+                  (std::is_trivially_destructible_v<typename KeyCodec<Key>::Parameter> ||
+                   !std::same_as<detail::EncodedKey<Key>, std::string_view> ||
+                   (std::is_lvalue_reference_v<E> && LentValue<E, typename KeyCodec<Key>::Parameter>));
+
 /// A lent list of keys of a view; not of strings made for the moment.
 template <class R, class Key>
 concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
-  { *range.begin() } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
+  { *range.begin() } -> LentKey<Key>;
   range.end();
 });
 
@@ -38,7 +46,7 @@ concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? Key
 /// would be gone before it is written.
 template <class R, class T, class Key>
 concept TypedPairRange = requires(const R& range) {
-  { range.begin()->first } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
+  { range.begin()->first } -> LentKey<Key>;
   requires LentValue<decltype((range.begin()->second)), T>;
   range.end();
 };

@@ -385,6 +385,52 @@ TEST(Codec, Y22_ContainersOfWhatHasNoOperatorAreComparedByTheirEncodings) {
   static_assert(detail::holds_throughout<detail::HasEquality, nlohmann::json>());
 }
 
+struct Title {
+  std::string text = {};
+  friend bool operator==(const Title&, const Title&) = default;
+};
+/// Both lend a part of what they are given.
+struct TitleText {
+  static const std::string& encode(const Title& title) { return title.text; }
+  static Title decode(std::string_view bytes) { return {std::string(bytes)}; }
+};
+
+}  // namespace
+}  // namespace tuskv::test
+
+template <>
+struct tuskv::KeyCodec<tuskv::test::Title> {
+  using Parameter = test::Title;
+  static const std::string& encode(const test::Title& title) { return title.text; }
+  static test::Title decode(std::string_view bytes) { return {std::string(bytes)}; }
+};
+
+namespace tuskv::test {
+namespace {
+
+/// Becomes a title for the moment of a call.
+struct Heading {
+  operator Title() const { return {"heading"}; }
+};
+static_assert(TypedKeyRange<std::vector<Title>, Title> && !TypedKeyRange<std::vector<Heading>, Title>);
+static_assert(!TypedPairRange<std::vector<std::pair<Heading, int>>, int, Title>);
+
+TEST(Codec, Y22_AnEncodingMayBeAReferenceToAPartOfTheValue) {
+  ReferenceStore store;
+  const auto titles = store->typed<Title, Title>("title:", {}, TitleText());
+  const std::map<Title, Title, decltype([](const Title& a, const Title& b) { return a.text < b.text; })> items = {
+      {{"a"}, {"first title, longer than what a string keeps in itself"}}, {{"b"}, {"second"}}};
+  titles.set_many(items);
+  titles.set({"c"}, {"third"});
+  const std::vector<Title> keys = {{"b"}, {"a"}};
+  EXPECT_EQ(titles.get_many(keys)[1].value(), items.at({"a"}));
+  EXPECT_TRUE(titles.compare_and_swap({"b"}, Title{"second"}, {"new"}));
+  EXPECT_EQ(titles.get_and_set({"b"}, {"newer"}), Title{"new"});
+  EXPECT_EQ(titles.update({"c"}, [](std::optional<Title> title) { return *title; }), Title{"third"});
+  EXPECT_EQ(titles.erase_many(keys), 2u);
+  EXPECT_EQ(titles.scan().entries.at(0).key, Title{"c"});
+}
+
 TEST(Codec, ListsOfLentKeysAreListsOfKeys) {
   ReferenceStore store;
   const auto numbers = store->typed<int>("n:");
