@@ -51,10 +51,9 @@ bool apply(const View& view, os::Deadline deadline, C&& conditional, Present& pr
 
 Expiry update_expiry(const View& view, const Change& change, const Present& present) {
   constexpr Expiry kKeep{.kind = Expiry::Kind::keep};
-  const bool replaces = change.kind() == Change::Kind::replace;
-  const Expiry expiry = checked_expiry(change.options(), replaces ? default_expiry(view) : kKeep);
-  // An entry the update creates has no expiry to keep.
-  return expiry.kind == Expiry::Kind::keep && !present.found ? default_expiry(view) : expiry;
+  // An entry that the update creates without a word has no expiry to keep.
+  const bool keeps = change.kind() != Change::Kind::replace && present.found;
+  return checked_expiry(change.options(), keeps ? kKeep : default_expiry(view));
 }
 
 bool has_passed(const View& view, os::Deadline deadline, const Expiry& expiry) {

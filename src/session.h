@@ -103,8 +103,8 @@ class Session final : public Executor {
   void roll_back_to(std::size_t mark) TUSKV_REQUIRES(mutex_);
 
   Status run_scan(Scan& scan) TUSKV_REQUIRES(mutex_);
-  /// Own entries in the part of the range that `page` covers, in its order.
-  std::vector<Overlay::const_iterator> own_in_page(const Scan& page) const TUSKV_REQUIRES(mutex_);
+  /// Own entries in the part of the range that `page` covers, in its order, the first `most` of them.
+  std::vector<Overlay::const_iterator> own_in_page(const Scan& page, std::size_t most) const TUSKV_REQUIRES(mutex_);
   void merge_own(Scan& page) TUSKV_REQUIRES(mutex_);
   /// What the transaction sees of an own entry; `stored` is the engine's, null when the page has none.
   std::optional<Entry> own_entry(const Scan& page, Overlay::const_iterator own, Entry* stored,

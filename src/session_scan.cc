@@ -14,6 +14,12 @@ namespace {
 /// What stored keys of the range start with and reply keys lack.
 std::string_view cut_off(const Scan& page) { return page.range.from.substr(0, page.key_offset); }
 
+/// Bytes of an own value that the page gives, or looks at.
+std::size_t weight(const Filter& filter, std::string_view own, const std::optional<Entry>& given) {
+  const std::size_t bytes = given ? given->value.size() : 0;
+  return looks_at_value(filter) ? std::max(bytes, own.size()) : bytes;
+}
+
 }  // namespace
 
 Status Session::run_scan(Scan& scan) {
@@ -24,13 +30,13 @@ Status Session::run_scan(Scan& scan) {
   return {};
 }
 
-std::vector<Session::Overlay::const_iterator> Session::own_in_page(const Scan& page) const {
+std::vector<Session::Overlay::const_iterator> Session::own_in_page(const Scan& page, std::size_t most) const {
   const auto [from, to] = page.range;
   std::vector<Overlay::const_iterator> own;
   if (!page.reverse) {
     const bool resumes = !page.after.empty() && page.after >= from;
-    for (auto it = resumes ? overlay_.upper_bound(page.after) : overlay_.lower_bound(from); it != overlay_.end();
-         ++it) {
+    for (auto it = resumes ? overlay_.upper_bound(page.after) : overlay_.lower_bound(from);
+         it != overlay_.end() && own.size() < most; ++it) {
       if ((!to.empty() && it->first >= to) || (!page.next.empty() && it->first > page.next)) break;
       own.push_back(it);
     }
@@ -38,7 +44,8 @@ std::vector<Session::Overlay::const_iterator> Session::own_in_page(const Scan& p
   }
   const bool resumes = !page.after.empty() && (to.empty() || page.after < to);
   const std::string_view upper = resumes ? page.after : to;
-  for (auto it = upper.empty() ? overlay_.end() : overlay_.lower_bound(upper); it != overlay_.begin();) {
+  for (auto it = upper.empty() ? overlay_.end() : overlay_.lower_bound(upper);
+       it != overlay_.begin() && own.size() < most;) {
     --it;
     if (it->first < from || (!page.next.empty() && it->first < page.next)) break;
     own.push_back(it);
@@ -68,8 +75,10 @@ std::optional<Entry> Session::own_entry(const Scan& page, Overlay::const_iterato
   return entry;
 }
 
+/// The page is bounded as the engine's is: what the transaction has written counts beside what is stored.
 void Session::merge_own(Scan& page) {
-  const std::vector<Overlay::const_iterator> own = own_in_page(page);
+  const std::size_t own_max = page.max_examined != 0 ? page.max_examined : kScanExaminedMax;
+  const std::vector<Overlay::const_iterator> own = own_in_page(page, own_max + 1);
   if (own.empty()) return;
   const std::int64_t now_us = engine_.now_us(left_ms());
   const std::string_view prefix = cut_off(page);
@@ -77,8 +86,9 @@ void Session::merge_own(Scan& page) {
   std::string last;
   std::size_t next_own = 0;
   std::size_t next_stored = 0;
+  std::size_t bytes = 0;
   while (next_own < own.size() || next_stored < page.entries.size()) {
-    if (merged.size() == page.limit) {
+    if (merged.size() == page.limit || bytes >= kScanBytesMax || next_own == own_max) {
       page.next = std::move(last);
       break;
     }
@@ -90,12 +100,14 @@ void Session::merge_own(Scan& page) {
     }
     if (order > 0) {
       last = std::string(prefix) + stored->key;
+      bytes += stored->value.size();
       merged.push_back(std::move(*stored));
       ++next_stored;
       continue;
     }
     std::optional<Entry> entry = own_entry(page, own[next_own], order == 0 ? stored : nullptr, now_us);
     last = own[next_own]->first;
+    bytes += weight(page.filter, own[next_own]->second.value, entry);
     if (entry) merged.push_back(*std::move(entry));
     ++next_own;
     if (order == 0) ++next_stored;
@@ -109,7 +121,7 @@ Status Session::run_count(Count& count) {
   TUSKV_RETURN_IF_ERROR(read_from_engine(std::span(&command, 1)));
   count.count = std::get<Count>(command).count;
   const Scan all{.range = count.range, .filter = count.filter, .key_offset = count.key_offset, .want = Want::nothing};
-  const std::vector<Overlay::const_iterator> own = own_in_page(all);
+  const std::vector<Overlay::const_iterator> own = own_in_page(all, overlay_.size());
   if (own.empty()) return {};
   std::vector<Command> reads;
   reads.reserve(own.size());

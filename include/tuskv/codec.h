@@ -17,7 +17,8 @@
 //
 // A codec is any type with two functions, static or const:
 //
-//   encode(const T&)          anything that converts to std::string_view: a string, or a view of the value itself
+//   encode(const T&)          anything that converts to std::string_view: a string, or a view of the value itself or
+//                             a reference to a part of it
 //   decode(std::string_view)  a T
 //
 // Each refuses by throwing a std::exception, which callers get as Error (Serialization) with the key. What is encoded
@@ -46,6 +47,31 @@ concept Integer =
     !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 namespace detail {
+
+/// What an encoding is kept as for the time of a call: one that refers to a part of the value is a view of that.
+template <class E>
+using KeptEncoding = std::conditional_t<std::is_lvalue_reference_v<E>, std::string_view, std::remove_cvref_t<E>>;
+
+/// Whether `Is` holds for T and for all that it is made of, as far as can be seen: the elements of containers,
+/// optionals, pairs and tuples.
+template <template <class> class Is, class T>
+constexpr bool holds_throughout() {
+  if constexpr (!Is<T>::value) {
+    return false;
+  } else if constexpr (requires { std::tuple_size<T>::value; }) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (holds_throughout<Is, std::remove_cvref_t<std::tuple_element_t<I, T>>>() && ...);
+    }(std::make_index_sequence<std::tuple_size_v<T>>());
+  } else if constexpr (requires { typename T::value_type; }) {
+    using Element = std::remove_cv_t<typename T::value_type>;
+    return std::same_as<Element, T> || holds_throughout<Is, Element>();
+  } else {
+    return true;
+  }
+}
+
+template <class T>
+struct HasEquality : std::bool_constant<std::equality_comparable<T>> {};
 
 /// Throws what a codec throws to refuse bytes, or a value.
 [[noreturn]] TUSKV_API void refuse(const char* why);
@@ -78,6 +104,7 @@ struct Codec<T> {
 
 /// The bytes in memory of a trivially copyable value. For data that stays on machines of one kind and programs of one
 /// layout: nothing notices when a field moves while the size stays. Pointers in it mean nothing to whoever reads it.
+/// What is compared (compare_and_swap, compare_and_erase) has an operator==, or no bytes in it that mean nothing.
 template <class T>
   requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_member_pointer_v<T>)
 struct RawCodec {
@@ -92,11 +119,26 @@ struct RawCodec {
   }
 };
 
+namespace detail {
+
+/// Values of T are, where nothing else compares them, compared by their bytes in memory.
+template <class C, class T>
+concept ComparedInMemory = requires { requires std::derived_from<C, RawCodec<T>>; };
+
+}  // namespace detail
+
 /// How a key of a typed view becomes bytes. `Parameter` is what calls take; `encode` returns anything that converts to
 /// std::string_view; `decode` refuses as a codec does. Specialise it for key types of your own, which must be
 /// default-constructible. Order is that of the bytes.
 template <class Key>
 struct KeyCodec;
+
+namespace detail {
+
+template <class Key>
+using EncodedKey = KeptEncoding<decltype(KeyCodec<Key>::encode(std::declval<typename KeyCodec<Key>::Parameter>()))>;
+
+}  // namespace detail
 
 template <>
 struct KeyCodec<std::string> {

@@ -22,13 +22,13 @@ class Engine;  // internal
 
 inline namespace v0 {
 
-/// What an `update` function wants done with the key. Converts from a string (set, keeping the expiry) and from nullopt
-/// (erase).
+/// What an `update` function wants done with the key. Converts from a string (set: without options a present entry
+/// keeps its expiry, and a new one gets the default of the view) and from nullopt (erase).
 class TUSKV_API Change {
  public:
-  Change(std::string value, const SetOptions& options = {.keep_ttl = true});
-  Change(std::string_view value, const SetOptions& options = {.keep_ttl = true});
-  Change(const char* value, const SetOptions& options = {.keep_ttl = true});
+  Change(std::string value, const SetOptions& options = {});
+  Change(std::string_view value, const SetOptions& options = {});
+  Change(const char* value, const SetOptions& options = {});
   Change(std::nullopt_t) noexcept;
   Change(std::optional<std::string> value);
   /// Sets as `set` does: without options the expiry of a present entry is replaced, too.

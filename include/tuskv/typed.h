@@ -46,20 +46,6 @@ auto attempt(F&& function, std::string& why) -> std::optional<std::invoke_result
 
 }  // namespace detail
 
-/// A lent list of keys of a view; not of strings made for the moment.
-template <class R, class Key>
-concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
-  { *range.begin() } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
-  range.end();
-});
-
-template <class R, class T, class Key>
-concept TypedPairRange = requires(const R& range) {
-  { range.begin()->first } -> std::convertible_to<typename KeyCodec<Key>::Parameter>;
-  { range.begin()->second } -> std::convertible_to<const T&>;
-  range.end();
-};
-
 template <class T, class Key, class C>
 class TypedEntryRange;
 
@@ -73,8 +59,8 @@ class TypedEntryRange;
 /// condition of the version read (as `update` does), in one atomic step for others. Batches and listings report it at
 /// its position (Decoded). A value that cannot be encoded is Serialization, too, before any effect.
 ///
-/// Values are equal when operator== says so, or, for types without one, when their encodings are: never by the bytes
-/// that are stored, which an engine may spell in its own way.
+/// Values are equal when operator== says so, or, for types without one and containers of such, when their encodings
+/// are: never by the bytes that are stored, which an engine may spell in its own way.
 template <class T, class Key, class C>
 class TypedView final {
   static_assert(CodecFor<C, T>,
@@ -153,7 +139,7 @@ class TypedView final {
   void set_many(std::span<const Item> items, const SetOptions& options = {}) const {
     below_.set_many(LentItems(*this, items).items(), options);
   }
-  /// From a map or a vector of pairs.
+  /// From a map or a vector of pairs, whose values are of type T already.
   void set_many(const TypedPairRange<T, Key> auto& items, const SetOptions& options = {}) const {
     below_.set_many(LentItems(*this, items).items(), options);
   }
@@ -286,8 +272,8 @@ class TypedView final {
  private:
   friend class KeyValue;
   friend class TypedEntryRange<T, Key, C>;
-  using EncodedKey = decltype(Keys::encode(std::declval<KeyParameter>()));
-  using EncodedValue = decltype(std::declval<const C&>().encode(std::declval<const T&>()));
+  using EncodedKey = detail::EncodedKey<Key>;
+  using EncodedValue = detail::KeptEncoding<decltype(std::declval<const C&>().encode(std::declval<const T&>()))>;
 
   TypedView(KeyValue below, Bytes prefix, const TypedOptions& options, C codec)
       : below_(std::move(below)), prefix_(prefix.view()), codec_(std::move(codec)) {
@@ -352,15 +338,18 @@ class TypedView final {
 
   EncodedValue encode(std::string_view key, const T& value) const {
     std::string why;
-    std::optional<EncodedValue> bytes = detail::attempt([&] { return codec_.encode(value); }, why);
+    std::optional<EncodedValue> bytes = detail::attempt([&]() -> EncodedValue { return codec_.encode(value); }, why);
     if (!bytes) detail::throw_serialization(detail::not_codable("encoded", prefix_, key_text(key), why));
     return *std::move(bytes);
   }
-  /// By operator== where the type has one, otherwise when their bytes are.
+  /// By operator== where the type and its elements have one (a vector claims one whatever it holds), otherwise when
+  /// their bytes are.
   bool are_equal(std::string_view key, const T& left, const T& right) const {
-    if constexpr (std::equality_comparable<T>) {
+    if constexpr (detail::holds_throughout<detail::HasEquality, T>()) {
       return left == right;
     } else {
+      static_assert(!detail::ComparedInMemory<C, T> || std::has_unique_object_representations_v<T>,
+                    "tuskv: equal values of this type can differ in their bytes in memory: give it an operator==");
       return std::string_view(encode(key, left)) == std::string_view(encode(key, right));
     }
   }

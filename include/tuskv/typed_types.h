@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -21,6 +22,34 @@ namespace detail {
 [[noreturn]] TUSKV_API void throw_absent();
 
 }  // namespace detail
+
+/// What is a T already, wherever it is kept.
+template <class V, class T>
+concept LentValue = std::same_as<std::remove_cvref_t<V>, T> || std::derived_from<std::remove_cvref_t<V>, T>;
+
+/// What converts to the parameter of a key. Where the encoding refers to a part of that, it is one already, or a view:
+/// what is made for the moment would be gone before the call is made.
+template <class E, class Key>
+concept LentKey = std::convertible_to<E, typename KeyCodec<Key>::Parameter> &&
+                  (std::is_trivially_destructible_v<typename KeyCodec<Key>::Parameter> ||
+                   !std::same_as<detail::EncodedKey<Key>, std::string_view> ||
+                   (std::is_lvalue_reference_v<E> && LentValue<E, typename KeyCodec<Key>::Parameter>));
+
+/// A lent list of keys of a view; not of strings made for the moment.
+template <class R, class Key>
+concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
+  { *range.begin() } -> LentKey<Key>;
+  range.end();
+});
+
+/// Lent entries of a view: a map or a vector of pairs. The values are of the view's type; what only converts to it
+/// would be gone before it is written.
+template <class R, class T, class Key>
+concept TypedPairRange = requires(const R& range) {
+  { range.begin()->first } -> LentKey<Key>;
+  requires LentValue<decltype((range.begin()->second)), T>;
+  range.end();
+};
 
 /// What stands at one position of a batch: a value, nothing, or bytes that are no T. One that cannot be decoded does
 /// not spoil its neighbours.
@@ -105,12 +134,12 @@ struct TypedCompareResult {
   explicit operator bool() const noexcept { return status == Status::success; }
 };
 
-/// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry) and from nullopt
-/// (erase).
+/// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry of a present entry) and
+/// from nullopt (erase).
 template <class T>
 class TypedChange {
  public:
-  TypedChange(T value, const SetOptions& options = {.keep_ttl = true}) : value_(std::move(value)), options_(options) {}
+  TypedChange(T value, const SetOptions& options = {}) : value_(std::move(value)), options_(options) {}
   TypedChange(std::nullopt_t) noexcept : kind_(Change::Kind::erase) {}
   TypedChange(std::optional<T> value) : value_(std::move(value)) {
     if (!value_) kind_ = Change::Kind::erase;
@@ -135,7 +164,7 @@ class TypedChange {
 
   Change::Kind kind_ = Change::Kind::set;
   std::optional<T> value_ = {};
-  SetOptions options_ = {.keep_ttl = true};
+  SetOptions options_ = {};
 };
 
 }  // namespace v0

@@ -20,7 +20,7 @@ inline namespace v0 {
 
 /// What a write does to the expiry. At most one field may be given. Without any: `set`, `set_if_absent`,
 /// `set_if_present`, `set_many` and `get_and_set` store an entry that does not expire (or expires after the default TTL
-/// of its view); compare_and_swap and `update` keep a live entry's expiry.
+/// of its view); compare_and_swap and `update` keep a live entry's expiry, and create as `set` does.
 struct SetOptions {
   /// Expires this long from now: 1 ms to 1000 years, otherwise InvalidArgument.
   std::optional<Duration> ttl = {};
@@ -122,8 +122,8 @@ struct ScanOptions {
   bool include_expired = false;
 };
 
-/// One page of a scan. A page can hold fewer entries than the limit, even none, and still have a `next`: a page looks
-/// at 20,000 keys at most, and ends when the values it has given, or looked at in a search, come to 16 MiB.
+/// One page of a scan, which can hold fewer entries than the limit, even none, and still have a `next`: it looks at up
+/// to 20,000 keys (and as many own ones of a transaction), and ends when values given or searched come to 16 MiB.
 struct Page {
   std::vector<Entry> entries = {};
   /// Where the next page starts (`after`); empty when this page is the last.

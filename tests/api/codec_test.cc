@@ -4,13 +4,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "api/reference_store.h"
@@ -49,6 +56,11 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Small, byte, wide, fractions)
 static_assert(CodecFor<Codec<std::string>, std::string> && CodecFor<Codec<int>, int>);
 static_assert(CodecFor<Codec<Small>, Small> && CodecFor<Codec<nlohmann::json>, nlohmann::json>);
 static_assert(!JsonValue<Point>);
+// What is read must not lend from the document, nor lose what the document says.
+static_assert(!JsonValue<std::string_view> && !JsonValue<std::vector<std::string_view>>);
+static_assert(!JsonValue<std::map<std::string, std::pair<int, std::string_view>>> && !JsonValue<Bytes>);
+static_assert(!JsonValue<nlohmann::ordered_json> && !JsonValue<std::vector<nlohmann::ordered_json>>);
+static_assert(JsonValue<std::map<std::string, nlohmann::json>> && JsonValue<std::pair<int, std::string>>);
 // What an include of json.h must not change.
 static_assert(!std::is_base_of_v<JsonCodec<std::string>, Codec<std::string>>);
 static_assert(!std::is_base_of_v<JsonCodec<int>, Codec<int>>);
@@ -170,6 +182,85 @@ TEST(Codec, S56_DoublesOfJsonAreNeverNarrowedToIntegers) {
               HasSubstr("does not fit"));
 }
 
+struct Member {
+  std::int32_t id = 0;
+  std::string name = {};
+  float weight = 0;
+  std::unordered_set<int> groups = {};
+  friend bool operator==(const Member&, const Member&) = default;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Member, id, name, weight, groups)
+
+struct MemberHash {
+  std::size_t operator()(const Member& member) const { return static_cast<std::size_t>(member.id); }
+};
+
+struct Reversed {
+  bool operator()(int left, int right) const { return left > right; }
+};
+
+/// Such a container gives its elements in an order of its own, so two that stand at the same position have nothing to
+/// do with each other, and one of 256 such pairs looks like a number that was cut.
+TEST(Codec, Y19_NumbersOfContainersWithoutAnOrderAreReadAgain) {
+  std::unordered_set<int> numbers;
+  std::unordered_map<int, double> map;
+  std::unordered_map<int, std::unordered_set<int>> nested;
+  std::unordered_set<Member, MemberHash> members;
+  for (int i = -500; i < 500; ++i) {
+    const int number = i * 256;
+    numbers.insert(number);
+    map[number] = i / 3.0;
+    nested[number] = {0, 256, 512, number};
+    members.insert({number, std::to_string(i), 0.1F, {number, number + 256}});
+  }
+  const auto expect_read = [](const auto& value) {
+    using T = std::remove_cvref_t<decltype(value)>;
+    EXPECT_EQ(refusal([&] { EXPECT_TRUE(JsonCodec<T>::decode(JsonCodec<T>::encode(value)) == value); }), "");
+  };
+  expect_read(numbers);
+  expect_read(map);
+  expect_read(nested);
+  expect_read(members);
+  EXPECT_EQ(refusal([] { return JsonCodec<std::set<int>>::decode("[512, 256.0, 0, 256]"); }), "");
+  EXPECT_EQ(refusal([] { return JsonCodec<std::set<int, Reversed>>::decode("[0, 256, 512, 512]"); }), "");
+  // Written by others: fields that are unknown, or missing.
+  EXPECT_EQ(refusal([] {
+              return JsonCodec<std::map<int, Member>>::decode(R"([[512, {"id": 0, "new": 1}], [256, {"weight": 1}]])");
+            }),
+            "");
+}
+
+TEST(Codec, Y19_NumbersOfContainersWithoutAnOrderAreNotNarrowed) {
+  using Bytes8 = JsonCodec<std::vector<std::uint8_t>>;
+  using Set8 = JsonCodec<std::unordered_set<std::uint8_t>>;
+  using Map8 = JsonCodec<std::unordered_map<std::uint8_t, int>>;
+  for (const char* wrong : {"[257]", "[1, 257]", "[257, 257]", "[2, 1, 257]", "[257, 1, 2]", "[513, 257]", "[255, -1]",
+                            "[-1, 255]", "[257.0, 1]", "[1.5, 1]", "[1, 4294967297.0]"}) {
+    EXPECT_THAT(refusal([&] { return Bytes8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  for (const char* wrong : {"[257]", "[257, 1]", "[-1]"}) {
+    EXPECT_THAT(refusal([&] { return Set8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  for (const char* wrong : {"[[257, 257]]", "[[257, 1]]", "[[257, 5], [1, 257]]"}) {
+    EXPECT_THAT(refusal([&] { return Map8::decode(wrong); }), HasSubstr("does not fit")) << wrong;
+  }
+  using Nested8 = JsonCodec<std::vector<std::vector<std::uint8_t>>>;
+  EXPECT_THAT(refusal([] { return Nested8::decode("[[1, 2], [3, 257]]"); }), HasSubstr("257 does not fit"));
+  using Members = JsonCodec<std::unordered_set<Member, MemberHash>>;
+  EXPECT_THAT(refusal([] { return Members::decode(R"([{"id": 4294967297, "name": "a"}])"); }),
+              HasSubstr("4294967297 does not fit"));
+  EXPECT_THAT(refusal([] { return Members::decode(R"([{"id": 5, "groups": [4294967297]}])"); }),
+              HasSubstr("4294967297 does not fit"));
+}
+
+TEST(Codec, Y21_AFloatOfJsonIsNeverReadAsInfinite) {
+  using Floats = JsonCodec<std::vector<float>>;
+  EXPECT_THAT(refusal([] { return Floats::decode("[1, 1e300]"); }), HasSubstr("1e+300 does not fit"));
+  EXPECT_THAT(refusal([] { return JsonCodec<Member>::decode(R"({"weight": -1e300})"); }), HasSubstr("does not fit"));
+  EXPECT_EQ(Floats::decode("[3.4e38, -3.4e38, 1e-300]").at(2), 0);
+  EXPECT_EQ(JsonCodec<double>::decode("1e300"), 1e300);
+}
+
 TEST(Codec, JsonIsBoundedInDepth) {
   using Json = JsonCodec<nlohmann::json>;
   const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
@@ -264,6 +355,80 @@ TEST(Codec, S85_WhatIsExpectedAndCannotBeEncodedIsNamed) {
   EXPECT_TRUE(degrees.compare_and_swap("home", Degrees{1}, {2}));
   EXPECT_FALSE(degrees.compare_and_swap("home", Degrees{1}, {3}));
   EXPECT_EQ(degrees.get("home")->value, 2);
+}
+
+struct Place {
+  int x = 0;
+  int y = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Place, x, y)
+
+template <class T>
+void expect_compared(const T& value, const T& other) {
+  ReferenceStore store;
+  const auto values = store->typed<T>("value:");
+  values.set("a", value);
+  EXPECT_FALSE(values.compare_and_swap("a", other, other));
+  EXPECT_TRUE(values.compare_and_swap("a", value, other));
+  EXPECT_FALSE(values.compare_and_erase("a", value));
+  EXPECT_TRUE(values.compare_and_erase("a", other));
+}
+
+/// A vector claims an operator== whatever it holds.
+TEST(Codec, Y22_ContainersOfWhatHasNoOperatorAreComparedByTheirEncodings) {
+  expect_compared<std::vector<Place>>({{1, 2}, {3, 4}}, {{1, 2}, {3, 5}});
+  expect_compared<std::map<std::string, Place>>({{"a", {1, 2}}}, {{"b", {1, 2}}});
+  expect_compared<std::map<int, std::pair<int, std::vector<Place>>>>({{1, {2, {{3, 4}}}}}, {{1, {2, {}}}});
+  static_assert(!detail::holds_throughout<detail::HasEquality, std::tuple<int, std::optional<Place>>>());
+  static_assert(!detail::holds_throughout<detail::HasEquality, std::array<Place, 2>>());
+  static_assert(detail::holds_throughout<detail::HasEquality, std::map<std::string, std::tuple<int, Small>>>());
+  static_assert(detail::holds_throughout<detail::HasEquality, nlohmann::json>());
+}
+
+struct Title {
+  std::string text = {};
+  friend bool operator==(const Title&, const Title&) = default;
+};
+/// Both lend a part of what they are given.
+struct TitleText {
+  static const std::string& encode(const Title& title) { return title.text; }
+  static Title decode(std::string_view bytes) { return {std::string(bytes)}; }
+};
+
+}  // namespace
+}  // namespace tuskv::test
+
+template <>
+struct tuskv::KeyCodec<tuskv::test::Title> {
+  using Parameter = test::Title;
+  static const std::string& encode(const test::Title& title) { return title.text; }
+  static test::Title decode(std::string_view bytes) { return {std::string(bytes)}; }
+};
+
+namespace tuskv::test {
+namespace {
+
+/// Becomes a title for the moment of a call.
+struct Heading {
+  operator Title() const { return {"heading"}; }
+};
+static_assert(TypedKeyRange<std::vector<Title>, Title> && !TypedKeyRange<std::vector<Heading>, Title>);
+static_assert(!TypedPairRange<std::vector<std::pair<Heading, int>>, int, Title>);
+
+TEST(Codec, Y22_AnEncodingMayBeAReferenceToAPartOfTheValue) {
+  ReferenceStore store;
+  const auto titles = store->typed<Title, Title>("title:", {}, TitleText());
+  const std::map<Title, Title, decltype([](const Title& a, const Title& b) { return a.text < b.text; })> items = {
+      {{"a"}, {"first title, longer than what a string keeps in itself"}}, {{"b"}, {"second"}}};
+  titles.set_many(items);
+  titles.set({"c"}, {"third"});
+  const std::vector<Title> keys = {{"b"}, {"a"}};
+  EXPECT_EQ(titles.get_many(keys)[1].value(), items.at({"a"}));
+  EXPECT_TRUE(titles.compare_and_swap({"b"}, Title{"second"}, {"new"}));
+  EXPECT_EQ(titles.get_and_set({"b"}, {"newer"}), Title{"new"});
+  EXPECT_EQ(titles.update({"c"}, [](std::optional<Title> title) { return *title; }), Title{"third"});
+  EXPECT_EQ(titles.erase_many(keys), 2u);
+  EXPECT_EQ(titles.scan().entries.at(0).key, Title{"c"});
 }
 
 TEST(Codec, ListsOfLentKeysAreListsOfKeys) {

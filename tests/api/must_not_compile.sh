@@ -27,6 +27,7 @@ compile() {
 #include <string>
 #include <utility>
 #include <vector>
+#include "tuskv/json.h"
 #include "tuskv/tuskv.h"
 #include "tuskv/typed.h"
 using namespace std::chrono_literals;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "contract/contract.h"
+#include "tuskv/typed.h"
 
 namespace tuskv::test {
 namespace {
@@ -146,6 +147,33 @@ TEST_P(Expiry, U7_PlainWritesReplaceTheExpiry) {
   EXPECT_EQ(store().ttl("k").left, 1000ms);
   store().set("new", "w", {.keep_ttl = true});
   EXPECT_EQ(store().ttl("new").state, Ttl::State::persistent);
+}
+
+/// Nothing is kept then; the default TTL is for writes that say nothing.
+TEST_P(Expiry, Y20_KeepTtlCreatesWithoutExpiryInEveryCall) {
+  const Store hours = store().with_namespace("hours", {.ttl = 1h});
+  const auto numbers = hours.typed<int>("n:");
+  constexpr SetOptions kKeep{.keep_ttl = true};
+  hours.set("set", "1", kKeep);
+  hours.get_and_set("get_and_set", "1", kKeep);
+  hours.compare_and_swap("compare_and_swap", std::nullopt, "1", kKeep);
+  hours.update("update", [&](auto) { return Change("1", kKeep); });
+  hours.update("replace", [&](auto) { return Change::replace("1", kKeep); });
+  numbers.set("set", 1, kKeep);
+  numbers.get_and_set("get_and_set", 1, kKeep);
+  numbers.compare_and_swap("compare_and_swap", std::nullopt, 1, kKeep);
+  numbers.update("update", [&](auto) { return TypedChange<int>(1, kKeep); });
+  numbers.update("replace", [&](auto) { return TypedChange<int>::replace(1, kKeep); });
+  for (const Entry& entry : hours.entries()) EXPECT_EQ(entry.expires_at, std::nullopt) << entry.key;
+  EXPECT_EQ(hours.count(), 10u);
+
+  numbers.update("says nothing", [](auto) { return 1; });
+  numbers.update("replaces", [](auto) { return TypedChange<int>::replace(1); });
+  numbers.set("kept", 1, {.ttl = 20ms});
+  numbers.update("kept", [&](auto) { return TypedChange<int>::replace(2, kKeep); });
+  EXPECT_EQ(numbers.ttl("says nothing").left, 1h);
+  EXPECT_EQ(numbers.ttl("replaces").left, 1h);
+  EXPECT_EQ(numbers.ttl("kept").left, 20ms);
 }
 
 TEST_P(Expiry, B4_EntriesWithoutExpiryAndWithOneOfTheirOwn) {

@@ -89,6 +89,30 @@ TEST_P(List, Y11_APageGivesABoundedNumberOfBytes) {
   EXPECT_EQ(found, keys);
 }
 
+/// What the transaction has written counts as what is stored does.
+TEST_P(List, Y11_APageOfATransactionGivesABoundedNumberOfBytes) {
+  const std::string mebibyte(std::size_t{1} << 20, 'x');
+  Names keys;
+  for (int i = 0; i < 40; ++i) keys.push_back("k" + std::to_string(10 + i));
+  for (std::size_t i = 0; i < keys.size(); i += 4) store().set(keys[i], mebibyte);
+  store().transaction([&](Transaction& tx) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (i % 4 != 0) tx.set(keys[i], mebibyte);
+    }
+    const Page first = tx.scan();
+    EXPECT_EQ(first.entries.size(), 16u);
+    EXPECT_EQ(first.next, keys[15]);
+    EXPECT_EQ(tx.scan({.after = first.next}).next, keys[31]);
+    EXPECT_EQ(tx.scan({.after = keys[31]}).next, "");
+    EXPECT_EQ(tx.scan({.reverse = true}).next, keys[24]);
+    EXPECT_EQ(tx.keys().keys, keys);
+    Names found;
+    for (const Entry& entry : tx.entries()) found.push_back(entry.key);
+    EXPECT_EQ(found, keys);
+    tx.clear();
+  });
+}
+
 TEST_P(List, Y11_APageHasAnEntryHoweverLarge) {
   const std::string large(std::size_t{17} << 20, 'x');
   store().set_many({{"a", large}, {"b", "small"}});

@@ -132,6 +132,32 @@ TEST_P(Search, Y11_APageLooksAtABoundedNumberOfBytes) {
   }
 }
 
+TEST_P(Search, Y11_APageOfATransactionLooksAtABoundedNumberOfItsOwnKeysAndBytes) {
+  const std::string mebibyte(std::size_t{1} << 20, 'x');
+  std::vector<std::string> keys;
+  for (int i = 0; i < 21'000; ++i) keys.push_back("k" + std::to_string(100'000 + i));
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = "miss"});
+  items.back().value = "hit";
+  store().set_many({{"k100000", "hit"}, {"k110000x", "hit"}, {"k120999x", "hit"}});
+  const Names hits = {"k110000x", keys.back(), "k120999x"};
+  store().transaction([&](Transaction& tx) {
+    tx.set_many(items);
+    const Page first = tx.search_values("hit");
+    EXPECT_EQ(keys_of(first), Names{"k110000x"});
+    EXPECT_EQ(first.next, keys[19'999]);
+    EXPECT_EQ(page_through([&](Bytes after) { return tx.search_values("hit", {.after = after}); }), hits);
+    EXPECT_EQ(page_through([&](Bytes after) { return tx.search_values("hit", {.limit = 1, .after = after}); }), hits);
+    EXPECT_EQ(tx.count(), 21'002u);
+    tx.clear();
+    for (int i = 0; i < 20; ++i) tx.set("j" + std::to_string(10 + i), mebibyte);
+    tx.set("j30", "needle");
+    EXPECT_EQ(tx.search_values("needle").next, "j25");
+    EXPECT_EQ(keys_of(tx.search_values("needle", {.after = "j25"})), Names{"j30"});
+    tx.clear();
+  });
+}
+
 TEST_P(Search, SearchesWholeValuesOfEverySize) {
   std::string large(3'000'000, 'x');
   store().set_many({{"end", large + "needle"}, {"middle", large + "NEEDLE" + large}, {"none", large}});

@@ -354,9 +354,7 @@ Reference::OptionalValue Reference::update(Bytes key,
   if (wanted.kind() == Change::Kind::erase) remove(key);
   if (wanted.kind() == Change::Kind::set) {
     check_write(key, wanted.value(), wanted.options());
-    // Nothing live to keep: as a write that says nothing.
-    const bool says_nothing = wanted.options().keep_ttl && !present;
-    put(key, wanted.value(), says_nothing ? SetOptions{} : wanted.options(), Unsaid::keep);
+    put(key, wanted.value(), wanted.options(), Unsaid::keep);
   }
   return get(key);
 }
