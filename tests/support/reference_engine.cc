@@ -250,6 +250,12 @@ Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t 
   return answer({});
 }
 
+Status ReferenceEngine::respell(std::span<const SpelledValue> /*values*/, std::int64_t /*timeout_ms*/) {
+  os::MutexLock lock(mutex_);
+  ++respells_;
+  return {};
+}
+
 // ---- asynchronous units
 
 void ReferenceEngine::submit(Submission& submission) {
@@ -351,6 +357,11 @@ void ReferenceEngine::erase(std::string_view key) {
 std::size_t ReferenceEngine::commit_count() const {
   os::MutexLock lock(mutex_);
   return commits_;
+}
+
+std::size_t ReferenceEngine::respell_count() const {
+  os::MutexLock lock(mutex_);
+  return respells_;
 }
 
 std::int64_t ReferenceEngine::commit_timeout_ms() const {
