@@ -1,7 +1,10 @@
 #include "postgres/batcher.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <new>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -55,6 +58,16 @@ void fail(std::span<Unit> units, Code code, std::string_view text, bool sent = f
 
 void fail_late(std::span<Unit> units, bool sent) { fail(units, Code::Timeout, sent ? kSentText : kUnsentText, sent); }
 
+/// Units that have been answered are among them: nobody knows which.
+void fail_broken_off(std::span<BatchMember* const> members, std::string_view reason) {
+  const std::string text = "the call was broken off: " + std::string(reason);
+  for (BatchMember* const member : members) {
+    if (!member->pin()) continue;
+    fail(member->units(), Code::Internal, text, member->sent());
+    member->unpin();
+  }
+}
+
 void refuse(std::span<Unit> units, LaneLoad::Arrival arrival) {
   if (arrival == LaneLoad::Arrival::closed) return fail(units, Code::Closed, kClosedText);
   fail(units, Code::Busy, std::to_string(kLaneCallersMax) + " calls wait for the server already");
@@ -76,7 +89,7 @@ Batcher::Batcher(BatchExecutor& executor, const BatcherOptions& options)
 
 Batcher::~Batcher() { close(); }
 
-void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since) {
+void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since) noexcept {
   if (units.empty()) return;
   switch (const LaneLoad::Arrival arrival = queue_of(lane).load().arrive(true)) {
     case LaneLoad::Arrival::direct: return run_directly(lane, units, deadline_of(units));
@@ -86,10 +99,21 @@ void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadli
   }
 }
 
+/// However it ends, the lane has to learn that it has.
+void Batcher::run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) noexcept {
+  try {
+    executor_.run(lane, members, deadline);
+  } catch (const std::bad_alloc&) {
+    fail_broken_off(members, "memory ran out");
+  } catch (const std::exception& thrown) {
+    fail_broken_off(members, thrown.what());
+  }
+}
+
 void Batcher::run_directly(Lane lane, std::span<Unit> units, os::Deadline deadline) {
   BatchMember member(units, deadline);
   BatchMember* const members[] = {&member};
-  executor_.run(lane, members, deadline);
+  run(lane, members, deadline);
   if (!queue_of(lane).load().depart_direct()) return;
   std::vector<BatchCall> calls;
   queue_of(lane).look_after(calls);
@@ -111,8 +135,8 @@ void Batcher::run_in_batch(Lane lane, const BatchQueue::Joiner& joiner) {
 }
 
 /// The batch is `sent`, by this thread.
-void Batcher::lead(Lane lane, const BatchPointer& batch) {
-  executor_.run(lane, batch->sent, batch->latest);
+void Batcher::lead(Lane lane, const BatchPointer& batch) noexcept {
+  run(lane, batch->sent, batch->latest);
   std::vector<BatchCall> calls;
   queue_of(lane).finish(batch, calls);
   call(lane, calls);
