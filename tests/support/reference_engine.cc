@@ -198,6 +198,7 @@ bool ReferenceEngine::reads_hold(const OptimisticTransaction& transaction) const
 }
 
 Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
+  if (settings_.on_read) settings_.on_read();
   if (settings_.execute_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(settings_.execute_ms));
   os::MutexLock lock(mutex_);
   execute_timeouts_ms_.push_back(unit.timeout_ms);

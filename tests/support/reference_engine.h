@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -29,6 +30,8 @@ class ReferenceEngine final : public Engine {
     bool spells_values = false;
     /// How long each call of execute or read takes at least.
     std::int64_t execute_ms = 0;
+    /// Called by each read of a transaction, for which the engine is not locked.
+    std::function<void()> on_read = {};
     /// Set when the engine has been destroyed.
     std::atomic<bool>* destroyed = nullptr;
   };
