@@ -47,7 +47,7 @@ void BatchRunner::run(Lane lane, std::span<BatchMember* const> members, os::Dead
   }
   if (jobs.empty()) return;
   if (lane == Lane::held) return run_held(jobs, deadline);
-  if (lane == Lane::listing) return run_listings(jobs, deadline);
+  if (lane == Lane::listing || lane == Lane::erasing) return run_listings(jobs, deadline);
   Work work{.lane = lane, .deadline = deadline};
   run_jobs(work, jobs);
 }

@@ -23,8 +23,8 @@ BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
   if (lane == Lane::held) {
     rule.load = {.batches = options.held_batches};
     rule.by_key = true;
-  } else if (lane == Lane::listing) {
-    rule.load = {.batches = options.listings};
+  } else if (lane == Lane::listing || lane == Lane::erasing) {
+    rule.load = {.batches = lane == Lane::listing ? options.listings : options.range_erases};
     rule.cap.keys = 1;
   }
   return rule;
@@ -32,7 +32,8 @@ BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
 
 /// So many batches can wait for a thread to lead them; one more tells the submitters of batches that others led.
 std::size_t leaders_of(const BatcherOptions& options) {
-  return std::size_t{2} * options.batches + options.generic_batches + options.held_batches + options.listings + 1;
+  return std::size_t{2} * options.batches + options.generic_batches + options.held_batches + options.listings +
+         options.range_erases + 1;
 }
 
 os::Deadline deadline_of(std::span<const Unit> units) {
@@ -81,9 +82,9 @@ void end(Submission& submission) { submission.done(submission); }
 
 Batcher::Batcher(BatchExecutor& executor, const BatcherOptions& options)
     : executor_(executor),
-      queues_{BatchQueue(rule_of(Lane::read, options)), BatchQueue(rule_of(Lane::set, options)),
+      queues_{BatchQueue(rule_of(Lane::read, options)),    BatchQueue(rule_of(Lane::set, options)),
               BatchQueue(rule_of(Lane::generic, options)), BatchQueue(rule_of(Lane::held, options)),
-              BatchQueue(rule_of(Lane::listing, options))},
+              BatchQueue(rule_of(Lane::listing, options)), BatchQueue(rule_of(Lane::erasing, options))},
       threads_(leaders_of(options), {.lead = [this](const BatchThreads::Job& job) { lead_for_submissions(job); },
                                      .expire = [this](os::Deadline now) { return expire_submissions(now); }}) {}
 

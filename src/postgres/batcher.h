@@ -55,6 +55,7 @@ struct BatcherOptions {
   std::uint32_t generic_batches = 1;  ///< the same for Lane::generic: its batches would only block each other on rows
   std::uint32_t held_batches = 1;     ///< Lane::held; so many keys are waited for at once
   std::uint32_t listings = 1;         ///< Lane::listing
+  std::uint32_t range_erases = 1;     ///< Lane::erasing
   double fill = 0.2;                  ///< the part of the callers that makes a batch worth sending beside others
   std::size_t batch_keys = 256;       ///< a call with more, or with more bytes, is a batch of its own
   std::size_t batch_bytes = std::size_t{1} << 20;
