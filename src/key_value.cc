@@ -77,6 +77,7 @@ bool try_touch(const View& view, os::Deadline deadline, std::string_view key, co
 /// that nothing can fail afterwards.
 std::string as_kept(const View& view, os::Deadline deadline, std::string_view key, std::string value) {
   if (view.engine->keeps_bytes()) return value;
+  throw_if_refused(view);  // the function of the update may have forked
   const Engine::SpelledValue spelled{.key = key, .value = &value};
   throw_if_failed(view.engine->respell(std::span(&spelled, 1), os::time_left_ms(deadline)));
   return value;

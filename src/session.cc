@@ -15,6 +15,12 @@ Status conflict() {
   return Status(Code::Conflict, "another write changed what the transaction has read: it has to run again");
 }
 
+Status others_go_on() {
+  return Status(Code::Timeout, "the deadline passed while another thread's call in the transaction went on");
+}
+
+Status no_time_left() { return Status(Code::Timeout, "the deadline passed between the steps of a call"); }
+
 /// Whether judging or answering takes the bytes of the entry.
 bool compares_value(const Condition& condition) {
   return condition.kind == Condition::Kind::equals || condition.kind == Condition::Kind::version;
@@ -58,9 +64,14 @@ EntryState to_state(const Seen& seen, std::string_view value) {
 // ---- running units
 
 void Session::execute(std::span<Unit> units) {
-  os::MutexLock lock(mutex_);
+  std::int64_t left = call_ms();
+  if (!mutex_.lock_within(left)) {
+    for (Unit& unit : units) unit.failure = others_go_on().take();
+    return;
+  }
+  const os::AdoptedLock lock(mutex_);
   for (Unit& unit : units) {
-    begin_call();
+    begin_call(left);
     Status status = check_usable();
     if (status.ok()) status = run(unit);
     if (!status.ok()) unit.failure = std::move(status).take();
@@ -83,14 +94,14 @@ Status Session::run(Unit& unit) {
 
 std::int64_t Session::left_ms() {
   if (call_deadline_) return os::time_left_ms(*call_deadline_);
-  call_deadline_ = os::deadline_in(options_.timeout_ms);
-  return options_.timeout_ms;
+  call_deadline_ = os::deadline_in(call_ms_);
+  return call_ms_;
 }
 
 Status Session::read_from_engine(std::span<Command> commands) {
   const std::size_t before = transaction_.reads.size();
   const std::int64_t left = left_ms();
-  if (left == 0) return Status(Code::Timeout, "the deadline passed between the steps of a call");
+  if (left == 0) return no_time_left();
   Unit unit{.commands = commands, .timeout_ms = left};
   Status status = engine_.read(transaction_, unit);
   if (!status.ok()) {
@@ -277,7 +288,9 @@ void Session::roll_back_to(std::size_t mark) {
 // ---- savepoints and the end
 
 Status Session::begin_savepoint() {
-  os::MutexLock lock(mutex_);
+  std::int64_t left = call_ms();
+  if (!mutex_.lock_within(left)) return others_go_on();
+  const os::AdoptedLock lock(mutex_);
   TUSKV_RETURN_IF_ERROR(check_usable());
   if (savepoints_.size() >= static_cast<std::size_t>(kSavepointDepthMax)) {
     return Status(Code::InvalidArgument,
@@ -300,11 +313,14 @@ void Session::roll_back_savepoint() {
 }
 
 Status Session::commit() {
-  os::MutexLock lock(mutex_);
-  begin_call();
+  std::int64_t left = call_ms();
+  if (!mutex_.lock_within(left)) return others_go_on();
+  const os::AdoptedLock lock(mutex_);
+  begin_call(left);
   if (doomed_) return conflict();
   // What was only read held together when the last read ended: that is the moment this transaction took place.
   if (overlay_.empty()) return {};
+  if (left == 0) return no_time_left();  // a write begun now could end without anybody knowing how
   transaction_.writes.reserve(overlay_.size());
   while (!overlay_.empty()) {
     using Kind = OptimisticTransaction::KeyWrite::Kind;
@@ -322,16 +338,13 @@ Status Session::commit() {
 }
 
 Status Session::validate() {
-  os::MutexLock lock(mutex_);
-  begin_call();
+  std::int64_t left = call_ms();
+  if (!mutex_.lock_within(left)) return others_go_on();
+  const os::AdoptedLock lock(mutex_);
+  begin_call(left);
   if (doomed_) return conflict();
   if (transaction_.reads.empty() && transaction_.ranges.empty()) return {};
   return engine_.commit(transaction_, left_ms());
-}
-
-void Session::end() {
-  os::MutexLock lock(mutex_);
-  ended_ = true;
 }
 
 }  // namespace tuskv

@@ -11,6 +11,7 @@
 // user code swallowed the error.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -36,7 +37,9 @@ struct SessionOptions {
   std::optional<os::Deadline> deadline = {};  ///< of all of them together, instead
 };
 
-/// Thread-safe, as every handle.
+/// Thread-safe, as every handle. Calls go one after the other, and each waits for those before it until its own
+/// deadline at the latest; so does the commit. Only the end of a savepoint, which cannot fail, waits for one call of
+/// another thread.
 class Session final : public Executor {
  public:
   /// The engine outlives the session.
@@ -55,8 +58,8 @@ class Session final : public Executor {
   Status commit() TUSKV_EXCLUDES(mutex_);
   /// Whether what was read still holds: an error that user code made of a state that never was must not get out.
   Status validate() TUSKV_EXCLUDES(mutex_);
-  /// Every later call fails with Closed.
-  void end() TUSKV_EXCLUDES(mutex_);
+  /// Every later call fails with Closed. One under way goes on, before the commit or beyond its deadline.
+  void end() { ended_ = true; }
 
  private:
   /// What the transaction has made of one key.
@@ -113,16 +116,25 @@ class Session final : public Executor {
   Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
   /// For the engine to see at commit whether its idea of the time was right.
   void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
-  void begin_call() TUSKV_REQUIRES(mutex_) { call_deadline_ = options_.deadline; }
-  /// For the next step of the call. The time of a call begins with its first step, so that one that asks the engine for
-  /// nothing looks at no clock.
+  /// What a call may take, waiting for others included.
+  std::int64_t call_ms() const {
+    return options_.deadline ? os::time_left_ms(*options_.deadline) : options_.timeout_ms;
+  }
+  /// `left_ms`: of its time, once it has waited.
+  void begin_call(std::int64_t left_ms) TUSKV_REQUIRES(mutex_) {
+    call_ms_ = left_ms;
+    call_deadline_ = options_.deadline;
+  }
+  /// For the next step of the call. The rest of its time begins with its first step, so that one that waits for nobody
+  /// and asks the engine for nothing looks at no clock.
   std::int64_t left_ms() TUSKV_REQUIRES(mutex_);
   /// The time own entries are judged by.
   std::int64_t liveness_us(std::int64_t now_us) const { return options_.expiry_disabled ? INT64_MIN : now_us; }
 
   Engine& engine_;
   const SessionOptions options_;
-  os::Mutex mutex_;
+  os::TimedMutex mutex_;
+  std::int64_t call_ms_ TUSKV_GUARDED_BY(mutex_) = 0;                   ///< left of the call under way as it began
   std::optional<os::Deadline> call_deadline_ TUSKV_GUARDED_BY(mutex_);  ///< of the call under way
   OptimisticTransaction transaction_ TUSKV_GUARDED_BY(mutex_);
   std::unordered_set<std::string> keys_read_ TUSKV_GUARDED_BY(mutex_);
@@ -133,7 +145,7 @@ class Session final : public Executor {
   std::vector<std::size_t> savepoints_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t writes_ TUSKV_GUARDED_BY(mutex_) = 0;
   bool doomed_ TUSKV_GUARDED_BY(mutex_) = false;
-  bool ended_ TUSKV_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> ended_ = false;
 };
 
 }  // namespace tuskv

@@ -145,6 +145,7 @@ ReencryptReport Store::reencrypt(FunctionRef<void(const ReencryptReport&)> progr
   for (ReencryptionWalk walk; !walk.done;) {
     throw_if_failed(reencryption->reencrypt_page(walk, view()->timeout_ms, report));
     progress(report);
+    throw_if_refused(*view());  // it may have forked
   }
   if (report.unreadable == 0 && report.left == 0) throw_if_failed(reencryption->reencrypt_marker(view()->timeout_ms));
   return report;

@@ -36,12 +36,19 @@ std::exception_ptr call(const View& view, const std::shared_ptr<Session>& sessio
   return thrown;
 }
 
+/// Commits, or says whether what the function threw came of a state that was. The function may have forked: the child
+/// shares the parent's log, or its session on the server, and leaves them alone.
+Status finish(const View& view, Session& session, bool commits) {
+  if (std::unique_ptr<Failure> refused = refusal(view)) return Status(std::move(refused));
+  return commits ? session.commit() : session.validate();
+}
+
 /// True when the transaction is done, false on a conflict. Throws every other failure.
 bool attempt(const View& view, FunctionRef<void(Transaction&)> function) {
   const auto session = std::make_shared<Session>(
       *view.engine, SessionOptions{.timeout_ms = view.timeout_ms, .expiry_disabled = view.expiry_disabled});
   const std::exception_ptr thrown = call(view, session, function);
-  Status status = thrown ? session->validate() : session->commit();
+  const Status status = finish(view, *session, thrown == nullptr);
   if (!status.ok() && status.failure().code == Code::Conflict) return false;
   if (thrown) std::rethrow_exception(thrown);
   throw_if_failed(status);
@@ -75,8 +82,8 @@ Transaction Transaction::with_namespace(Bytes name) {
 }
 
 void KeyValue::run_transaction(FunctionRef<void(Transaction&)> function) const {
-  if (view()->session != nullptr) return run_savepoint(view(), function);
   throw_if_refused(*view());
+  if (view()->session != nullptr) return run_savepoint(view(), function);
   const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   Backoff backoff;
   for (int attempts = 0; attempts < kConflictAttempts; ++attempts) {

@@ -276,8 +276,10 @@ struct ReencryptReport {
 };
 
 /// A store: a cheap, copyable, thread-safe handle; copies and namespaced stores share one open store. After fork() the
-/// child must open a store of its own: calls on one opened before are Unsupported. A handle that was moved from may be
-/// assigned to and destroyed, nothing else.
+/// child must open a store of its own: calls on one opened before are Unsupported, and so is the rest of a call whose
+/// function forked. A child that is forked in a callback on a thread of the store (a completion, an offloaded function,
+/// an event, an encryptor) must end there instead of returning. A handle that was moved from may be assigned to and
+/// destroyed, nothing else.
 class TUSKV_API Store final : public KeyValue {
  public:
   /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config

@@ -129,10 +129,11 @@ class EmbeddedEngine final : public Engine {
   bool remember(OptimisticTransaction& transaction, OptimisticTransaction::RangeRead range, const Examined& examined);
   bool was_absent(std::uint64_t hash, std::string_view key, const ReadMoment& moment) const;
   bool was_complete(const OptimisticTransaction::RangeRead& range, const ReadMoment& moment) const;
-  /// Moves the transaction to a later moment, or is a conflict.
-  Status validate(OptimisticTransaction& transaction) TUSKV_EXCLUDES(range_erase_);
-  bool reads_hold(const OptimisticTransaction& transaction, std::int64_t now_us);
-  bool reads_hold_by_and_by(const OptimisticTransaction& transaction, const ReadMoment& moment, bool& is_certain) const;
+  /// Moves the transaction to a later moment, or is a conflict; Timeout when the deadline passes before that is known.
+  Status validate(OptimisticTransaction& transaction, os::Deadline deadline) TUSKV_EXCLUDES(range_erase_);
+  Status look_again(const OptimisticTransaction& transaction, std::int64_t now_us, os::Deadline deadline);
+  Status look_again_by_and_by(const OptimisticTransaction& transaction, const ReadMoment& moment, os::Deadline deadline,
+                              bool& is_certain) const;
   std::uint64_t version_at(std::uint64_t hash, std::string_view key, std::int64_t now_us) const;
   bool is_unchanged(const OptimisticTransaction& transaction) const;
   ShardSet shards_of(const OptimisticTransaction& transaction, bool with_writes) const;

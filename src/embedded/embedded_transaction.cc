@@ -59,6 +59,14 @@ void set_moment(OptimisticTransaction& transaction, const ReadMoment& moment) {
   transaction.validated_us = moment.time_us;
 }
 
+bool is_late(std::size_t looked_at, os::Deadline deadline) {
+  return looked_at % kLookAtOnce == 0 && os::time_left(deadline).count() == 0;
+}
+
+Status late() {
+  return Status(Code::Timeout, "the deadline passed while what the transaction has read was looked at again");
+}
+
 Status conflict() { return Status(Code::Conflict, "another write changed what the transaction has read"); }
 
 }  // namespace
@@ -94,7 +102,11 @@ Status EmbeddedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
   if (closed()) return closed_status();
   if (transaction.reads.empty() && transaction.ranges.empty()) set_moment(transaction, present_moment());
   std::uint64_t revealed = 0;
-  if (!read_and_remember(transaction, unit, revealed)) TUSKV_RETURN_IF_ERROR(validate(transaction));
+  if (!read_and_remember(transaction, unit, revealed)) {
+    const os::Deadline deadline = os::deadline_in(unit.timeout_ms);
+    TUSKV_RETURN_IF_ERROR(validate(transaction, deadline));
+    unit.timeout_ms = os::time_left_ms(deadline);
+  }
   settle(unit, revealed);
   return unit.failure == nullptr ? Status() : Status(std::move(unit.failure));
 }
@@ -156,14 +168,14 @@ bool EmbeddedEngine::was_complete(const OptimisticTransaction::RangeRead& range,
 
 // ---- looking again
 
-Status EmbeddedEngine::validate(OptimisticTransaction& transaction) {
+Status EmbeddedEngine::validate(OptimisticTransaction& transaction, os::Deadline deadline) {
   // What there is of a range now may be anything.
   if (!transaction.ranges.empty() || transaction.reads.size() > kLookAtOnce) {
     // What has the version that was read has had it all the time since, this moment included; and what was not there
     // and is not there was not at this moment, unless it has gone since.
     const ReadMoment moment = present_moment();
     bool is_certain = true;
-    if (!reads_hold_by_and_by(transaction, moment, is_certain)) return conflict();
+    TUSKV_RETURN_IF_ERROR(look_again_by_and_by(transaction, moment, deadline, is_certain));
     if (is_certain) {
       set_moment(transaction, moment);
       return {};
@@ -172,39 +184,47 @@ Status EmbeddedEngine::validate(OptimisticTransaction& transaction) {
   os::ReaderLock whole(range_erase_);
   const MapSetLock lock(keyspace_, shards_of(transaction, false), MapSetLock::Mode::shared);
   const ReadMoment moment = present_moment();
-  if (!reads_hold(transaction, moment.time_us)) return conflict();
+  TUSKV_RETURN_IF_ERROR(look_again(transaction, moment.time_us, deadline));
   set_moment(transaction, moment);
   return {};
 }
 
 /// Whether everything read is at that time what it was. The locks of the shards concerned are held.
-bool EmbeddedEngine::reads_hold(const OptimisticTransaction& transaction,
-                                std::int64_t now_us) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+Status EmbeddedEngine::look_again(const OptimisticTransaction& transaction, std::int64_t now_us,
+                                  os::Deadline deadline) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
+  std::size_t looked_at = 0;
   for (const auto& read : transaction.reads) {
     const std::uint64_t hash = keyspace_.hash(read.key);
     const Shard& shard = keyspace_.shard(keyspace_.shard_index(hash));
-    if (state_of(shard.find(hash, read.key), now_us).version != read.version) return false;
+    if (state_of(shard.find(hash, read.key), now_us).version != read.version) return conflict();
+    if (is_late(++looked_at, deadline)) return late();
   }
-  return std::all_of(transaction.ranges.begin(), transaction.ranges.end(), [&](const auto& range) {
-    return is_as_read(range, examine_held(keyspace_, {.from = range.from, .to = range.to}, now_us));
-  });
+  for (const auto& range : transaction.ranges) {
+    const auto present = examine_held(keyspace_, {.from = range.from, .to = range.to}, now_us, deadline);
+    if (!present) return late();
+    if (!is_as_read(range, *present)) return conflict();
+  }
+  return {};
 }
 
 /// The same in many short holds. `is_certain` becomes false when something may have been there at the moment although
 /// it was not before and is not now.
-bool EmbeddedEngine::reads_hold_by_and_by(const OptimisticTransaction& transaction, const ReadMoment& moment,
-                                          bool& is_certain) const {
+Status EmbeddedEngine::look_again_by_and_by(const OptimisticTransaction& transaction, const ReadMoment& moment,
+                                            os::Deadline deadline, bool& is_certain) const {
+  std::size_t looked_at = 0;
   for (const auto& read : transaction.reads) {
     const std::uint64_t hash = keyspace_.hash(read.key);
-    if (version_at(hash, read.key, moment.time_us) != read.version) return false;
+    if (version_at(hash, read.key, moment.time_us) != read.version) return conflict();
     if (read.version == 0) is_certain = is_certain && was_absent(hash, read.key, moment);
+    if (is_late(++looked_at, deadline)) return late();
   }
   for (const auto& range : transaction.ranges) {
-    const Examined present = examine(keyspace_, {.from = range.from, .to = range.to}, moment.time_us);
-    if (!is_as_read(range, present)) return false;
-    is_certain = is_certain && present.ended_version <= moment.sequence && was_complete(range, moment);
+    const auto present = examine(keyspace_, {.from = range.from, .to = range.to}, moment.time_us, deadline);
+    if (!present) return late();
+    if (!is_as_read(range, *present)) return conflict();
+    is_certain = is_certain && present->ended_version <= moment.sequence && was_complete(range, moment);
   }
-  return true;
+  return {};
 }
 
 std::uint64_t EmbeddedEngine::version_at(std::uint64_t hash, std::string_view key, std::int64_t now_us) const {
@@ -217,7 +237,7 @@ std::uint64_t EmbeddedEngine::version_at(std::uint64_t hash, std::string_view ke
 
 Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
   if (closed()) return closed_status();
-  if (transaction.writes.empty()) return validate(transaction);
+  if (transaction.writes.empty()) return validate(transaction, os::deadline_in(timeout_ms));
   if (is_read_only()) return read_only_status();
   std::uint64_t sequence = 0;
   bool counts = false;
@@ -226,7 +246,12 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     if (!lock.held() || closed()) return closed() ? closed_status() : busy_shard_status();
     const Moment now = moment();
     if (now.liveness_us >= transaction.ends_us) return conflict();
-    if (!is_unchanged(transaction) && !reads_hold(transaction, now.liveness_us)) return conflict();
+    if (!is_unchanged(transaction)) {
+      // All writers wait for this: it must end in time for their sake, too.
+      const os::Deadline deadline = os::deadline_in(timeout_ms);
+      TUSKV_RETURN_IF_ERROR(look_again(transaction, now.liveness_us, deadline));
+      timeout_ms = os::time_left_ms(deadline);
+    }
     Batch batch(keyspace_);
     batch.rests_until(transaction.ends_us);
     batch.plan_writes(transaction, now.now_us, now.liveness_us);

@@ -333,19 +333,25 @@ std::optional<std::uint64_t> count(const Keyspace& keyspace, Count& command, std
   return revealed;
 }
 
-Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+std::optional<Examined> examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us,
+                                os::Deadline deadline) {
   Count all{.range = range};
   Examined examined;
-  count(keyspace, all, now_us, os::Deadline::max(), &examined);
+  if (!count(keyspace, all, now_us, deadline, &examined)) return std::nullopt;
   return examined;
 }
 
-Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us) {
+std::optional<Examined> examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us,
+                                     os::Deadline deadline) {
   Examined examined;
+  std::size_t visited = 0;
+  bool is_late = false;
   walk_held(keyspace, {.range = range}, SIZE_MAX, [&](const EntryView& view) {
     add(examined, mark_of(keyspace, view, now_us));
-    return true;
+    is_late = ++visited % kHoldEntries == 0 && os::time_left(deadline).count() == 0;
+    return !is_late;
   });
+  if (is_late) return std::nullopt;
   return examined;
 }
 

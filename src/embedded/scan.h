@@ -41,9 +41,11 @@ std::uint64_t scan(const Keyspace& keyspace, Scan& command, std::int64_t now_us)
 std::optional<std::uint64_t> count(const Keyspace& keyspace, Count& command, std::int64_t now_us, os::Deadline deadline,
                                    Examined* examined = nullptr);
 
-/// What is in a range, looked at in short holds.
-Examined examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
+/// What is in a range, looked at in short holds; nothing when the deadline passed before its end.
+std::optional<Examined> examine(const Keyspace& keyspace, const Range& range, std::int64_t now_us,
+                                os::Deadline deadline);
 /// The same at one instant. The caller holds, for every shard, the map lock or the writer mutex.
-Examined examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us);
+std::optional<Examined> examine_held(const Keyspace& keyspace, const Range& range, std::int64_t now_us,
+                                     os::Deadline deadline);
 
 }  // namespace tuskv::embedded

@@ -33,7 +33,8 @@ class BatchMember final {
     if (state_.exchange(State::live, std::memory_order_release) == State::pinned_and_wanted) wakes_->advance();
   }
 
-  /// While pinned. Units that touch the same key take effect in their order.
+  /// To be touched while pinned; how many there are may be asked at any time. Units that touch the same key take effect
+  /// in their order.
   std::span<Unit> units() const { return units_; }
   /// While pinned: what can take effect is about to be sent.
   void note_sent() { sent_ = true; }

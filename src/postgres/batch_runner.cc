@@ -36,7 +36,10 @@ std::string_view only_key(const Unit& unit) {
 }
 
 void BatchRunner::run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) {
+  std::size_t units = 0;
+  for (const BatchMember* const member : members) units += member->units().size();
   std::vector<Job> jobs;
+  jobs.reserve(units);  // no memory is wanted while one is pinned
   for (BatchMember* const member : members) {
     if (!member->pin()) continue;
     for (Unit& unit : member->units()) jobs.push_back({.member = member, .unit = &unit});
@@ -44,7 +47,7 @@ void BatchRunner::run(Lane lane, std::span<BatchMember* const> members, os::Dead
   }
   if (jobs.empty()) return;
   if (lane == Lane::held) return run_held(jobs, deadline);
-  if (lane == Lane::listing) return run_listings(jobs, deadline);
+  if (lane == Lane::listing || lane == Lane::erasing) return run_listings(jobs, deadline);
   Work work{.lane = lane, .deadline = deadline};
   run_jobs(work, jobs);
 }

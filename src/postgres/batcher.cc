@@ -1,7 +1,10 @@
 #include "postgres/batcher.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <new>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -20,8 +23,8 @@ BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
   if (lane == Lane::held) {
     rule.load = {.batches = options.held_batches};
     rule.by_key = true;
-  } else if (lane == Lane::listing) {
-    rule.load = {.batches = options.listings};
+  } else if (lane == Lane::listing || lane == Lane::erasing) {
+    rule.load = {.batches = lane == Lane::listing ? options.listings : options.range_erases};
     rule.cap.keys = 1;
   }
   return rule;
@@ -29,7 +32,8 @@ BatchQueue::Rule rule_of(Lane lane, const BatcherOptions& options) {
 
 /// So many batches can wait for a thread to lead them; one more tells the submitters of batches that others led.
 std::size_t leaders_of(const BatcherOptions& options) {
-  return std::size_t{2} * options.batches + options.generic_batches + options.held_batches + options.listings + 1;
+  return std::size_t{2} * options.batches + options.generic_batches + options.held_batches + options.listings +
+         options.range_erases + 1;
 }
 
 os::Deadline deadline_of(std::span<const Unit> units) {
@@ -55,6 +59,16 @@ void fail(std::span<Unit> units, Code code, std::string_view text, bool sent = f
 
 void fail_late(std::span<Unit> units, bool sent) { fail(units, Code::Timeout, sent ? kSentText : kUnsentText, sent); }
 
+/// Units that have been answered are among them: nobody knows which.
+void fail_broken_off(std::span<BatchMember* const> members, std::string_view reason) {
+  const std::string text = "the call was broken off: " + std::string(reason);
+  for (BatchMember* const member : members) {
+    if (!member->pin()) continue;
+    fail(member->units(), Code::Internal, text, member->sent());
+    member->unpin();
+  }
+}
+
 void refuse(std::span<Unit> units, LaneLoad::Arrival arrival) {
   if (arrival == LaneLoad::Arrival::closed) return fail(units, Code::Closed, kClosedText);
   fail(units, Code::Busy, std::to_string(kLaneCallersMax) + " calls wait for the server already");
@@ -68,15 +82,15 @@ void end(Submission& submission) { submission.done(submission); }
 
 Batcher::Batcher(BatchExecutor& executor, const BatcherOptions& options)
     : executor_(executor),
-      queues_{BatchQueue(rule_of(Lane::read, options)), BatchQueue(rule_of(Lane::set, options)),
+      queues_{BatchQueue(rule_of(Lane::read, options)),    BatchQueue(rule_of(Lane::set, options)),
               BatchQueue(rule_of(Lane::generic, options)), BatchQueue(rule_of(Lane::held, options)),
-              BatchQueue(rule_of(Lane::listing, options))},
+              BatchQueue(rule_of(Lane::listing, options)), BatchQueue(rule_of(Lane::erasing, options))},
       threads_(leaders_of(options), {.lead = [this](const BatchThreads::Job& job) { lead_for_submissions(job); },
                                      .expire = [this](os::Deadline now) { return expire_submissions(now); }}) {}
 
 Batcher::~Batcher() { close(); }
 
-void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since) {
+void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since) noexcept {
   if (units.empty()) return;
   switch (const LaneLoad::Arrival arrival = queue_of(lane).load().arrive(true)) {
     case LaneLoad::Arrival::direct: return run_directly(lane, units, deadline_of(units));
@@ -86,10 +100,21 @@ void Batcher::execute(Lane lane, std::span<Unit> units, std::optional<os::Deadli
   }
 }
 
+/// However it ends, the lane has to learn that it has.
+void Batcher::run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) noexcept {
+  try {
+    executor_.run(lane, members, deadline);
+  } catch (const std::bad_alloc&) {
+    fail_broken_off(members, "memory ran out");
+  } catch (const std::exception& thrown) {
+    fail_broken_off(members, thrown.what());
+  }
+}
+
 void Batcher::run_directly(Lane lane, std::span<Unit> units, os::Deadline deadline) {
   BatchMember member(units, deadline);
   BatchMember* const members[] = {&member};
-  executor_.run(lane, members, deadline);
+  run(lane, members, deadline);
   if (!queue_of(lane).load().depart_direct()) return;
   std::vector<BatchCall> calls;
   queue_of(lane).look_after(calls);
@@ -111,8 +136,8 @@ void Batcher::run_in_batch(Lane lane, const BatchQueue::Joiner& joiner) {
 }
 
 /// The batch is `sent`, by this thread.
-void Batcher::lead(Lane lane, const BatchPointer& batch) {
-  executor_.run(lane, batch->sent, batch->latest);
+void Batcher::lead(Lane lane, const BatchPointer& batch) noexcept {
+  run(lane, batch->sent, batch->latest);
   std::vector<BatchCall> calls;
   queue_of(lane).finish(batch, calls);
   call(lane, calls);

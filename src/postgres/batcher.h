@@ -22,6 +22,7 @@
 //  - In Lane::held a key that is tried for the first times does not wait behind all others, and none waits for ever.
 //  - A submission ends exactly once, on a thread of the batcher or inside of submit(): never on the thread of another
 //    caller, which may hold locks of its own.
+//  - However a run ends, its lane goes on. One that finds no memory, for the answer above all, fails its members alone.
 //  - One call is one member: its units keep their order. Calls of one thread follow each other anyway.
 //
 // Left out. Calls of one span over several lanes at once: the engine makes one call a lane. Adapting `direct_callers`
@@ -54,6 +55,7 @@ struct BatcherOptions {
   std::uint32_t generic_batches = 1;  ///< the same for Lane::generic: its batches would only block each other on rows
   std::uint32_t held_batches = 1;     ///< Lane::held; so many keys are waited for at once
   std::uint32_t listings = 1;         ///< Lane::listing
+  std::uint32_t range_erases = 1;     ///< Lane::erasing
   double fill = 0.2;                  ///< the part of the callers that makes a batch worth sending beside others
   std::size_t batch_keys = 256;       ///< a call with more, or with more bytes, is a batch of its own
   std::size_t batch_bytes = std::size_t{1} << 20;
@@ -64,8 +66,8 @@ class BatchExecutor {
  public:
   virtual ~BatchExecutor() = default;
   /// Runs the members as one batch, on a connection of its own choosing, and fills every unit's replies or failure
-  /// (only while pinned), having noted with each that writes before it sends. Never throws. Returns by `deadline`, the
-  /// latest of the members'.
+  /// (only while pinned), having noted with each that writes before it sends. Returns by `deadline`, the latest of the
+  /// members'. Throws, with nobody pinned, where memory runs out: then all members fail, whatever they were answered.
   virtual void run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) = 0;
 };
 
@@ -80,7 +82,8 @@ class Batcher final {
 
   /// Runs units that belong to one lane as one member of a batch. Blocks until they have ended, which is when the
   /// shortest of their timeouts is over at the latest. `held_since`, for Lane::held: how long their key is waited for.
-  void execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since = {});
+  /// Where there is no memory for joining a batch, some hundred bytes, the process ends: others may be in it already.
+  void execute(Lane lane, std::span<Unit> units, std::optional<os::Deadline> held_since = {}) noexcept;
   /// Runs one unit without blocking the caller. Where memory runs out the process ends: nobody could say any more
   /// whether the unit is under way.
   void submit(Lane lane, Submission& submission, std::optional<os::Deadline> held_since = {}) noexcept;
@@ -96,9 +99,10 @@ class Batcher final {
  private:
   BatchQueue& queue_of(Lane lane) { return queues_[static_cast<std::size_t>(lane)]; }
 
+  void run(Lane lane, std::span<BatchMember* const> members, os::Deadline deadline) noexcept;
   void run_directly(Lane lane, std::span<Unit> units, os::Deadline deadline);
   void run_in_batch(Lane lane, const BatchQueue::Joiner& joiner);
-  void lead(Lane lane, const BatchPointer& batch);
+  void lead(Lane lane, const BatchPointer& batch) noexcept;
   void lead_as_member(Lane lane, const BatchPointer& batch);
   void follow(Lane lane, const BatchQueue::Place& place);
   void leave_late(Lane lane, const BatchQueue::Place& place);

@@ -32,7 +32,8 @@ inline constexpr std::int64_t kTablePauseMsFirst = 50;
 inline constexpr std::int64_t kTablePauseMsMax = 400;
 /// How much longer than deadlock_timeout a call waits for an automatic VACUUM, which then is told to give way.
 inline constexpr std::int64_t kVacuumGraceMs = 250;
-/// One turn at a time for so many connections of the pool, at least one; asynchronous listings have as many.
+/// One turn at a time for so many connections of the pool, at least one; asynchronous listings have as many,
+/// and range erases.
 inline constexpr std::size_t kPoolPerRowTurn = 4;
 /// How much longer than its deadline a call waits for the answer that the server has ended it.
 inline constexpr std::int64_t kAnswerGraceMs = 50;

@@ -103,6 +103,22 @@ Result<Lease> Pool::acquire(os::Deadline deadline) {
 bool Pool::is_hopeless(os::Deadline deadline) const { return lent_ == 0 && next_attempt_ >= deadline; }
 
 std::optional<Result<Lease>> Pool::connect_in(std::size_t index, os::Deadline attempt_until) {
+  struct Loan {
+    Pool& pool;
+    const std::size_t slot;
+    bool is_settled = false;
+    ~Loan() {
+      if (is_settled) return;
+      os::MutexLock lock(pool.mutex_);
+      pool.end_loan(slot, Slot::State::empty);
+    }
+  } loan{.pool = *this, .slot = index};
+  std::optional<Result<Lease>> connected = try_to_connect(index, attempt_until);
+  loan.is_settled = true;
+  return connected;
+}
+
+std::optional<Result<Lease>> Pool::try_to_connect(std::size_t index, os::Deadline attempt_until) {
   Result<std::unique_ptr<Connection>> made = connect_(attempt_until);
   os::MutexLock lock(mutex_);
   if (made.ok()) {
@@ -131,7 +147,7 @@ void Pool::connect_on() {
   may_connect_behind_ = true;
 }
 
-void Pool::connect_behind(std::size_t slot) {
+void Pool::connect_behind(std::size_t slot) noexcept {
   if (behind_.joinable()) behind_.join();  // it has nothing more to do
   connects_behind_ = os::start_thread(behind_, "connects", [this, slot] { run_behind(slot); }).ok();
   if (connects_behind_) return;

@@ -80,9 +80,12 @@ class Pool final {
   /// Whether nothing that is at work or waited for can give this caller a connection in time.
   bool is_hopeless(os::Deadline deadline) const TUSKV_REQUIRES(mutex_);
   /// A caller's own attempt. Nothing when it was cut short and the pool's thread goes on, or may be tried again.
+  /// Where memory runs out the slot is given back.
   std::optional<Result<Lease>> connect_in(std::size_t slot, os::Deadline attempt_until) TUSKV_EXCLUDES(mutex_);
+  /// The same, but that the slot then stays lent.
+  std::optional<Result<Lease>> try_to_connect(std::size_t slot, os::Deadline attempt_until) TUSKV_EXCLUDES(mutex_);
   /// The slot is lent; it goes to the pool's thread.
-  void connect_behind(std::size_t slot) TUSKV_REQUIRES(mutex_);
+  void connect_behind(std::size_t slot) noexcept TUSKV_REQUIRES(mutex_);
   void run_behind(std::size_t slot) TUSKV_EXCLUDES(mutex_);
   void note_connected(std::size_t slot, std::unique_ptr<Connection> connection) TUSKV_REQUIRES(mutex_);
   /// Gives the slot up.

@@ -36,6 +36,11 @@ Lane lane_of(const Unit& unit) {
   return Lane::generic;
 }
 
+/// Of a listing that nobody waits for.
+Lane lane_of_listing(const Unit& unit) {
+  return is_a<EraseRange>(unit.commands.front()) ? Lane::erasing : Lane::listing;
+}
+
 /// Whether a key is named twice by different units, once at least to be written: their order then counts.
 bool share_written_keys(std::span<const Unit> units) {
   struct Named {
@@ -69,6 +74,7 @@ BatcherOptions batcher_options(const Options& options) {
           .batches = static_cast<std::uint32_t>(options.batches),
           .held_batches = static_cast<std::uint32_t>(RowTurns::turns_at_once(options.pool_size)),
           .listings = static_cast<std::uint32_t>(RowTurns::turns_at_once(options.pool_size)),
+          .range_erases = static_cast<std::uint32_t>(RowTurns::turns_at_once(options.pool_size)),
           .batch_keys = options.batch_keys,
           .batch_bytes = options.batch_bytes};
 }
@@ -183,7 +189,7 @@ void PostgresEngine::submit(Submission& submission) {
   if (!status.ok()) {
     fail(unit, std::move(status));
   } else if (!unit.commands.empty()) {
-    if (is_listing(unit)) return batcher_.submit(Lane::listing, submission);
+    if (is_listing(unit)) return batcher_.submit(lane_of_listing(unit), submission);
     const Lane lane = lane_of(unit);
     return lane == Lane::read ? batcher_.submit(lane, submission) : submit_write(lane, submission);
   }

@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 
+#include "support/forked.h"
 #include "support/temporary_directory.h"
 #include "tuskv/tuskv.h"
 
@@ -339,6 +340,28 @@ TEST_F(BadSurroundings, A15AChildOfForkLeavesTheDirectoryAlone) {
   EXPECT_THROW(Store::open(url("store")), Error);  // still locked
   store.reset();
   EXPECT_EQ(Store::open(url("store")).get_many({"k", "l"}), (std::vector<std::optional<std::string>>{"1", "2"}));
+}
+
+// The parent goes on in its log while the child ends the transaction that it was forked in.
+TEST_F(BadSurroundings, S130_AChildForkedInATransactionWritesNothing) {
+  std::optional<Store> store(Store::open(url("store")));
+  EXPECT_TRUE(is_refused_in_child([&](auto fork_here) {
+    try {
+      store->transaction([&](Transaction& transaction) {
+        transaction.set("k", "transaction");
+        fork_here();
+        ::usleep(100'000);  // behind the parent's writes
+      });
+    } catch (const Error&) {
+      throw;
+    } catch (...) {
+      for (const char* key : {"a", "b", "c"}) store->set(key, "parent");
+      throw;
+    }
+  }));
+  store.reset();
+  const std::vector<std::optional<std::string>> parents(3, "parent");
+  EXPECT_EQ(Store::open(url("store")).get_many({"a", "b", "c"}), parents);
 }
 
 TEST_F(BadSurroundings, A15AChildThatLivesOnDoesNotKeepTheStoreLocked) {

@@ -6,6 +6,7 @@
 #include "api/reference_store.h"
 #include "named_limits.h"
 #include "stored_range.h"
+#include "support/forked.h"
 #include "support/submitted.h"
 
 namespace tuskv::test {
@@ -245,6 +246,52 @@ TEST(Checks, AChildOfForkIsRefused) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(store->get("k"), "1");
+}
+
+// A child that a function forks goes on in the call: from there, too, the engine is asked nothing.
+TEST(Checks, S130_AChildForkedInsideACallIsRefusedTheRestOfIt) {
+  ReferenceStore store({.spells_values = true});
+  store->set("k", "1");
+  const auto asked = [engine = store.engine] {
+    return engine->execute_count() + engine->respell_count() + engine->commit_count();
+  };
+  std::size_t before = 0;
+  const auto is_refused = [&](auto call) {
+    return is_refused_in_child(
+        [&](auto fork_here) {
+          call([&] {
+            before = asked();
+            fork_here();
+          });
+        },
+        [&] { return asked() == before; });
+  };
+  EXPECT_TRUE(is_refused([&](auto fork_here) {
+    store->transaction([&](Transaction& transaction) {
+      transaction.erase("k");
+      fork_here();
+    });
+  })) << "a commit";
+  EXPECT_TRUE(is_refused([&](auto fork_here) {
+    store->transaction([&](Transaction& transaction) {
+      transaction.get("k");
+      fork_here();
+      transaction.get("k");
+    });
+  })) << "the look whether what was read still holds";
+  EXPECT_TRUE(is_refused([&](auto fork_here) {
+    store->transaction([&](Transaction& transaction) {
+      fork_here();
+      transaction.transaction([](Transaction&) {});
+    });
+  })) << "a savepoint";
+  EXPECT_TRUE(is_refused([&](auto fork_here) {
+    store->update("k", [&](std::optional<std::string_view>) {
+      fork_here();
+      return Change("2");
+    });
+  })) << "an update";
   EXPECT_EQ(store->get("k"), "1");
 }
 

@@ -1,8 +1,11 @@
 // Transactions: what their function sees, when it runs again, and what becomes of its effects.
 #include <gtest/gtest.h>
 
+#include <future>
+#include <optional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "api/reference_store.h"
 #include "named_limits.h"
@@ -393,6 +396,63 @@ TEST(Transaction, HandlesThatOutliveItAreClosed) {
   EXPECT_EQ(code_of([&] { kept->transaction([](Transaction&) { FAIL(); }); }), Code::Closed);
   EXPECT_EQ(code_of([&] { range->begin(); }), Code::Closed);
   EXPECT_EQ(store->get("k"), "1");
+}
+
+/// Stands in the engine, as a call that waits for a lock on a server does.
+class HeldRead final {
+ public:
+  /// Given to the engine.
+  void enter() {
+    entered_.set_value();
+    released_.get_future().wait_for(20s);
+  }
+  void wait_for_entry() { entered_.get_future().wait(); }
+  void release() { released_.set_value(); }
+
+ private:
+  std::promise<void> entered_;
+  std::promise<void> released_;
+};
+
+/// A handle may be used by several threads: the deadline of a call does not begin when another has ended.
+TEST(Transaction, S132_CallsOfSeveralThreadsDoNotAddUpTheirDeadlines) {
+  HeldRead held;
+  ReferenceStore store({.on_read = [&] { held.enter(); }}, {.timeout = 1s});
+  store->transaction([&](Transaction& tx) {
+    std::thread first([&] { EXPECT_EQ(tx.get("first"), std::nullopt); });
+    held.wait_for_entry();
+    std::vector<std::thread> others;
+    for (int i = 0; i < 3; ++i) {
+      others.emplace_back([&] { EXPECT_EQ(code_of([&] { tx.set("other", "1"); }), Code::Timeout); });
+    }
+    EXPECT_EQ(code_of([&] { tx.transaction([](Transaction&) {}); }), Code::Timeout) << "a savepoint";
+    for (std::thread& other : others) other.join();
+    held.release();
+    first.join();
+    tx.set("k", "1");
+  });
+  EXPECT_EQ(store->get("k"), "1");
+  EXPECT_FALSE(store->exists("other"));
+}
+
+TEST(Transaction, S132_ACommitWaitsUntilItsDeadlineForACallThatGoesOn) {
+  HeldRead held;
+  ReferenceStore store({.on_read = [&] { held.enter(); }}, {.timeout = 1s});
+  std::optional<KeyValue> handle;
+  std::thread first;
+  EXPECT_EQ(code_of([&] {
+              store->transaction([&](Transaction& tx) {
+                tx.set("k", "1");
+                handle.emplace(tx);
+                first = std::thread([&] { static_cast<void>(handle->get("first")); });
+                held.wait_for_entry();
+              });
+            }),
+            Code::Timeout);
+  EXPECT_EQ(store.engine->commit_count(), 0u);
+  held.release();
+  first.join();
+  EXPECT_EQ(code_of([&] { handle->get("k"); }), Code::Closed);
 }
 
 TEST(Transaction, AResultThatIsAReferenceIsCopied) {

@@ -249,6 +249,29 @@ TEST(EngineTransaction, S59_LookingAgainAtMuchHoldsUpNoWriter) {
   }
 }
 
+/// As a listing of millions would: the time of the call has passed when much has been looked at.
+TEST_F(EngineTransactionTest, S131_LookingAgainEndsAtTheDeadline) {
+  OptimisticTransaction transaction = begun(false);
+  set("k995");  // later than what has been read
+  Command later = Read{.key = "k995", .want = Want::meta};
+  Unit unit{.commands = std::span(&later, 1), .timeout_ms = 0};
+  const Status read_again = engine_->read(transaction, unit);
+  ASSERT_FALSE(read_again.ok());
+  EXPECT_EQ(read_again.failure().code, Code::Timeout);
+  EXPECT_TRUE(read(transaction, later)) << "with time it can go on";
+  set("elsewhere");
+  transaction.writes.push_back({.key = "new", .value = "v"});
+  const Status committed = engine_->commit(transaction, 0);
+  ASSERT_FALSE(committed.ok());
+  EXPECT_EQ(committed.failure().code, Code::Timeout);
+  EXPECT_EQ(committed.failure().outcome, Outcome::not_applied);
+  transaction.writes.clear();
+  EXPECT_TRUE(engine_->commit(transaction, 1000).ok());
+  Command written = Read{.key = "new", .want = Want::meta};
+  EXPECT_TRUE(read(transaction, written));
+  EXPECT_EQ(transaction.reads.back().version, 0u) << "it is absent";
+}
+
 /// The new keys of a large batch come into the indexes one after the other.
 TEST_F(EngineTransactionTest, S55_ALargeBatchIsSeenWhollyOrNotAtAll) {
   constexpr std::size_t kKeys = 200;

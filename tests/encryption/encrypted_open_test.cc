@@ -21,6 +21,7 @@
 #include "encryption/refusal.h"
 #include "os/clock.h"
 #include "os/file_system.h"
+#include "support/forked.h"
 #include "support/temporary_directory.h"
 
 namespace tuskv::test {
@@ -328,6 +329,21 @@ TEST_F(EncryptedOpen, ReencryptionGoesOnWhereItWasBrokenOff) {
     EXPECT_EQ(store.reencrypt().rewritten, 600u - 128u);
   }
   EXPECT_EQ(open(with(kNew)).get_many({"k0", "k599"}).size(), 2u);
+}
+
+// A child that the function forks has none of the store's threads and shares its files.
+TEST_F(EncryptedOpen, S130_AChildForkedInsideReencryptionGoesNoFurther) {
+  fill(open(with(kOld)), 200);
+  {
+    const Store store = open(with(kBoth));
+    EXPECT_TRUE(is_refused_in_child([&](auto fork_here) {
+      bool has_forked = false;
+      store.reencrypt([&](const ReencryptReport&) {
+        if (!std::exchange(has_forked, true)) fork_here();
+      });
+    }));
+  }
+  EXPECT_EQ(open(with(kBoth)).reencrypt().rewritten, 200u - 128u);
 }
 
 TEST_F(EncryptedOpen, ExpiredEntriesThatSomeModeShowsKeepTheOldKeyNeeded) {

@@ -445,6 +445,30 @@ TEST_F(BatcherTest, ClosingWaitsForABatchOfMany) {
   EXPECT_TRUE(leader.ending().ok());
 }
 
+/// The lane goes on, and closing returns.
+TEST_F(BatcherTest, R140_ARunThatFindsNoMemoryFailsItsOwnCallsAlone) {
+  const test::Ending read = test::execute(batcher_, {.key = "huge"});
+  EXPECT_EQ(read.code, Code::Internal);
+  EXPECT_EQ(read.outcome, Outcome::not_applied);
+  const test::Ending write = test::execute(batcher_, {.key = "huge", .write = true});
+  EXPECT_EQ(write.code, Code::Internal);
+  EXPECT_EQ(write.outcome, Outcome::unknown);
+  executor_.hold();
+  Caller& first = send_alone("first");
+  Caller& huge = queue({.key = "huge"});
+  Caller& beside = queue({.key = "beside", .write = true});
+  executor_.release_all();
+  EXPECT_TRUE(first.ending().ok());
+  EXPECT_EQ(huge.ending().code, Code::Internal);
+  EXPECT_EQ(beside.ending().outcome, Outcome::unknown);
+  EXPECT_EQ(test::Submitter(batcher_, {.key = "huge"}).ending().code, Code::Internal);
+  EXPECT_TRUE(test::execute(batcher_, {.key = "later"}).ok());
+  EXPECT_EQ(batcher_.running(Lane::read), 0U);
+  executor_.hold_unsent();
+  executor_.release_all();
+  EXPECT_EQ(test::execute(batcher_, {.key = "huge", .write = true}).outcome, Outcome::not_applied);
+}
+
 /// Printed, for people: what the batcher costs a caller that is alone.
 TEST(BatcherCost, OfACallerThatIsAlone) {
   struct Nothing final : BatchExecutor {

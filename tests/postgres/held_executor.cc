@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <new>
 #include <utility>
 #include <variant>
 
@@ -48,6 +50,8 @@ void HeldExecutor::run(postgres::Lane lane, std::span<postgres::BatchMember* con
     if (!holds_unsent()) member->note_sent();
     member->unpin();
   }
+  const bool is_huge =
+      std::any_of(run.keys.begin(), run.keys.end(), [](const auto& key) { return key.starts_with("huge"); });
   std::size_t number = 0;
   {
     os::MutexLock lock(mutex_);
@@ -56,6 +60,7 @@ void HeldExecutor::run(postgres::Lane lane, std::span<postgres::BatchMember* con
     changed_.notify_all();
   }
   wait_for_release(number);
+  if (is_huge) throw std::bad_alloc();
   for (postgres::BatchMember* const member : members) {
     if (!member->pin()) continue;
     for (Unit& unit : member->units()) answer(unit);

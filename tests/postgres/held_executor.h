@@ -41,7 +41,8 @@ class HeldExecutor final : public postgres::BatchExecutor {
   std::vector<Run> wait_for_runs(std::size_t count) TUSKV_EXCLUDES(mutex_);
   std::vector<Run> runs() TUSKV_EXCLUDES(mutex_);
 
-  /// Answers one command; a key that starts with "bad" fails its unit.
+  /// Answers one command; a key that starts with "bad" fails its unit. One that starts with "huge" has the run throw
+  /// instead, when it should reply.
   static void answer(Unit& unit);
 
  private:

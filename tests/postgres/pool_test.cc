@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 
 #include "postgres/limits.h"
@@ -124,6 +125,17 @@ TEST_F(PostgresPool, R62_AfterAFailureThePoolConnectsAndCallersWaitForWhateverCo
   another.join();
   EXPECT_LT(Clock::now() - start, std::chrono::milliseconds(postgres::kOwnAttemptMsMax) - 200ms);
   released_ = true;
+}
+
+/// The pool is as large as before, and closing does not wait for it.
+TEST_F(PostgresPool, R140_AnAttemptThatFindsNoMemoryGivesItsPlaceBack) {
+  make_pool(1, [this](os::Deadline) {
+    if (attempts_ == 1) throw std::bad_alloc();
+    return Status();
+  });
+  EXPECT_THROW(acquire(10'000), std::bad_alloc);
+  EXPECT_TRUE(acquire(10'000).ok());
+  pool_->close();
 }
 
 }  // namespace

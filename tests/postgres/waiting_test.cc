@@ -336,6 +336,23 @@ TEST_F(PostgresWaiting, R28_AsynchronousListingsHoldUpNoReads) {
   EXPECT_EQ(store.count(), 1u);
 }
 
+/// They sleep until the table is free, without a connection, and so may be any number.
+TEST_F(PostgresWaiting, R141_RangeErasesThatWaitForTheTableHoldUpNoListings) {
+  const Store store = open("&ttl_mode=manual&timeout=10s&pool_size=8");
+  store.set_many({{"p1", "0"}, {"q", "0"}});
+  SqlConnection holder = other_session();
+  holder.run("begin");
+  holder.run("update tuskv set value = value where key = " + stored_key("q"));
+  std::vector<std::future<std::optional<Error>>> erases;
+  for (int i = 0; i < 4; ++i) erases.push_back(start(store.async().erase_prefix("p")));
+  EXPECT_FALSE(start(store.async().count()).get());
+  EXPECT_FALSE(start(store.async().keys()).get());
+  for (auto& erase : erases) EXPECT_EQ(erase.wait_for(0ms), std::future_status::timeout);
+  holder.run("rollback");
+  for (auto& erase : erases) EXPECT_FALSE(erase.get());
+  EXPECT_EQ(store.count(), 1u);
+}
+
 /// The connection that a caller waits for may be lost rather than given back.
 TEST_F(PostgresWaiting, R29_AConnectionThatIsLostMakesRoomForWhoeverWaits) {
   FaultProxy proxy(shared().server());

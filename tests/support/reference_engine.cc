@@ -198,6 +198,7 @@ bool ReferenceEngine::reads_hold(const OptimisticTransaction& transaction) const
 }
 
 Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
+  if (settings_.on_read) settings_.on_read();
   if (settings_.execute_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(settings_.execute_ms));
   os::MutexLock lock(mutex_);
   execute_timeouts_ms_.push_back(unit.timeout_ms);
@@ -248,6 +249,12 @@ Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t 
     apply(write.key, change);
   }
   return answer({});
+}
+
+Status ReferenceEngine::respell(std::span<const SpelledValue> /*values*/, std::int64_t /*timeout_ms*/) {
+  os::MutexLock lock(mutex_);
+  ++respells_;
+  return {};
 }
 
 // ---- asynchronous units
@@ -351,6 +358,11 @@ void ReferenceEngine::erase(std::string_view key) {
 std::size_t ReferenceEngine::commit_count() const {
   os::MutexLock lock(mutex_);
   return commits_;
+}
+
+std::size_t ReferenceEngine::respell_count() const {
+  os::MutexLock lock(mutex_);
+  return respells_;
 }
 
 std::int64_t ReferenceEngine::commit_timeout_ms() const {

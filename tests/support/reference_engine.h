@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -25,8 +26,12 @@ class ReferenceEngine final : public Engine {
     bool expiry_disabled = false;
     /// Submitted units are run by a thread of the engine's own, which its destructor joins.
     bool has_worker = false;
+    /// Values have a spelling of the engine's own, which is the one given.
+    bool spells_values = false;
     /// How long each call of execute or read takes at least.
     std::int64_t execute_ms = 0;
+    /// Called by each read of a transaction, for which the engine is not locked.
+    std::function<void()> on_read = {};
     /// Set when the engine has been destroyed.
     std::atomic<bool>* destroyed = nullptr;
   };
@@ -40,6 +45,8 @@ class ReferenceEngine final : public Engine {
   Status read(OptimisticTransaction& transaction, Unit& unit) override;
   Status commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) override;
   std::int64_t now_us(std::int64_t) override { return clock_.now_us(); }
+  bool keeps_bytes() const override { return !settings_.spells_values; }
+  Status respell(std::span<const SpelledValue> values, std::int64_t timeout_ms) override;
   Result<std::uint64_t> remove_expired(std::uint64_t limit, std::int64_t timeout_ms) override;
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats(std::int64_t timeout_ms) override;
@@ -61,6 +68,7 @@ class ReferenceEngine final : public Engine {
   /// While held, the worker takes nothing up.
   void hold_worker(bool held);
   std::size_t commit_count() const;
+  std::size_t respell_count() const;
   /// The time that the last commit was given.
   std::int64_t commit_timeout_ms() const;
   std::size_t execute_count() const;
@@ -104,6 +112,7 @@ class ReferenceEngine final : public Engine {
   std::uint64_t version_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::size_t commits_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::int64_t commit_timeout_ms_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::size_t respells_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::size_t executes_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::vector<std::int64_t> execute_timeouts_ms_ TUSKV_GUARDED_BY(mutex_);
   std::optional<Code> lost_ TUSKV_GUARDED_BY(mutex_) = {};
