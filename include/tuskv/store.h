@@ -294,7 +294,9 @@ class TUSKV_API Store final : public KeyValue {
   Store(Store&&) noexcept;
   Store& operator=(const Store&);
   Store& operator=(Store&&) noexcept;
-  /// The last handle closes the store; problems go to the event hook. Call close() to see them.
+  /// The last handle closes the store; problems go to the event hook. Call close() to see them. A handle that dies on a
+  /// thread of the store (in a callback, or a coroutine that it has resumed) does not wait: a thread made for it closes
+  /// the store, and exit() waits for that, unless it is called on a thread of a store.
   ~Store();
 
   /// Waits for a lock and holds it as long as the Lock lives. Timeout, naming the holder, when it could not be had in
