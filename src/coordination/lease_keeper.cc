@@ -67,6 +67,7 @@ bool LeaseKeeper::held() const {
 }
 
 bool LeaseKeeper::renew() {
+  if (in_child()) return false;  // the mutex may have been locked by a thread that is not here
   const os::Deadline end = os::deadline_in(ttl_ms_);
   const bool renewed = store_.renew(lease_, milliseconds(ttl_ms_));
   os::MutexLock lock(mutex_);
@@ -86,6 +87,7 @@ bool LeaseKeeper::unlock() {
     os::MutexLock lock(mutex_);
     gone_ = true;
   }
+  if (in_child()) return store_.unlock(lease_);  // which is refused, as all calls are there
   return store_.with_timeout(milliseconds(std::max<std::int64_t>(os::time_left_ms(deadline), 1))).unlock(lease_);
 }
 

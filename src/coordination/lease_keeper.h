@@ -29,6 +29,7 @@ class LeaseKeeper final {
   void start();
   /// In a child of fork, where neither the thread nor the lease is.
   bool in_child() const { return fork_guard_->in_child(); }
+  /// False in a child, too.
   bool held() const TUSKV_EXCLUDES(mutex_);
   bool renew() TUSKV_EXCLUDES(mutex_);
   /// Ends the renewals first: what it waits for the last one is taken off its own deadline. Throws what the store

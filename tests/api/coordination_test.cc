@@ -20,6 +20,7 @@ namespace {
 
 using namespace coordination;
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""h;
 using std::string_literals::operator""s;
 using testing::ElementsAre;
@@ -187,6 +188,36 @@ TEST(LockGuard, InAChildOfForkIsTheParents) {
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(store->lock_holder("job"));
   EXPECT_TRUE(lock->unlock());
+}
+
+// Its mutex may have been locked by a thread that is not in the child.
+TEST(LockGuard, S144_IsNotHeldInAChildOfFork) {
+  ReferenceStore store;
+  Lock lock = store->lock("job");
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool held = lock.held();
+    const bool refused =
+        code_of([&] { lock.renew(); }) == Code::Unsupported && code_of([&] { lock.unlock(); }) == Code::Unsupported;
+    ::_exit(!held && refused ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(lock.held());
+  EXPECT_TRUE(lock.unlock());
+}
+
+TEST(LockGuard, S143_IsNotShortenedByTheSameOwner) {
+  ReferenceStore store;
+  const Lock lock = store->lock("job", {.ttl = 30min, .auto_renew = false, .owner = "a"});
+  const auto again = store->try_lock("job", {.ttl = 100ms, .owner = "a"});
+  ASSERT_TRUE(again && store->renew(*again));
+  const Lock shorter = store->lock("job", {.ttl = 100ms, .auto_renew = false, .owner = "a"});
+  store.clock.advance_ms(200);
+  EXPECT_FALSE(store->try_lock("job", {.owner = "b"})) << "another has it";
+  EXPECT_TRUE(lock.held());
 }
 
 TEST(LockGuard, WaitsUntilTheLockIsFree) {
