@@ -76,8 +76,8 @@ struct LockOptions {
   /// How long to wait for it, 0 to 1 day. Default: the timeout of the store. Each time it is asked for is a call of its
   /// own, so the last one may take the store's timeout on top.
   std::optional<Duration> wait = {};
-  /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives.
-  /// Without, it ends with its TTL.
+  /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives. Such a
+  /// renewal is given up after a quarter of `ttl`, and soon tried again. Without, the lock ends with its TTL.
   bool auto_renew = true;
   /// As for try_lock.
   std::optional<Bytes> owner = {};

@@ -38,9 +38,11 @@ class LeaseKeeper final {
 
  private:
   void run() TUSKV_EXCLUDES(mutex_);
+  bool renew_through(const Store& store) TUSKV_EXCLUDES(mutex_);
   void stop() TUSKV_EXCLUDES(mutex_);
 
   const Store store_;
+  const Store renewing_;  ///< the same, for renewals in the background
   const std::int64_t timeout_ms_;
   const std::shared_ptr<const os::ForkGuard> fork_guard_;
   const Lease lease_;

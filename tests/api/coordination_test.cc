@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "api/reference_store.h"
 #include "coordination/records.h"
@@ -23,6 +24,7 @@ using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""h;
 using std::string_literals::operator""s;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Optional;
@@ -218,6 +220,18 @@ TEST(LockGuard, S143_IsNotShortenedByTheSameOwner) {
   store.clock.advance_ms(200);
   EXPECT_FALSE(store->try_lock("job", {.owner = "b"})) << "another has it";
   EXPECT_TRUE(lock.held());
+}
+
+TEST(LockGuard, S142_ARenewalThatHangsLeavesTimeForTwoMore) {
+  ReferenceStore store;
+  Lock lock = store->lock("job", {.ttl = 1200ms});
+  store.engine->take_execute_timeouts_ms();
+  std::vector<std::int64_t> timeouts;
+  ASSERT_TRUE(wait_for([&] { return !(timeouts = store.engine->take_execute_timeouts_ms()).empty(); }));
+  // Begun after 400 ms, given up after 700, tried again after 760 and given up after 1060.
+  EXPECT_THAT(timeouts, testing::Each(testing::Le(300)));
+  EXPECT_TRUE(lock.renew());
+  EXPECT_THAT(store.engine->take_execute_timeouts_ms(), Contains(5000)) << "who calls waits as for any call";
 }
 
 TEST(LockGuard, WaitsUntilTheLockIsFree) {
