@@ -30,13 +30,32 @@ bool ClosingEngines::close_elsewhere(std::function<void()> close) {
     close();
     end(closing);
   });
-  if (!started.ok()) closings_.pop_back();
+  if (started.ok()) {
+    ++begun_;
+  } else {
+    closings_.pop_back();
+  }
   return started.ok();
 }
 
 void ClosingEngines::end(Closing& closing) {
   os::MutexLock lock(mutex_);
   closing.has_ended = true;
+  ++closed_;
+  changed_.notify_all();
+}
+
+std::uint64_t ClosingEngines::closed() const {
+  os::MutexLock lock(mutex_);
+  return closed_;
+}
+
+bool ClosingEngines::wait_for_more(std::uint64_t closed, os::Deadline deadline) {
+  os::MutexLock lock(mutex_);
+  while (closed_ == closed && begun_ != closed_) {
+    if (!changed_.wait_until(mutex_, deadline)) break;
+  }
+  return closed_ != closed;
 }
 
 /// What is over must not gather in a process that goes on.

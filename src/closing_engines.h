@@ -3,10 +3,12 @@
 // store keeps. So exit() waits for them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <thread>
 
+#include "os/deadline.h"
 #include "os/fork_guard.h"
 #include "os/mutex.h"
 
@@ -27,6 +29,11 @@ class ClosingEngines final {
   /// Calls `close` on a thread made for it; false, without a call, when the system has none to give.
   bool close_elsewhere(std::function<void()> close) TUSKV_EXCLUDES(mutex_);
 
+  /// How many have been closed so far.
+  std::uint64_t closed() const TUSKV_EXCLUDES(mutex_);
+  /// Waits until more than so many have been; false when none is under way, or the deadline has passed.
+  bool wait_for_more(std::uint64_t closed, os::Deadline deadline) TUSKV_EXCLUDES(mutex_);
+
  private:
   struct Closing {
     std::thread thread = {};
@@ -40,7 +47,10 @@ class ClosingEngines final {
 
   const os::ForkGuard fork_guard_ = {};
   [[maybe_unused]] const ClosingEngines* const before_fork_;  ///< known, so that nobody takes it for a leak
-  os::Mutex mutex_;
+  mutable os::Mutex mutex_;
+  os::CondVar changed_;  ///< one more has been closed
+  std::uint64_t begun_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::uint64_t closed_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::list<Closing> closings_ TUSKV_GUARDED_BY(mutex_);  ///< each until it is joined
 };
 

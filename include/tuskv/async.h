@@ -53,7 +53,8 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// std::move(call);`.
 ///
 /// The store lives as long as the call, at most until its result is told: who learns it may drop the last handle, and
-/// open the directory again.
+/// open the directory again. On the thread that tells it the store is not closed by then (see ~Store) and the directory
+/// Busy: open it on another.
 ///
 /// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
 /// call by then, and waits for the disk alone: a write that was started takes effect.
