@@ -56,8 +56,10 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// open the directory again. On the thread that tells it the store is not closed by then (see ~Store) and the directory
 /// Busy: open it on another.
 ///
-/// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
-/// call by then, and waits for the disk alone: a write that was started takes effect.
+/// A coroutine may be destroyed while it waits only where it is certain that the call does not end meanwhile: the
+/// thread that ends it resumes the coroutine, and nobody else can see that coming. (Coroutines that have to go away at
+/// any time are resumed through an executor, as with tuskv/asio.h.) That gives up the reply, not the call: the embedded
+/// engine has made it by then, and a write that was started takes effect.
 template <class T>
 class [[nodiscard("an Async does nothing until it is awaited, waited for or given a callback")]] Async {
  public:
