@@ -52,6 +52,11 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
 /// std::move(call);`.
 ///
+/// On the embedded engine the thread that starts a call makes it, and only the sync is waited for without that thread.
+/// A read never waits for the disk, but a write waits for another that has its key or the log, up to the timeout, and
+/// until its own bytes are written, as long as the disk takes. Where that matters, start writes on a thread that may
+/// wait.
+///
 /// The store lives as long as the call, at most until its result is told: who learns it may drop the last handle, and
 /// open the directory again. On the thread that tells it the store is not closed by then (see ~Store) and the directory
 /// Busy: open it on another.
