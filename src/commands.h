@@ -31,9 +31,10 @@ struct Condition {
 struct Expiry {
   enum class Kind : std::uint8_t {
     never,
-    keep,   ///< that of the live entry
-    after,  ///< `value` milliseconds from the store's now
-    at,     ///< `value` microseconds since 1970; in the past = the entry is gone
+    keep,      ///< that of the live entry
+    after,     ///< `value` milliseconds from the store's now
+    at_least,  ///< the same, or that of the live entry where that is later; for a Touch
+    at,        ///< `value` microseconds since 1970; in the past = the entry is gone
   };
   Kind kind = Kind::never;
   std::int64_t value = 0;

@@ -40,8 +40,9 @@ struct EngineSweeperOptions {
 
 class Engine : public Executor {
  public:
-  /// Runs one unit without blocking the caller for the disk or a server. Throws std::bad_alloc when it has not taken
-  /// the submission, which `done` is then not called for; once it has, it does not throw.
+  /// Runs one unit without blocking the caller for a server or a sync. A write on the embedded engine does block him,
+  /// for other writes up to its timeout, and while it is written into the log. Throws std::bad_alloc when it has not
+  /// taken the submission, which `done` is then not called for; once it has, it does not throw.
   virtual void submit(Submission& submission) = 0;
 
   /// Runs a read-only unit (Reads, one Scan or one Count) for a transaction and adds what it read to `transaction`.

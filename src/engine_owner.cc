@@ -1,9 +1,8 @@
 #include "engine_owner.h"
 
-#include <system_error>
-#include <thread>
 #include <utility>
 
+#include "closing_engines.h"
 #include "operation.h"
 
 namespace tuskv {
@@ -28,11 +27,9 @@ class EngineOwner final {
  private:
   void destroy_elsewhere() {
     EngineParts* const parts = parts_.release();
-    try {
-      std::thread([parts] { std::unique_ptr<EngineParts>(parts).reset(); }).detach();
-    } catch (const std::system_error&) {
-      // No thread to be had: the engine lives until the process ends, which a store survives as it does a crash.
-    }
+    // Without a thread to be had the engine lives until the process ends, which a store survives as it does a crash.
+    const auto close = [parts] { std::unique_ptr<EngineParts>(parts).reset(); };
+    static_cast<void>(ClosingEngines::of_this_process().close_elsewhere(close));
   }
 
   std::unique_ptr<EngineParts> parts_;

@@ -23,7 +23,7 @@ struct EngineParts {
 };
 
 /// Destroys the parts with the last handle: at once, except on a thread of the engine, where a thread made for it does
-/// so, and in a child of fork, where nothing is touched.
+/// so (closing_engines.h), and in a child of fork, where nothing is touched.
 std::shared_ptr<Engine> share_engine(EngineParts parts, std::shared_ptr<const os::ForkGuard> fork_guard);
 
 }  // namespace tuskv

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "closing_engines.h"
 #include "embedded/embedded_engine.h"
 #include "encryption/encrypted_engine.h"
 #include "encryption/key_ring.h"
@@ -12,6 +13,7 @@
 #include "named_limits.h"
 #include "operation.h"
 #include "option_table.h"
+#include "os/deadline.h"
 #include "os/followed_link.h"
 #ifdef TUSKV_POSTGRES
 #include "postgres/postgres_engine.h"
@@ -165,6 +167,20 @@ Store make_store(OpenedEngine opened, const Options& options) {
   return StoreAccess::make(std::move(view));
 }
 
+/// Waits for stores of this process that are being closed in the background, any of which may have the directory: it
+/// has many names. Not on a thread of a store, which may be waited for by what closes that store.
+Result<std::unique_ptr<Engine>> open_when_closed(const embedded::EngineOptions& options, os::FileSystem& file_system,
+                                                 const os::Clock& clock) {
+  const os::Deadline deadline = os::deadline_in(options.options.timeout.milliseconds());
+  ClosingEngines& closing = ClosingEngines::of_this_process();
+  for (;;) {
+    const std::uint64_t closed = closing.closed();
+    auto opened = embedded::EmbeddedEngine::open(options, file_system, clock);
+    if (opened.ok() || opened.failure().code != Code::Busy || in_completion()) return opened;
+    if (!closing.wait_for_more(closed, deadline)) return opened;
+  }
+}
+
 EngineParts open_embedded(const StoreUrl& url, const Options& options, const Surroundings& surroundings) {
   EngineParts parts;
   if (surroundings.file_system == nullptr) parts.file_system = os::make_posix_file_system();
@@ -172,8 +188,7 @@ EngineParts open_embedded(const StoreUrl& url, const Options& options, const Sur
   os::FileSystem& file_system = parts.file_system ? *parts.file_system : *surroundings.file_system;
   const os::Clock& clock = parts.clock ? *parts.clock : *surroundings.clock;
   const std::string directory = parts.file_system ? os::followed_link(url.directory) : url.directory;
-  parts.engine =
-      value_or_throw(embedded::EmbeddedEngine::open({.directory = directory, .options = options}, file_system, clock));
+  parts.engine = value_or_throw(open_when_closed({.directory = directory, .options = options}, file_system, clock));
   return parts;
 }
 

@@ -47,7 +47,8 @@ bool resolve_expiry(const Expiry& expiry, const EntryState& state, std::int64_t 
   switch (expiry.kind) {
     case Expiry::Kind::never: expires_us = 0; return true;
     case Expiry::Kind::keep: expires_us = state.found ? state.expires_us : 0; return true;
-    case Expiry::Kind::after: {
+    case Expiry::Kind::after:
+    case Expiry::Kind::at_least: {
       std::int64_t left_us = 0;
       if (__builtin_mul_overflow(expiry.value, std::int64_t{1000}, &left_us) ||
           __builtin_add_overflow(now_us, left_us, &expires_us)) {
@@ -57,6 +58,11 @@ bool resolve_expiry(const Expiry& expiry, const EntryState& state, std::int64_t 
       break;
     }
     case Expiry::Kind::at: expires_us = expiry.value; break;
+  }
+  if (expiry.kind == Expiry::Kind::at_least && state.found &&
+      (state.expires_us == 0 || state.expires_us > expires_us)) {
+    expires_us = state.expires_us;
+    return true;
   }
   if (expires_us <= now_us) return false;
   if (expires_us == 0) expires_us = 1;  // 0 means never; reached by clocks before 1970 alone

@@ -207,6 +207,20 @@ TEST(Plan, TouchThatMovesNothingWritesNothing) {
   EXPECT_EQ(Planned<Touch>(live(), {.expiry = {.kind = Expiry::Kind::never}}).change.kind, Kind::touch);
 }
 
+TEST(Plan, TouchAtLeastKeepsALaterExpiry) {
+  const auto touched = [](std::int64_t expires_us) {
+    EntryState state = live();
+    state.expires_us = expires_us;
+    Planned<Touch> touch(state, {.key = "k", .expiry = {.kind = Expiry::Kind::at_least, .value = 5}});
+    EXPECT_TRUE(touch.reply().applied);
+    return touch.change;
+  };
+  EXPECT_EQ(touched(kNow + 4999).expires_us, kNow + 5000);
+  for (const std::int64_t later : {kNow + 5000, kNow + 5001, kMax, std::int64_t{0}}) {
+    EXPECT_EQ(touched(later).kind, Kind::none) << later;
+  }
+}
+
 TEST(Plan, AddCountsAnAbsentEntryAsZero) {
   Planned<Add> add({}, {.key = "k", .magnitude = 5, .if_created = {.kind = Expiry::Kind::after, .value = 9}});
   EXPECT_TRUE(add.reply().applied);

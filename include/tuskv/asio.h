@@ -27,6 +27,8 @@
 // without an executor (a plain lambda, asio::use_future) runs on a thread of Asio's system executor, which ends with
 // the process: rather bind one, `asio::bind_executor(context, …)`.
 //
+// To initiate a write may take a while on the embedded engine: see Async (async.h).
+//
 // Cancellation is left out: a call ends with its true result, by its deadline at the latest, whatever its cancellation
 // slot is told. `call(use_awaitable) || timer.async_wait(use_awaitable)` waits for both. Ask for less time with
 // `store.with_timeout(t).async()`.

@@ -52,11 +52,19 @@ TUSKV_API void forget(OperationHandle operation) noexcept;
 /// coroutine): put the call in a statement of its own, `auto call = store.get_many({"a", "b"}); co_await
 /// std::move(call);`.
 ///
-/// The store lives as long as the call, at most until its result is told: who learns it may drop the last handle, and
-/// open the directory again.
+/// On the embedded engine the thread that starts a call makes it, and only the sync is waited for without that thread.
+/// A read never waits for the disk, but a write waits for another that has its key or the log, up to the timeout, and
+/// until its own bytes are written, as long as the disk takes. Where that matters, start writes on a thread that may
+/// wait.
 ///
-/// A coroutine may be destroyed while it waits: that gives up the reply, not the call. The embedded engine has made the
-/// call by then, and waits for the disk alone: a write that was started takes effect.
+/// The store lives as long as the call, at most until its result is told: who learns it may drop the last handle, and
+/// open the directory again. On the thread that tells it the store is not closed by then (see ~Store) and the directory
+/// Busy: open it on another.
+///
+/// A coroutine may be destroyed while it waits only where it is certain that the call does not end meanwhile: the
+/// thread that ends it resumes the coroutine, and nobody else can see that coming. (Coroutines that have to go away at
+/// any time are resumed through an executor, as with tuskv/asio.h.) That gives up the reply, not the call: the embedded
+/// engine has made it by then, and a write that was started takes effect.
 template <class T>
 class [[nodiscard("an Async does nothing until it is awaited, waited for or given a callback")]] Async {
  public:

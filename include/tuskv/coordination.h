@@ -64,9 +64,9 @@ struct TryLockOptions {
   /// The lock ends this long from now unless it is renewed: 1 ms to 1000 years.
   Duration ttl = std::chrono::seconds(30);
   /// Who asks, 1 to 255 bytes. A holder that asks again gets its lease back with the same token, and the lock then ends
-  /// `ttl` from now. Nothing is counted: the first unlock, or the first Lock that dies, releases it for all of that
-  /// owner. Lent until the call ends. Default: a random text that nobody else has, so that no call is taken for a
-  /// repeated one.
+  /// `ttl` from now, or when it would have anyway if that is later. Nothing is counted: the first unlock, or the first
+  /// Lock that dies, releases it for all of that owner. Lent until the call ends. Default: a random text that nobody
+  /// else has, so that no call is taken for a repeated one.
   std::optional<Bytes> owner = {};
 };
 
@@ -76,8 +76,8 @@ struct LockOptions {
   /// How long to wait for it, 0 to 1 day. Default: the timeout of the store. Each time it is asked for is a call of its
   /// own, so the last one may take the store's timeout on top.
   std::optional<Duration> wait = {};
-  /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives.
-  /// Without, it ends with its TTL.
+  /// Renews it in the background, three times in each `ttl`, by a thread of its own, as long as the Lock lives. Such a
+  /// renewal is given up after a quarter of `ttl`, and soon tried again. Without, the lock ends with its TTL.
   bool auto_renew = true;
   /// As for try_lock.
   std::optional<Bytes> owner = {};
@@ -96,9 +96,11 @@ class TUSKV_API Lock {
   const Lease& lease() const noexcept { return lease_; }
   std::uint64_t token() const noexcept { return lease_.token; }
   /// False once it is known, or has to be feared, that the lock is gone: it was unlocked, a renewal was refused, or
-  /// none has come through for a whole TTL. A cheap look before each step of long work; no guarantee (see above).
+  /// none has come through for a whole TTL; and in a child of fork: the lock is the parent's. A cheap look before each
+  /// step of long work; no guarantee (see above). An unlock by somebody else with the same owner, or lease, is noticed
+  /// by the next renewal.
   bool held() const noexcept;
-  /// Lets it live for its TTL from now; false when it is gone.
+  /// Lets it live for its TTL from now at least; false when it is gone.
   bool renew();
   /// True when it was held until now. Idempotent: false once it has succeeded; after an error call it again.
   bool unlock();

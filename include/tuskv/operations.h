@@ -235,8 +235,9 @@ class TUSKV_API Operations {
 
   // ---- coordinate (see coordination.h, also for what a lock cannot promise; more in KeyValue and Store)
 
-  /// Lets a lock that is still held under this lease live for `ttl` from now; false when it is gone. In a transaction:
-  /// what the transaction writes is written only if the lock is held when it commits.
+  /// Lets a lock that is still held under this lease live for `ttl` from now, and never ends it earlier than it would
+  /// have; false when it is gone. In a transaction: what the transaction writes is written only if the lock is held
+  /// when it commits.
   Reply<bool> renew(const Lease& lease, std::optional<Duration> ttl = {}) const;
   /// Ends a lock; true when it was still held under this lease.
   Reply<bool> unlock(const Lease& lease) const;

@@ -134,8 +134,8 @@ struct Options {
   /// a lost connection. 0 to 1000.
   std::size_t retries = 10;
 
-  /// Called from background threads, during open, and by the call that meets a failed sync; must not block and must not
-  /// call the store. Null = events are dropped.
+  /// Called from background threads, during open, and by the call that meets a failed sync; must not block (as exit()
+  /// does while a store closes in the background) and must not call the store. Null = events are dropped.
   void (*on_event)(void* context, const Event& event) = nullptr;
   void* event_context = nullptr;
 };

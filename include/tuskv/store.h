@@ -283,10 +283,11 @@ struct ReencryptReport {
 class TUSKV_API Store final : public KeyValue {
  public:
   /// Opens `memory:`, `file:DIR` or `postgresql://…`; options may also be query parameters of the URL. Throws Config
-  /// for a wrong URL or option, Busy (with the pid of the holder) when the directory is open elsewhere, Corruption
-  /// naming file and offset, Io, NoSpace; a directory that cannot be written, and a kept snapshot that lies in its
-  /// store, opens for reading, as with Options::read_only, and calls that would write are Unsupported; with PostgreSQL
-  /// Connection, Timeout, and Unsupported for a server before 14 or in a build without libpq.
+  /// for a wrong URL or option, Busy (with the pid of the holder) when the directory is open elsewhere (a store of this
+  /// process that closes in the background, see ~Store, is waited for up to `timeout`, except on a thread of a store),
+  /// Corruption naming file and offset, Io, NoSpace; a directory that cannot be written, and a kept snapshot that lies
+  /// in its store, opens for reading, as with Options::read_only, and calls that would write are Unsupported; with
+  /// PostgreSQL Connection, Timeout, and Unsupported for a server before 14 or in a build without libpq.
   static Store open(Bytes url, const Options& options = {});
   /// With what open() would open it: `options`, and what the URL says instead. Looks at nothing but the two; throws
   /// Config for a wrong URL or option.
@@ -296,7 +297,9 @@ class TUSKV_API Store final : public KeyValue {
   Store(Store&&) noexcept;
   Store& operator=(const Store&);
   Store& operator=(Store&&) noexcept;
-  /// The last handle closes the store; problems go to the event hook. Call close() to see them.
+  /// The last handle closes the store; problems go to the event hook. Call close() to see them. A handle that dies on a
+  /// thread of the store (in a callback, or a coroutine that it has resumed) does not wait: a thread made for it closes
+  /// the store, and exit() waits for that, unless it is called on a thread of a store.
   ~Store();
 
   /// Waits for a lock and holds it as long as the Lock lives. Timeout, naming the holder, when it could not be had in

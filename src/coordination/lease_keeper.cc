@@ -13,15 +13,20 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kIntervalMsMax = 3'600'000;
 
 milliseconds interval(std::int64_t ms) { return milliseconds(std::clamp<std::int64_t>(ms, 1, kIntervalMsMax)); }
-/// Two renewals can fail before the lease ends.
+/// Two renewals can fail before the lease ends, though they hang: they begin after 20/60 and 38/60 of it, and take
+/// 15/60.
 milliseconds renewal_interval(std::int64_t ttl_ms) { return interval(ttl_ms / 3); }
 milliseconds retry_interval(std::int64_t ttl_ms) { return interval(ttl_ms / 20); }
+milliseconds renewal_timeout(std::int64_t ttl_ms, std::int64_t timeout_ms) {
+  return milliseconds(std::clamp<std::int64_t>(ttl_ms / 4, 1, timeout_ms));
+}
 
 }  // namespace
 
 LeaseKeeper::LeaseKeeper(Store store, std::int64_t timeout_ms, std::shared_ptr<const os::ForkGuard> fork_guard,
                          Lease lease, std::int64_t ttl_ms, os::Deadline end)
     : store_(std::move(store)),
+      renewing_(store_.with_timeout(renewal_timeout(ttl_ms, timeout_ms))),
       timeout_ms_(timeout_ms),
       fork_guard_(std::move(fork_guard)),
       lease_(std::move(lease)),
@@ -51,7 +56,7 @@ void LeaseKeeper::run() {
     if (stopping_ || gone_) return;
     lock.unlock();
     try {
-      renew();
+      renew_through(renewing_);
       pause = renewal_interval(ttl_ms_);
     } catch (const Error&) {
       // Whatever it is may pass. If it does not, the lease ends, and held() says so.
@@ -62,13 +67,16 @@ void LeaseKeeper::run() {
 }
 
 bool LeaseKeeper::held() const {
+  if (in_child()) return false;  // the mutex may have been locked by a thread that is not here
   os::MutexLock lock(mutex_);
   return !gone_ && os::time_left(end_).count() > 0;
 }
 
-bool LeaseKeeper::renew() {
+bool LeaseKeeper::renew() { return renew_through(store_); }
+
+bool LeaseKeeper::renew_through(const Store& store) {
   const os::Deadline end = os::deadline_in(ttl_ms_);
-  const bool renewed = store_.renew(lease_, milliseconds(ttl_ms_));
+  const bool renewed = store.renew(lease_, milliseconds(ttl_ms_));
   os::MutexLock lock(mutex_);
   if (renewed) {
     end_ = end;
@@ -79,6 +87,7 @@ bool LeaseKeeper::renew() {
 }
 
 bool LeaseKeeper::unlock() {
+  if (in_child()) return store_.unlock(lease_);  // which is refused, as all calls are there
   const os::Deadline deadline = os::deadline_in(timeout_ms_);
   stop();
   {

@@ -29,6 +29,7 @@ class LeaseKeeper final {
   void start();
   /// In a child of fork, where neither the thread nor the lease is.
   bool in_child() const { return fork_guard_->in_child(); }
+  /// False in a child, too.
   bool held() const TUSKV_EXCLUDES(mutex_);
   bool renew() TUSKV_EXCLUDES(mutex_);
   /// Ends the renewals first: what it waits for the last one is taken off its own deadline. Throws what the store
@@ -37,9 +38,11 @@ class LeaseKeeper final {
 
  private:
   void run() TUSKV_EXCLUDES(mutex_);
+  bool renew_through(const Store& store) TUSKV_EXCLUDES(mutex_);
   void stop() TUSKV_EXCLUDES(mutex_);
 
   const Store store_;
+  const Store renewing_;  ///< the same, for renewals in the background
   const std::int64_t timeout_ms_;
   const std::shared_ptr<const os::ForkGuard> fork_guard_;
   const Lease lease_;

@@ -45,11 +45,12 @@ LockState read_state(const View& view, os::Deadline deadline, const LockRequest&
   return state;
 }
 
-/// Prolongs the record as it was read; false when it is gone by now.
+/// Prolongs the record as it was read; false when it is gone by now. Never shortens it: somebody else with the same
+/// owner counts on the time that he was given.
 bool prolong(const View& view, os::Deadline deadline, const LockRequest& request, std::string_view record) {
   Command command(Touch{.key = request.key,
                         .condition = {.kind = Condition::Kind::equals, .bytes = record},
-                        .expiry = {.kind = Expiry::Kind::after, .value = request.ttl_ms}});
+                        .expiry = {.kind = Expiry::Kind::at_least, .value = request.ttl_ms}});
   execute_step(view, deadline, std::span(&command, 1));
   return std::get<Touch>(command).applied;
 }

@@ -86,7 +86,7 @@ inline namespace v0 {
 template <class Mode>
 auto Operations<Mode>::renew(const Lease& lease, std::optional<Duration> ttl) const -> Reply<bool> {
   const StoredLease stored(*view_, lease);
-  const Expiry expiry{.kind = Expiry::Kind::after,
+  const Expiry expiry{.kind = Expiry::Kind::at_least,
                       .value = checked_span_ms(*view_, ttl.value_or(lease.ttl), "the ttl of a lock")};
   return run(Mode(), view_, Touch{.key = stored.key, .condition = stored.is_held(), .expiry = expiry},
              [](auto reply) { return reply.command.applied; });

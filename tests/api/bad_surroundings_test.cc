@@ -13,10 +13,12 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <semaphore>
 #include <set>
 #include <string>
 
@@ -381,6 +383,55 @@ TEST_F(BadSurroundings, A15AChildThatLivesOnDoesNotKeepTheStoreLocked) {
   ::close(ends[1]);
   int status = 1;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
+}
+
+// ---- the end of the program
+
+bool ended_well(pid_t child) {
+  int status = 1;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
+/// For a child: makes an unlogged store of so many entries, and lets its last handle go before `then` is called on a
+/// thread of the store, which calls it last of all.
+template <class Callback>
+void leave_last_handle(const std::string& url, int entries, Callback then) {
+  static std::binary_semaphore handle_is_gone(0);
+  {
+    const Store store = Store::open(url);
+    for (int i = 0; i < entries; ++i) store.set("k" + std::to_string(i), std::string(100, 'v'));
+    store.async().offload([](Store&) { handle_is_gone.acquire(); }).then(then);
+  }
+  handle_is_gone.release();
+}
+
+constexpr int kManyEntries = 50'000;
+
+// What is in memory alone is written out by who closes the store, and nobody but exit() is there to wait for him.
+TEST_F(BadSurroundings, S140_AProgramThatEndsWaitsForAStoreThatCloses) {
+  static std::binary_semaphore told(0);
+  const std::string unlogged = url("store") + "?durability=unlogged";
+  const pid_t program = ::fork();
+  if (program == 0) {
+    leave_last_handle(unlogged, kManyEntries, [](std::exception_ptr) { told.release(); });
+    told.acquire();
+    const pid_t child = ::fork();  // it has not the thread that closes the store
+    if (child != 0 && !ended_well(child)) ::_exit(1);
+    std::exit(0);
+  }
+  ASSERT_TRUE(ended_well(program));
+  EXPECT_EQ(Store::open(unlogged).count(), static_cast<std::size_t>(kManyEntries));
+}
+
+// Who closes the store waits for that thread.
+TEST_F(BadSurroundings, S140_AProgramThatEndsInACompletionDoesNotWaitForItself) {
+  const pid_t program = ::fork();
+  if (program == 0) {
+    leave_last_handle(url("store"), 1, [](std::exception_ptr) { std::exit(0); });
+    for (;;) ::pause();
+  }
+  EXPECT_TRUE(ended_well(program));
+  EXPECT_EQ(Store::open(url("store")).count(), 1u);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "api/reference_store.h"
 #include "coordination/records.h"
@@ -20,8 +21,10 @@ namespace {
 
 using namespace coordination;
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""min;
 using std::chrono_literals::operator""h;
 using std::string_literals::operator""s;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Optional;
@@ -187,6 +190,48 @@ TEST(LockGuard, InAChildOfForkIsTheParents) {
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(store->lock_holder("job"));
   EXPECT_TRUE(lock->unlock());
+}
+
+// Its mutex may have been locked by a thread that is not in the child.
+TEST(LockGuard, S144_IsNotHeldInAChildOfFork) {
+  ReferenceStore store;
+  Lock lock = store->lock("job");
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool held = lock.held();
+    const bool refused =
+        code_of([&] { lock.renew(); }) == Code::Unsupported && code_of([&] { lock.unlock(); }) == Code::Unsupported;
+    ::_exit(!held && refused ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(lock.held());
+  EXPECT_TRUE(lock.unlock());
+}
+
+TEST(LockGuard, S143_IsNotShortenedByTheSameOwner) {
+  ReferenceStore store;
+  const Lock lock = store->lock("job", {.ttl = 30min, .auto_renew = false, .owner = "a"});
+  const auto again = store->try_lock("job", {.ttl = 100ms, .owner = "a"});
+  ASSERT_TRUE(again && store->renew(*again));
+  const Lock shorter = store->lock("job", {.ttl = 100ms, .auto_renew = false, .owner = "a"});
+  store.clock.advance_ms(200);
+  EXPECT_FALSE(store->try_lock("job", {.owner = "b"})) << "another has it";
+  EXPECT_TRUE(lock.held());
+}
+
+TEST(LockGuard, S142_ARenewalThatHangsLeavesTimeForTwoMore) {
+  ReferenceStore store;
+  Lock lock = store->lock("job", {.ttl = 1200ms});
+  store.engine->take_execute_timeouts_ms();
+  std::vector<std::int64_t> timeouts;
+  ASSERT_TRUE(wait_for([&] { return !(timeouts = store.engine->take_execute_timeouts_ms()).empty(); }));
+  // Begun after 400 ms, given up after 700, tried again after 760 and given up after 1060.
+  EXPECT_THAT(timeouts, testing::Each(testing::Le(300)));
+  EXPECT_TRUE(lock.renew());
+  EXPECT_THAT(store.engine->take_execute_timeouts_ms(), Contains(5000)) << "who calls waits as for any call";
 }
 
 TEST(LockGuard, WaitsUntilTheLockIsFree) {

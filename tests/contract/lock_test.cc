@@ -71,6 +71,21 @@ TEST_P(Locks, Y12_AskingAgainProlongsAndKeepsTheToken) {
   EXPECT_TRUE(store().unlock(*anew));
 }
 
+TEST_P(Locks, S143_NobodyWhoHasTheLeaseShortensIt) {
+  const auto lease = store().try_lock("job", {.ttl = 1h, .owner = "a"});
+  ASSERT_TRUE(lease);
+  const auto again = store().try_lock("job", {.ttl = 100ms, .owner = "a"});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->token, lease->token);
+  EXPECT_TRUE(store().renew(*again));
+  EXPECT_TRUE(store().transaction([&](Transaction& tx) { return tx.renew(*lease, 100ms); }));
+  advance_ms(100);
+  EXPECT_FALSE(store().try_lock("job", {.owner = "b"}));
+  EXPECT_TRUE(store().renew(*lease, 2h)) << "longer it may be";
+  advance_ms(90 * 60'000);
+  EXPECT_TRUE(store().unlock(*lease));
+}
+
 TEST_P(Locks, TokensOnlyGrow) {
   std::uint64_t last = 0;
   const auto take_turn = [&] {
