@@ -124,6 +124,10 @@ Status replace(Engine& engine, const Sealer& sealer, std::vector<Rewritten> rewr
 }  // namespace
 
 Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) {
+  return noted(rewrite_page(walk, timeout_ms, report), timeout_ms);
+}
+
+Status EncryptedEngine::rewrite_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   const auto half_time = os::time_left(deadline) / 2;
   Command command(Scan{.after = walk.after, .limit = kReencryptedPageMax, .include_expired = true});
@@ -153,7 +157,10 @@ Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t time
 }
 
 Status EncryptedEngine::reencrypt_marker(std::int64_t timeout_ms) {
-  if (!is_kept_) return {};
+  return is_kept_ ? noted(rewrite_marker(timeout_ms), timeout_ms) : Status();
+}
+
+Status EncryptedEngine::rewrite_marker(std::int64_t timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Result<std::vector<Entry>> marker = find(*engine_, std::string(kMarkerKey), deadline);
   if (!marker.ok()) return std::move(marker).status();
