@@ -86,6 +86,11 @@ Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) 
   return {};
 }
 
+Status EmbeddedEngine::note_encrypted() {
+  if (closed()) return closed_status();
+  return checkpointer_ == nullptr ? Status() : checkpointer_->note_encrypted();
+}
+
 Status EmbeddedEngine::sync(std::int64_t timeout_ms) {
   if (closed()) return closed_status();
   if (checkpointer_ == nullptr) return {};

@@ -327,6 +327,7 @@ Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std:
   made.last_log_ordinal = store.first_log_ordinal - 1;
   made.first_log_sequence = snapshot.end_sequence + 1;
   made.durable_sequence = snapshot.end_sequence;
+  made.encrypted = store.encrypted;
   made.clock_high_us = store.clock_high_us;
   TUSKV_RETURN_IF_ERROR(file_system.make_directory(temporary));
   PartHeader header = part_header(made, 0);
