@@ -412,6 +412,19 @@ TEST_F(EncryptedOpen, WhatCannotBeDecryptedIsCountedAndKeepsTheOldKeyNeeded) {
   EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
 }
 
+TEST_F(EncryptedOpen, S108_ReencryptionFindsDamageUnderTheFirstKeyToo) {
+  { open(with(kBoth)); }
+  const std::string_view key("\0k", 2);
+  std::string damaged = aes_256_gcm(kNew)->encrypt("v", key);
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  run_raw(Put{.key = key, .value = damaged});
+  const ReencryptReport report = open(with(kBoth)).reencrypt();
+  EXPECT_EQ(report.examined, 1u);
+  EXPECT_EQ(report.rewritten, 0u);
+  EXPECT_EQ(report.unreadable, 1u);
+  EXPECT_EQ(report.first_unreadable, "\"k\"");
+}
+
 TEST_F(EncryptedOpen, OnlyEncryptedStoresAreReencrypted) {
   EXPECT_EQ(refusal_of([&] { return open({}).reencrypt(); }), "Unsupported: the store is not encrypted");
   url_ = "memory:";
