@@ -123,7 +123,7 @@ Result<RepairReport> StoreRepair::run() {
   TUSKV_RETURN_IF_ERROR(back_up());
   TUSKV_RETURN_IF_ERROR(publish());
   remove_what_is_damaged();
-  report_.entries_kept = keyspace_->entry_count();
+  report_.entries_kept = keyspace_->user_entry_count();
   return std::move(report_);
 }
 

@@ -50,7 +50,6 @@ Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSe
 
 EncryptedEngine::EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup)
     : sealer_(std::move(setup.encryptor)),
-      counts_marker_(setup.counts_marker),
       is_kept_(setup.is_kept),
       engine_(std::move(setup.engine)),
       plaintext_(*this, setup.expiry_disabled),
@@ -251,24 +250,10 @@ Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
 // ---- the rest
 
 Result<Stats> EncryptedEngine::stats(std::int64_t timeout_ms) {
-  const os::Deadline deadline = os::deadline_in(timeout_ms);
   Result<Stats> stats = noted(engine_->stats(timeout_ms), timeout_ms);
   if (!stats.ok()) return stats;
   stats.value().conflicts += plaintext_.conflicts();
-  if (!counts_marker_) return stats;
-  const Result<StoredValue> marker = read_stored(*engine_, kMarkerKey, os::time_left_ms(deadline));
-  if (!marker.ok()) return marker.status();
-  if (!marker.value().seen.found) return stats;
-  Stats& counted = stats.value();
-  --counted.entries;
-  counted.key_bytes -= kMarkerKey.size();
-  counted.value_bytes -= marker.value().value.size();
-  if (counted.newest_snapshot) leave_out_marker(*counted.newest_snapshot);
   return stats;
-}
-
-void EncryptedEngine::leave_out_marker(SnapshotInfo& info) const {
-  if (counts_marker_ && info.entries > 0) --info.entries;
 }
 
 Result<std::vector<Finding>> EncryptedEngine::diagnose(std::int64_t timeout_ms) {
@@ -278,19 +263,6 @@ Result<std::vector<Finding>> EncryptedEngine::diagnose(std::int64_t timeout_ms) 
   own.ok("encryption", sealer_.description());
   for (Finding& finding : own.take()) findings.value().push_back(std::move(finding));
   return findings;
-}
-
-Result<SnapshotInfo> EncryptedEngine::snapshot() {
-  Result<SnapshotInfo> info = engine_->snapshot();
-  if (info.ok()) leave_out_marker(info.value());
-  return info;
-}
-
-Result<std::vector<SnapshotInfo>> EncryptedEngine::snapshots() {
-  Result<std::vector<SnapshotInfo>> list = engine_->snapshots();
-  if (!list.ok()) return list;
-  for (SnapshotInfo& info : list.value()) leave_out_marker(info);
-  return list;
 }
 
 Status EncryptedEngine::close() {

@@ -37,7 +37,6 @@ struct EncryptedEngineSetup {
   bool expiry_disabled = false;  ///< TtlMode::disabled
   bool is_kept = true;           ///< it outlives the process, so it has a marker
   bool marks_at_open = true;     ///< or with the first value that is written
-  bool counts_marker = false;    ///< the statistics of the engine count the marker as an entry
 };
 
 class EncryptedEngine final : public Engine, public Reencryption {
@@ -71,8 +70,8 @@ class EncryptedEngine final : public Engine, public Reencryption {
   Result<std::vector<std::string>> indexes(std::int64_t timeout_ms) override {
     return noted(engine_->indexes(timeout_ms), timeout_ms);
   }
-  Result<SnapshotInfo> snapshot() override;
-  Result<std::vector<SnapshotInfo>> snapshots() override;
+  Result<SnapshotInfo> snapshot() override { return engine_->snapshot(); }
+  Result<std::vector<SnapshotInfo>> snapshots() override { return engine_->snapshots(); }
   Result<std::size_t> prune_snapshots(std::size_t keep) override { return engine_->prune_snapshots(keep); }
   Status close() override;
 
@@ -107,12 +106,11 @@ class EncryptedEngine final : public Engine, public Reencryption {
   bool needs_marker() const { return is_kept_ && marked_for_.load() != resets_.load(); }
   /// Sees to it that no value gets into a store without a marker. Takes its time from `timeout_ms`.
   Status mark(std::int64_t& timeout_ms);
-  void leave_out_marker(SnapshotInfo& info) const;
 
   const Sealer sealer_;
-  const bool counts_marker_;
   const bool is_kept_;
-  /// How often the store was found emptied, counted from 1, and for which of these times it has a marker.
+  /// How often the store was found emptied, counted from 1, and for which of these times a value has looked for the
+  /// marker. That of the opening does not count: whoever put it may have taken it back since.
   std::atomic<std::uint64_t> resets_ = 1;
   std::atomic<std::uint64_t> marked_for_ = 0;
   const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes

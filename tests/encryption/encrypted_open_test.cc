@@ -267,6 +267,32 @@ TEST_F(EncryptedOpen, TheMarkerIsNowhereToBeSeen) {
   EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
 }
 
+TEST_F(EncryptedOpen, S114_NobodyCountsTheMarker) {
+  const auto entries_of = [](const std::vector<SnapshotInfo>& list) {
+    std::vector<std::uint64_t> entries;
+    for (const SnapshotInfo& info : list) entries.push_back(info.entries);
+    return entries;
+  };
+  {
+    const Store plain = open({});
+    fill(plain, 3);
+    plain.snapshot();
+    plain.clear();
+  }
+  const std::vector<std::uint64_t> expected = {3, 2};  // the first is from before there was a marker
+  {
+    const Store store = open(with(kOld));
+    fill(store, 2);
+    EXPECT_EQ(store.snapshot().entries, 2u);
+    EXPECT_EQ(entries_of(store.snapshots()), expected);
+    EXPECT_EQ(store.stats().entries, 2u);
+  }
+  EXPECT_EQ(check(directory_.path("store")).entries, std::optional<std::uint64_t>(2));
+  EXPECT_EQ(entries_of(list_snapshots(directory_.path("store"))), expected);
+  url_ += "/snapshot-1";
+  EXPECT_EQ(open({}).stats().entries, 3u);
+}
+
 TEST_F(EncryptedOpen, KeysFromAFileByOptionOrUrl) {
   const std::string path = directory_.path("keys");
   std::ofstream(path) << "1:" + std::string(64, '3') + "\n";
