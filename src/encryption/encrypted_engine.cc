@@ -44,7 +44,7 @@ Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSe
     }
   }
   auto opened = std::make_unique<EncryptedEngine>(OnlyOpen(), std::move(setup));
-  if (marked) opened->marked_for_ = opened->resets_.load();
+  opened->was_marked_ = marked;
   return opened;
 }
 
@@ -61,7 +61,8 @@ EncryptedEngine::EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup)
 // ---- units
 
 void EncryptedEngine::execute(std::span<Unit> units) {
-  if (!needs_marker()) return run(units);
+  const auto stores = [](const Unit& unit) { return stores_value(unit); };
+  if (!needs_marker() || std::none_of(units.begin(), units.end(), stores)) return run(units);
   for (Unit& unit : units) {
     Status status = stores_value(unit) ? mark(unit.timeout_ms) : Status();
     if (status.ok()) {
@@ -226,7 +227,7 @@ Status EncryptedEngine::commit(OptimisticTransaction& transaction, std::int64_t 
 bool EncryptedEngine::count_reset(const Failure* failure) {
   if (failure == nullptr || failure->code != Code::StoreReset) return false;
   ++resets_;
-  return is_kept_ && marked_for_.load() != 0;
+  return was_marked_.load();
 }
 
 void EncryptedEngine::note_reset(const Failure* failure, std::int64_t timeout_ms) {
@@ -243,6 +244,7 @@ Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
     return status;
   }
   marked_for_ = resets;
+  was_marked_ = true;
   timeout_ms = os::time_left_ms(deadline);
   return {};
 }

@@ -113,6 +113,7 @@ class EncryptedEngine final : public Engine, public Reencryption {
   /// marker. That of the opening does not count: whoever put it may have taken it back since.
   std::atomic<std::uint64_t> resets_ = 1;
   std::atomic<std::uint64_t> marked_for_ = 0;
+  std::atomic<bool> was_marked_ = false;  ///< has had a marker
   const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes
   PlaintextUnits plaintext_;
   /// A single one, for asynchronous calls that need plaintext: they are several steps, and a submitter does not wait.

@@ -113,32 +113,31 @@ Result<bool> check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t 
 namespace {
 
 /// mark_encrypted without the note.
-Status put_marker(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
-  const os::Deadline deadline = os::deadline_in(timeout_ms);
-  const Result<bool> marked = check_encrypted(engine, sealer, timeout_ms);
-  if (!marked.ok()) return marked.status();
-  if (marked.value()) return {};
-  std::string stored;
-  TUSKV_RETURN_IF_ERROR(sealer.seal(kMarkerKey, kMarkerText, stored));
-  Command command(Put{.key = kMarkerKey, .value = stored, .condition = {.kind = Condition::Kind::absent}});
-  TUSKV_RETURN_IF_ERROR(run(engine, command, deadline));
-  const Put& put = std::get<Put>(command);
-  if (!put.applied) {
-    // Another process was first, maybe with keys of its own.
-    const Result<bool> others = check_encrypted(engine, sealer, os::time_left_ms(deadline));
-    return others.ok() ? Status() : others.status();
+Status put_marker(Engine& engine, const Sealer& sealer, os::Deadline deadline) {
+  for (;;) {
+    const Result<bool> marked = check_encrypted(engine, sealer, os::time_left_ms(deadline));
+    if (!marked.ok()) return marked.status();
+    if (marked.value()) return {};
+    std::string stored;
+    TUSKV_RETURN_IF_ERROR(sealer.seal(kMarkerKey, kMarkerText, stored));
+    Command command(Put{.key = kMarkerKey, .value = stored, .condition = {.kind = Condition::Kind::absent}});
+    TUSKV_RETURN_IF_ERROR(run(engine, command, deadline));
+    const Put& put = std::get<Put>(command);
+    // Another process was first, maybe with keys of its own, and may take it back.
+    if (!put.applied) continue;
+    Status status = check_unmarked(engine, sealer, deadline);
+    if (status.ok() || status.failure().code != Code::Config) return status;
+    Command take_back(
+        Erase{.key = kMarkerKey, .condition = {.kind = Condition::Kind::version, .version = put.version}});
+    TUSKV_RETURN_IF_ERROR(run(engine, take_back, deadline));
+    return status;
   }
-  Status status = check_unmarked(engine, sealer, deadline);
-  if (status.ok() || status.failure().code != Code::Config) return status;
-  Command take_back(Erase{.key = kMarkerKey, .condition = {.kind = Condition::Kind::version, .version = put.version}});
-  TUSKV_RETURN_IF_ERROR(run(engine, take_back, deadline));
-  return status;
 }
 
 }  // namespace
 
 Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms) {
-  TUSKV_RETURN_IF_ERROR(put_marker(engine, sealer, timeout_ms));
+  TUSKV_RETURN_IF_ERROR(put_marker(engine, sealer, os::deadline_in(timeout_ms)));
   return engine.note_encrypted();
 }
 

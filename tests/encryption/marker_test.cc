@@ -98,5 +98,51 @@ TEST(EncryptionMarker, S107_IsNotTakenBackWhenTheEncryptorFails) {
   EXPECT_FALSE(encryption::check_unencrypted(engine, 1000).ok());
 }
 
+void run_raw(Engine& engine, Command command) {
+  Unit unit{.commands = std::span(&command, 1)};
+  engine.execute(std::span(&unit, 1));
+  ASSERT_EQ(unit.failure, nullptr);
+}
+
+bool has_marker(Engine& engine) { return !encryption::check_unencrypted(engine, 1000).ok(); }
+
+/// Another has put a marker, and takes it back once.
+class TakenBack final : public ReferenceEngine {
+ public:
+  using ReferenceEngine::ReferenceEngine;
+
+  void execute(std::span<Unit> units) override {
+    ReferenceEngine::execute(units);
+    const auto* const put = std::get_if<Put>(&units.front().commands.front());
+    if (put == nullptr || put->applied || std::exchange(done_, true)) return;
+    run_raw(*this, Erase{.key = encryption::kMarkerKey});
+  }
+
+ private:
+  bool done_ = false;
+};
+
+TEST(EncryptionMarker, S115_IsPutAgainWhenTheOneThatWasFirstIsTakenBack) {
+  ManualClock clock;
+  TakenBack engine(clock);
+  int calls = 0;
+  const Status status = mark_while(engine, [&] {
+    if (calls++ == 0) run_raw(engine, Put{.key = encryption::kMarkerKey, .value = "mine tuskv encrypted store"});
+  });
+  EXPECT_TRUE(status.ok());
+  EXPECT_TRUE(has_marker(engine));
+}
+
+TEST(EncryptionMarker, S115_IsLookedAtAgainBeforeTheFirstValue) {
+  ManualClock clock;
+  auto made = std::make_unique<ReferenceEngine>(clock);
+  Engine& raw = *made;
+  const auto engine = encryption::EncryptedEngine::open({.engine = std::move(made), .encryptor = aes()}).value();
+  EXPECT_TRUE(has_marker(raw));
+  run_raw(raw, Erase{.key = encryption::kMarkerKey});
+  run_raw(*engine, Put{.key = std::string_view("\0k", 2), .value = "v"});
+  EXPECT_TRUE(has_marker(raw));
+}
+
 }  // namespace
 }  // namespace tuskv::test
