@@ -52,27 +52,29 @@ Status reseal(const Sealer& sealer, Entry entry, std::vector<Rewritten>& rewritt
   return {};
 }
 
-/// Somebody holds the entry, or the engine is busy: that of one keeps nobody from the others.
+/// Somebody holds the entry, or the engine is busy.
 bool is_held(const Failure& failure) {
   return (failure.code == Code::Timeout || failure.code == Code::Busy) && failure.outcome == Outcome::not_applied;
 }
 
-/// Writes them all; leaves those in the list that the engine did not take. The first failure, once all have ended.
-Status write(Engine& engine, std::vector<Rewritten>& rewritten, os::Deadline deadline, ReencryptReport& report) {
+/// Writes them all; leaves those in the list that the engine did not take, but for held ones. The first failure, once
+/// all have ended.
+Status write(Engine& engine, std::vector<Rewritten>& rewritten, std::int64_t timeout_ms, ReencryptReport& report,
+             std::vector<Rewritten>& held) {
   std::vector<Command> commands;
   commands.reserve(rewritten.size());
   for (const Rewritten& value : rewritten) commands.emplace_back(rewrite_of(value));
   std::vector<Unit> units;
   units.reserve(rewritten.size());
   for (Command& command : commands) {
-    units.push_back({.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline)});
+    units.push_back({.commands = std::span(&command, 1), .timeout_ms = timeout_ms});
   }
   engine.execute(units);
   Status status;
   std::vector<Rewritten> refused;
   for (std::size_t i = 0; i < units.size(); ++i) {
     if (units[i].failure != nullptr && is_held(*units[i].failure)) {
-      ++report.left;
+      held.push_back(std::move(rewritten[i]));
     } else if (units[i].failure != nullptr) {
       if (status.ok()) status = Status(std::move(units[i].failure));
     } else if (std::get<Put>(commands[i]).applied) {
@@ -83,6 +85,28 @@ Status write(Engine& engine, std::vector<Rewritten>& rewritten, os::Deadline dea
   }
   rewritten = std::move(refused);
   return status;
+}
+
+/// What waited in one call with a held entry may be free itself. Adds to `refused` what the engine did not take. When
+/// several in a row are held somebody may have the whole table: then the rest of them is left.
+Status write_one_by_one(Engine& engine, std::vector<Rewritten> held, std::int64_t timeout_ms, ReencryptReport& report,
+                        std::vector<Rewritten>& refused) {
+  constexpr std::size_t kHeldInARowMax = 3;
+  std::size_t held_in_a_row = 0;
+  for (Rewritten& value : held) {
+    if (held_in_a_row == kHeldInARowMax) {
+      ++report.left;
+      continue;
+    }
+    std::vector<Rewritten> one;
+    one.push_back(std::move(value));
+    std::vector<Rewritten> still_held;
+    TUSKV_RETURN_IF_ERROR(write(engine, one, timeout_ms, report, still_held));
+    std::move(one.begin(), one.end(), std::back_inserter(refused));
+    held_in_a_row = still_held.empty() ? 0 : held_in_a_row + 1;
+    report.left += still_held.size();
+  }
+  return {};
 }
 
 /// The entry as it is stored, expired or not.
@@ -119,7 +143,14 @@ Status replace(Engine& engine, const Sealer& sealer, std::vector<Rewritten> rewr
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Backoff backoff;
   while (!rewritten.empty()) {
-    TUSKV_RETURN_IF_ERROR(write(engine, rewritten, deadline, report));
+    const bool is_one = rewritten.size() == 1;
+    std::vector<Rewritten> held;
+    TUSKV_RETURN_IF_ERROR(write(engine, rewritten, os::time_left_ms(deadline), report, held));
+    if (is_one) {
+      report.left += held.size();
+    } else {
+      TUSKV_RETURN_IF_ERROR(write_one_by_one(engine, std::move(held), timeout_ms, report, rewritten));
+    }
     Result<std::vector<Entry>> changed = look_again(engine, rewritten, os::deadline_in(timeout_ms), report);
     if (!changed.ok()) return std::move(changed).status();
     rewritten.clear();
@@ -140,7 +171,7 @@ Status EncryptedEngine::reencrypt_page(ReencryptionWalk& walk, std::int64_t time
 /// What has been read is not read again: each step has the time of a call, so that a slow line or a held entry costs
 /// the others nothing of theirs. A page that could not be read in time is asked for in parts, as are those behind it.
 Status EncryptedEngine::rewrite_page(ReencryptionWalk& walk, std::int64_t timeout_ms, ReencryptReport& report) {
-  constexpr std::size_t kShrink = 4;
+  constexpr std::size_t kShrink = 16;
   Command command(Scan{.after = walk.after, .limit = walk.entries_max, .include_expired = true});
   Unit unit{.commands = std::span(&command, 1), .timeout_ms = timeout_ms};
   engine_->execute(std::span(&unit, 1));

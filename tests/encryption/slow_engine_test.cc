@@ -31,8 +31,10 @@ class SlowEngine final : public ReferenceEngine {
   using ReferenceEngine::ReferenceEngine;
 
   void execute(std::span<Unit> units) override {
+    bool waits = false;  // as do those behind a held one
     for (Unit& unit : units) {
-      if (is_held(unit)) {
+      waits = waits || is_held(unit);
+      if (waits) {
         fail(unit, "somebody holds the row");
         continue;
       }
