@@ -18,7 +18,7 @@ IDS = {
     "B": "1-5",
     "K": "1-20",
     "U": "1-15",
-    "R": "1-62 72 80-107 110-125",
+    "R": "1-62 72 80-107 110-126",
     "S": "1-5 10-17 20-22 25-30 35-42 45-47 50-59 63-64 70-72 74 80-85 90-115",
 }
 # Rows of the table of requirements on files, numbered F1 to F13, and of capabilities, which have names.
