@@ -71,6 +71,11 @@ class Engine : public Executor {
   /// With the `conflicts` that the engine itself has run again.
   virtual Result<Stats> stats(std::int64_t timeout_ms) = 0;
   virtual Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) = 0;
+  /// Remembers beside the entries that their values are encrypted, where an engine has a place for it: damage may take
+  /// the entry that says so. Idempotent.
+  virtual Status note_encrypted() { return {}; }
+  /// Whether that was remembered when the engine was opened.
+  virtual bool was_noted_encrypted() const { return false; }
   virtual Status sync(std::int64_t timeout_ms) = 0;
   /// Indexes on JSON fields, for find_by_field; a checked name. True when it was made now.
   virtual Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) = 0;

@@ -142,8 +142,7 @@ void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, c
                                                         .timeout_ms = timeout_ms,
                                                         .expiry_disabled = options.ttl_mode == TtlMode::disabled,
                                                         .is_kept = is_kept,
-                                                        .marks_at_open = options.create && !options.read_only,
-                                                        .counts_marker = scheme == StoreUrl::Scheme::file}));
+                                                        .marks_at_open = options.create && !options.read_only}));
   opened.reencryption = encrypted.get();
   engine = std::move(encrypted);
 }

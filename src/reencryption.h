@@ -1,9 +1,11 @@
 // How the API reaches what only encrypted stores have: their values under the first key. See Store::reencrypt.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "named_limits.h"
 #include "status.h"
 #include "tuskv/store.h"
 
@@ -11,7 +13,8 @@ namespace tuskv {
 
 /// Where a walk over all entries is.
 struct ReencryptionWalk {
-  std::string after = {};  ///< stored key
+  std::string after = {};                         ///< stored key
+  std::size_t entries_max = kReencryptedPageMax;  ///< of a page; fewer where so many take too long
   bool done = false;
 };
 

@@ -60,7 +60,7 @@ class TUSKV_API KeyRing {
   KeyRing& operator=(KeyRing&&) noexcept;
   ~KeyRing();
 
-  /// Behind the keys there are. Config when the id is 0 or known, or the key has not 32 bytes.
+  /// Behind the keys there are. Config when the id is 0 or known, or the key is, under another id, or has not 32 bytes.
   KeyRing& add(std::uint32_t id, Bytes key);
 
   /// A key a line, `ID:KEY`: a number from 1 to 4294967295, and 64 hexadecimal digits or 32 bytes in base64. Lines that

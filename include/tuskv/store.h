@@ -267,11 +267,11 @@ class AsyncStore;
 struct ReencryptReport {
   std::uint64_t examined = 0;
   std::uint64_t rewritten = 0;
-  /// Values that none of the keys decrypts; left as they are.
+  /// Values that none of the keys decrypts, whichever they name; left as they are.
   std::uint64_t unreadable = 0;
   std::string first_unreadable = {};  ///< its key, in quotes
   /// Readable values that stayed under an older key: their entries have expired, and only a store opened with
-  /// TtlMode::disabled rewrites those; or others kept writing them until the deadline of the page.
+  /// TtlMode::disabled rewrites those; or others held them, or kept writing them, until the deadline.
   std::uint64_t left = 0;
 };
 
@@ -362,7 +362,7 @@ class TUSKV_API Store final : public KeyValue {
   /// keeps its expiry and created_at, and gets a new version and updated_at. `progress` is called after each page. May
   /// be broken off, by an exception of `progress` too, and started again. When it has returned with nothing unreadable
   /// and nothing left, and every process writes with the first key, the others can go. The deadline is that of each
-  /// page. Unsupported for a store that is not encrypted.
+  /// step: a page that is read, or a part of one that is written. Unsupported for a store that is not encrypted.
   ReencryptReport reencrypt() const;
   ReencryptReport reencrypt(FunctionRef<void(const ReencryptReport&)> progress) const;
 

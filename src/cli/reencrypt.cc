@@ -42,7 +42,8 @@ Action add_reencrypt(Arguments&) {
     if (report.left != 0) {
       complain("values that are still under an older key, which is needed until they are not: " +
                std::to_string(report.left) +
-               "; others kept writing their entries (start it again), or these have expired and this store hides them "
+               "; others held or kept writing their entries (start it again), or these have expired and this store "
+               "hides them "
                "(leave ttl_mode out of its URL, or say ttl_mode=disabled)");
     }
     return report.unreadable == 0 && report.left == 0 ? ExitCode::done : ExitCode::refused;

@@ -99,7 +99,8 @@ Store Session::store(Access access) {
   if (access == Access::show_expired) options.ttl_mode = TtlMode::disabled;
   options.on_event = [](void* warnings, const Event& event) { static_cast<Warnings*>(warnings)->report(event); };
   options.event_context = &warnings_;
-  options.encryptor = encryptor_of_environment();
+  // What the URL says of keys wins, so that the environment's need not even be there.
+  if (Store::options_for(url_).encryption_key_file.empty()) options.encryptor = encryptor_of_environment();
   if (timeout_) options.timeout = *timeout_;
   Store store = open(options);
   // The option loses against a timeout in the URL; the user's --timeout wins.

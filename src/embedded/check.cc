@@ -93,7 +93,7 @@ class StoreCheck final {
     Result<LoadedStore> loaded = load_store(file_system_, directory);
     if (loaded.ok()) {
       if (is_present) {
-        report_.entries = loaded.value().keyspace->entry_count();
+        report_.entries = loaded.value().keyspace->user_entry_count();
         report_.records = loaded.value().recovered.records;
         report_.torn_bytes = loaded.value().recovered.torn_bytes;
       }

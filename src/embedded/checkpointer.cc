@@ -140,6 +140,7 @@ Status Checkpointer::write_folder(Run& run) noexcept {
       log_.wait_synced(snapshot.end_sequence, kSnapshotSyncTimeoutMs).with_outcome(Outcome::not_applied));
   TUSKV_RETURN_IF_ERROR(link_segments(file_system_, options_.directory, run.temporary, snapshot.first_delta_ordinal,
                                       snapshot.delta_count));
+  run.made.encrypted = manifest().encrypted;  // no value that is encrypted was written before the manifest said so
   TUSKV_RETURN_IF_ERROR(write_manifest(file_system_, run.temporary, run.made));
   TUSKV_RETURN_IF_ERROR(verify_snapshot(file_system_, run.temporary, run.made));
   Result<SnapshotInfo> info = snapshot_info(file_system_, run.temporary, snapshot);
@@ -193,6 +194,7 @@ Status Checkpointer::publish(const Run& run) {
   Manifest next = run.made;
   next.is_snapshot_folder = false;
   next.logged = logged_;
+  next.encrypted = manifest_.encrypted;
   next.clock_high_us = std::max(next.clock_high_us, manifest_.clock_high_us);
   // Once the log has a segment, rolling makes the next one; before that, on_first_segment will tell of it.
   if (has_own_segment_) next.last_log_ordinal = next.first_log_ordinal;
@@ -269,10 +271,19 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
   return {};
 }
 
+Status Checkpointer::note_encrypted() {
+  os::MutexLock lock(manifest_mutex_);
+  if (manifest_.encrypted) return {};
+  if (is_final_) return closed_status();
+  Manifest next = manifest_;
+  next.encrypted = true;
+  return replace_manifest(next);
+}
+
 void Checkpointer::remember_time(std::int64_t age_us, std::int64_t left_ms) {
   if (!manifest_mutex_.lock_within(left_ms)) return;
   os::AdoptedLock lock(manifest_mutex_);
-  if (time_is_final_) return;
+  if (is_final_) return;
   Manifest next = manifest_;
   next.clock_high_us = now_us();
   if (next.clock_high_us - manifest_.clock_high_us < age_us) return;

@@ -75,6 +75,9 @@ class Checkpointer final {
   /// Makes the manifest name the log's first segment of this opening: see LogOptions::on_first_segment.
   Status on_first_segment(std::uint64_t ordinal) TUSKV_EXCLUDES(manifest_mutex_);
 
+  /// Makes the manifest say that the store is encrypted, unless it does.
+  Status note_encrypted() TUSKV_EXCLUDES(manifest_mutex_);
+
   /// Writes the store's time into the manifest when what is there is older by at least `age_us`, so that it does not go
   /// back at the next opening. Best effort: what a disk that refuses, or whoever is at the manifest for longer than
   /// `left_ms`, loses is no data. Does nothing once stopped.
@@ -136,7 +139,7 @@ class Checkpointer final {
   Manifest manifest_ TUSKV_GUARDED_BY(manifest_mutex_);
   bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);             ///< that the manifest names
   bool has_own_segment_ TUSKV_GUARDED_BY(manifest_mutex_) = false;  ///< made since this opening
-  bool time_is_final_ TUSKV_GUARDED_BY(manifest_mutex_) = false;    ///< the directory may be another's
+  bool is_final_ TUSKV_GUARDED_BY(manifest_mutex_) = false;         ///< the directory may be another's
   /// A replacement failed half-way: the file is this manifest or the one that was to replace it.
   bool manifest_uncertain_ TUSKV_GUARDED_BY(manifest_mutex_) = false;
 

@@ -78,7 +78,7 @@ Status Checkpointer::mark_unlogged() {
 Status Checkpointer::stop() {
   {
     os::MutexLock lock(manifest_mutex_);
-    time_is_final_ = true;
+    is_final_ = true;
   }
   end_thread();
   os::MutexLock running(run_mutex_);  // also when nothing is due: the directory may be another's once this has returned

@@ -86,6 +86,11 @@ Status EmbeddedEngine::set_sweeper(std::optional<EngineSweeperOptions> options) 
   return {};
 }
 
+Status EmbeddedEngine::note_encrypted() {
+  if (closed()) return closed_status();
+  return checkpointer_ == nullptr ? Status() : checkpointer_->note_encrypted();
+}
+
 Status EmbeddedEngine::sync(std::int64_t timeout_ms) {
   if (closed()) return closed_status();
   if (checkpointer_ == nullptr) return {};
@@ -122,6 +127,7 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   stats.engine = in_memory() ? "memory" : "file";
   stats.durability = in_memory() ? Durability::unlogged : options_.durability;
   const std::int64_t now = liveness_us();
+  const Keyspace::OwnEntries own = keyspace_.own_entries();
   for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
     const Shard& shard = keyspace_.shard(i);
     os::ReaderLock lock(shard.map);
@@ -132,6 +138,10 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
     stats.value_bytes_max = std::max(stats.value_bytes_max, shard.value_bytes_max());
     stats.memory_bytes += shard.entry_memory_bytes() + shard.index_memory_bytes();
   }
+  // What was counted first may have gone since.
+  stats.entries -= std::min(stats.entries, own.count);
+  stats.key_bytes -= std::min(stats.key_bytes, own.key_bytes);
+  stats.value_bytes -= std::min(stats.value_bytes, own.value_bytes);
   const std::uint64_t synced = log_->synced_sequence();  // before `sequence`, which it never exceeds
   stats.sequence = log_->last_sequence();
   stats.swept = swept_.load(std::memory_order_relaxed);

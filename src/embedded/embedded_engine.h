@@ -67,6 +67,8 @@ class EmbeddedEngine final : public Engine {
   Status set_sweeper(std::optional<EngineSweeperOptions> options) override;
   Result<Stats> stats(std::int64_t timeout_ms) override;
   Result<std::vector<Finding>> diagnose(std::int64_t timeout_ms) override;
+  Status note_encrypted() override;
+  bool was_noted_encrypted() const override { return was_noted_encrypted_; }
   Status sync(std::int64_t timeout_ms) override;
   Result<bool> create_index(std::string_view field, std::int64_t timeout_ms) override;
   Result<bool> drop_index(std::string_view field, std::int64_t timeout_ms) override;
@@ -172,6 +174,7 @@ class EmbeddedEngine final : public Engine {
   os::Mutex close_mutex_;
   Status close_result_ TUSKV_GUARDED_BY(close_mutex_);
 
+  bool was_noted_encrypted_ = false;
   std::uint64_t recovered_records_ = 0;
   std::uint64_t recovered_torn_bytes_ = 0;
   std::atomic<std::uint64_t> swept_ = 0;

@@ -202,6 +202,7 @@ Status EmbeddedEngine::start_recovered() {
   const Recovered& recovered = recovery.value();
   // Later than that is nothing that tuskv has written, and the sum with a TTL must stay a time.
   clock_.raise(std::min(std::max(recovered.clock_high_us, recovered.manifest.clock_high_us), kInstantUsMax));
+  was_noted_encrypted_ = recovered.manifest.encrypted;
   recovered_records_ = recovered.records;
   recovered_torn_bytes_ = recovered.torn_bytes;
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cstdint>
 #include <thread>
+
+#include "own_keys.h"
 
 namespace tuskv::embedded {
 
@@ -64,6 +67,25 @@ void Keyspace::lock_all_writers() {
 
 void Keyspace::unlock_all_writers() {
   for (auto& shard : shards_) shard->writer.unlock();
+}
+
+Keyspace::OwnEntries Keyspace::own_entries() const {
+  OwnEntries own;
+  const auto add = [](void* context, const EntryView& entry) {
+    if (!entry.key.starts_with(kOwnKeysFrom)) return false;  // all in front of it were
+    auto& sums = *static_cast<OwnEntries*>(context);
+    ++sums.count;
+    sums.key_bytes += entry.key.size();
+    sums.value_bytes += entry.value.size();
+    return true;
+  };
+  for (std::size_t i = 0; i < shards_.size(); ++i) dump(i, kOwnKeysFrom, SIZE_MAX, add, &own);
+  return own;
+}
+
+std::uint64_t Keyspace::user_entry_count() const {
+  const std::uint64_t total = entry_count();
+  return total - std::min(total, own_entries().count);
 }
 
 std::uint64_t Keyspace::entry_count() const {

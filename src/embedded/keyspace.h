@@ -60,6 +60,15 @@ class Keyspace final {
   void lock_all_writers() TUSKV_NO_THREAD_SAFETY_ANALYSIS;
   void unlock_all_writers() TUSKV_NO_THREAD_SAFETY_ANALYSIS;
 
+  struct OwnEntries {
+    std::uint64_t count = 0;
+    std::uint64_t key_bytes = 0;
+    std::uint64_t value_bytes = 0;
+  };
+  /// What the store keeps for itself (own_keys.h): nobody who counts entries means those.
+  OwnEntries own_entries() const;
+  std::uint64_t user_entry_count() const;
+
   /// Totals over all shards, read without a lock: exact when nothing changes.
   std::uint64_t entry_count() const;
   std::uint64_t key_bytes() const;

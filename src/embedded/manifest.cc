@@ -1,7 +1,7 @@
 // MANIFEST is text, so that a person can read what a store consists of: one `name value` a line, always all of these
 // and in this order, numbers in decimal, identities and checksums in 16 lower-case hexadecimal digits a 64-bit word.
 //
-//   tuskv manifest 1
+//   tuskv manifest 1|2
 //   store <store_id, 32 digits>
 //   hash_seed <16 digits>
 //   snapshot <ordinal> <start_sequence> <end_sequence> <taken_at_us>
@@ -9,12 +9,14 @@
 //   part <size_bytes> <checksum, 16 digits> <entries>          as often as there are parts
 //   is_snapshot_folder 0|1
 //   logged 0|1
+//   encrypted 1                                                version 2 only
 //   log <first_log_ordinal> <last_log_ordinal> <first_log_sequence>
 //   durable_sequence <sequence>
 //   clock_high_us <microseconds>
 //   checksum <XXH3-64 of every byte before this line, 16 digits>
 //
-// Every version ends in that last line, so damage is told from a newer version. What was read must be, byte for byte,
+// Version 1 is that of a store without encryption, and of one that was encrypted before there was a version 2. Every
+// version ends in that last line, so damage is told from a newer version. What was read must be, byte for byte,
 // what would be written: no second spelling of a manifest passes.
 #include "embedded/manifest.h"
 
@@ -34,7 +36,8 @@ namespace tuskv::embedded {
 namespace {
 
 constexpr std::string_view kTitle = "tuskv manifest ";
-constexpr std::uint64_t kManifestVersion = 1;
+constexpr std::uint64_t kPlainVersion = 1;
+constexpr std::uint64_t kEncryptedVersion = 2;
 constexpr std::string_view kChecksumName = "checksum ";
 constexpr std::size_t kHexDigits = 16;
 constexpr std::size_t kChecksumLineBytes = kChecksumName.size() + kHexDigits + 1;
@@ -148,6 +151,10 @@ bool parse(std::string_view text, Manifest& manifest) {
   words.take(manifest.is_snapshot_folder);
   words.skip("\nlogged");
   words.take(manifest.logged);
+  if (words.at("\nencrypted")) {
+    words.skip("\nencrypted");
+    words.take(manifest.encrypted);
+  }
   words.skip("\nlog");
   words.take(manifest.first_log_ordinal);
   words.take(manifest.last_log_ordinal);
@@ -197,7 +204,8 @@ std::uint64_t parse_ordinal(std::string_view name, std::string_view prefix, std:
 
 std::string encode_manifest(const Manifest& manifest) {
   const SnapshotManifest& snapshot = manifest.snapshot;
-  std::string text = std::string(kTitle) + std::to_string(kManifestVersion) + "\n";
+  const std::uint64_t version = manifest.encrypted ? kEncryptedVersion : kPlainVersion;
+  std::string text = std::string(kTitle) + std::to_string(version) + "\n";
   text += line("store", hex(id_half(manifest.store_id, 0)) + hex(id_half(manifest.store_id, 8)));
   text += line("hash_seed", hex(manifest.hash_seed));
   text += line("snapshot", snapshot.ordinal, snapshot.start_sequence, snapshot.end_sequence, snapshot.taken_at_us);
@@ -205,6 +213,7 @@ std::string encode_manifest(const Manifest& manifest) {
   for (const PartInfo& part : snapshot.parts) text += line("part", part.size_bytes, hex(part.checksum), part.entries);
   text += line("is_snapshot_folder", int{manifest.is_snapshot_folder});
   text += line("logged", int{manifest.logged});
+  if (manifest.encrypted) text += line("encrypted", 1);
   text += line("log", manifest.first_log_ordinal, manifest.last_log_ordinal, manifest.first_log_sequence);
   text += line("durable_sequence", manifest.durable_sequence);
   text += line("clock_high_us", manifest.clock_high_us);
@@ -221,9 +230,9 @@ Result<Manifest> decode_manifest(std::string_view bytes, const std::string& path
   std::uint64_t version = 0;
   const std::string_view behind_title = covered.substr(kTitle.size());
   std::from_chars(behind_title.data(), behind_title.data() + behind_title.size(), version);
-  if (version != kManifestVersion) {
+  if (version != kPlainVersion && version != kEncryptedVersion) {
     return Status(Code::Config, path + " has format version " + std::to_string(version) +
-                                    "; this tuskv reads version " + std::to_string(kManifestVersion));
+                                    "; this tuskv reads versions up to " + std::to_string(kEncryptedVersion));
   }
   Manifest manifest;
   if (!parse(covered, manifest) || encode_manifest(manifest) != bytes) {

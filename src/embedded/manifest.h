@@ -43,6 +43,8 @@ struct Manifest {
   bool is_snapshot_folder = false;
   /// False: log segments outside the snapshot are not part of the store (unlogged).
   bool logged = true;
+  /// The store has been opened with an encryptor: also when damage has taken the entry that says so.
+  bool encrypted = false;
   std::uint64_t first_log_ordinal = 1;  ///< older segments are leftovers
   /// Highest segment known to have been made; a missing one is damage. All lower ones were complete and synced when
   /// this was written: an invalid record in one of those is damage too, never a torn tail.

@@ -123,7 +123,7 @@ Result<RepairReport> StoreRepair::run() {
   TUSKV_RETURN_IF_ERROR(back_up());
   TUSKV_RETURN_IF_ERROR(publish());
   remove_what_is_damaged();
-  report_.entries_kept = keyspace_->entry_count();
+  report_.entries_kept = keyspace_->user_entry_count();
   return std::move(report_);
 }
 
@@ -153,7 +153,10 @@ Status StoreRepair::choose_base() {
   Result<bool> taken = take_readable_folder();
   if (!taken.ok()) return std::move(taken).status();
   if (!taken.value() && !own.ok()) TUSKV_RETURN_IF_ERROR(rebuild_base());
-  if (own.ok()) base_.logged = own.value().logged;
+  if (own.ok()) {
+    base_.logged = own.value().logged;
+    base_.encrypted = base_.encrypted || own.value().encrypted;
+  }
   return {};
 }
 

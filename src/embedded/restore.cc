@@ -156,6 +156,7 @@ Result<SnapshotInfo> restore_store(os::FileSystem& file_system, const std::strin
   last_sequence = std::max(last_sequence, chosen.value().recovered.last_sequence);
   next.snapshot.ordinal = before.ordinal;
   next.hash_seed = chosen.value().recovered.manifest.hash_seed;  // parts are divided by it
+  next.encrypted = chosen.value().recovered.manifest.encrypted;
   Result<Manifest> restored = keep_state(file_system, directory, *chosen.value().keyspace, next, last_sequence, now_us);
   if (!restored.ok()) return std::move(restored).status();
   next.snapshot = restored.value().snapshot;

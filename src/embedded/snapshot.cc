@@ -257,6 +257,9 @@ Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::strin
     info.entries += part.entries;
     info.size_bytes += part.size_bytes;
   }
+  // The mark of an encrypted store is none of the user's entries.
+  const Result<Manifest> manifest = read_manifest(file_system, folder);
+  if (manifest.ok() && manifest.value().encrypted && info.entries > 0) --info.entries;
   for (std::uint64_t i = 0; i < snapshot.delta_count; ++i) {
     Result<std::uint64_t> size = file_size(file_system, folder + "/" + segment_name(snapshot.first_delta_ordinal + i));
     if (!size.ok()) return std::move(size).status();
@@ -327,6 +330,7 @@ Result<Manifest> write_standing_snapshot(os::FileSystem& file_system, const std:
   made.last_log_ordinal = store.first_log_ordinal - 1;
   made.first_log_sequence = snapshot.end_sequence + 1;
   made.durable_sequence = snapshot.end_sequence;
+  made.encrypted = store.encrypted;
   made.clock_high_us = store.clock_high_us;
   TUSKV_RETURN_IF_ERROR(file_system.make_directory(temporary));
   PartHeader header = part_header(made, 0);

@@ -44,25 +44,25 @@ Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSe
     }
   }
   auto opened = std::make_unique<EncryptedEngine>(OnlyOpen(), std::move(setup));
-  if (marked) opened->marked_for_ = opened->resets_.load();
+  opened->was_marked_ = marked;
   return opened;
 }
 
 EncryptedEngine::EncryptedEngine(OnlyOpen, EncryptedEngineSetup setup)
     : sealer_(std::move(setup.encryptor)),
-      counts_marker_(setup.counts_marker),
       is_kept_(setup.is_kept),
       engine_(std::move(setup.engine)),
       plaintext_(*this, setup.expiry_disabled),
       thread_({.purpose = "runs asynchronous calls that need plaintext",
                .waiting_max = kPlaintextSubmissionsMax,
                .has_deadlines = true,
-               .run = [this](Submission& submission) { execute(std::span(&submission.unit, 1)); }}) {}
+               .run = [this](Submission& submission) { run_on_thread(submission); }}) {}
 
 // ---- units
 
 void EncryptedEngine::execute(std::span<Unit> units) {
-  if (!needs_marker()) return run(units);
+  const auto stores = [](const Unit& unit) { return stores_value(unit); };
+  if (!needs_marker() || std::none_of(units.begin(), units.end(), stores)) return run(units);
   for (Unit& unit : units) {
     Status status = stores_value(unit) ? mark(unit.timeout_ms) : Status();
     if (status.ok()) {
@@ -98,7 +98,7 @@ void EncryptedEngine::run_on_plaintext(Unit& unit) {
     return Status(std::move(page.failure));
   });
   if (!status.ok()) {
-    note_reset(&status.failure());
+    note_reset(&status.failure(), unit.timeout_ms);
     fail(unit, std::move(status));
   }
 }
@@ -122,7 +122,7 @@ void EncryptedEngine::pass(std::span<Unit> units) {
   }
   sealed.give_back();
   for (Unit& unit : units) {
-    note_reset(unit.failure.get());
+    note_reset(unit.failure.get(), unit.timeout_ms);
     if (unit.failure != nullptr) {
       clear_values(unit.commands);
       continue;
@@ -167,9 +167,13 @@ void EncryptedEngine::end_passing(Submission& submission) noexcept {
   passing->sealed.give_back();
   caller.unit.failure = std::move(passing->unit.failure);
   EncryptedEngine& engine = passing->engine;
-  engine.note_reset(caller.unit.failure.get());
   if (caller.unit.failure != nullptr) {
     clear_values(caller.unit.commands);
+    if (engine.count_reset(caller.unit.failure.get())) {
+      passing->unit.commands = {};
+      passing->done = end_marking;
+      return engine.thread_.post(*passing.release());  // nobody may wait here
+    }
   } else {
     if (Status status = engine.sealer_.open_replies(caller.unit.commands); !status.ok()) {
       fail(caller.unit, std::move(status));
@@ -177,6 +181,19 @@ void EncryptedEngine::end_passing(Submission& submission) noexcept {
   }
   passing.reset();
   caller.done(caller);  // the last handle may die inside
+}
+
+/// Whether it has been marked or not: what the call was told is what it reports.
+void EncryptedEngine::end_marking(Submission& submission) noexcept {
+  std::unique_ptr<Passing> passing(&static_cast<Passing&>(submission));
+  Submission& caller = *passing->caller;
+  passing.reset();
+  caller.done(caller);
+}
+
+void EncryptedEngine::run_on_thread(Submission& submission) {
+  if (submission.done == end_marking) return static_cast<void>(mark(submission.unit.timeout_ms).ok());
+  execute(std::span(&submission.unit, 1));
 }
 
 // ---- transactions
@@ -187,7 +204,7 @@ Status EncryptedEngine::read(OptimisticTransaction& transaction, Unit& unit) {
                       ? engine_->read(transaction, unit)
                       : search(*scan, unit.timeout_ms, [&](Unit& page) { return engine_->read(transaction, page); });
   if (!status.ok()) {
-    note_reset(&status.failure());
+    note_reset(&status.failure(), unit.timeout_ms);
     clear_values(unit.commands);
     return status;
   }
@@ -202,15 +219,19 @@ Status EncryptedEngine::commit(OptimisticTransaction& transaction, std::int64_t 
     TUSKV_RETURN_IF_ERROR(sealer_.seal(write.key, write.value, stored));
     write.value = std::move(stored);
   }
-  Status status = engine_->commit(transaction, timeout_ms);
-  if (!status.ok()) note_reset(&status.failure());
-  return status;
+  return noted(engine_->commit(transaction, timeout_ms), timeout_ms);
 }
 
 // ---- the marker
 
-void EncryptedEngine::note_reset(const Failure* failure) {
-  if (failure != nullptr && failure->code == Code::StoreReset) ++resets_;
+bool EncryptedEngine::count_reset(const Failure* failure) {
+  if (failure == nullptr || failure->code != Code::StoreReset) return false;
+  ++resets_;
+  return was_marked_.load();
+}
+
+void EncryptedEngine::note_reset(const Failure* failure, std::int64_t timeout_ms) {
+  if (count_reset(failure)) static_cast<void>(mark(timeout_ms).ok());
 }
 
 Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
@@ -219,10 +240,11 @@ Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
   const os::Deadline deadline = os::deadline_in(timeout_ms);
   Status status = mark_encrypted(*engine_, sealer_, timeout_ms);
   if (!status.ok()) {
-    note_reset(&status.failure());
+    count_reset(&status.failure());
     return status;
   }
   marked_for_ = resets;
+  was_marked_ = true;
   timeout_ms = os::time_left_ms(deadline);
   return {};
 }
@@ -230,46 +252,19 @@ Status EncryptedEngine::mark(std::int64_t& timeout_ms) {
 // ---- the rest
 
 Result<Stats> EncryptedEngine::stats(std::int64_t timeout_ms) {
-  const os::Deadline deadline = os::deadline_in(timeout_ms);
-  Result<Stats> stats = engine_->stats(timeout_ms);
+  Result<Stats> stats = noted(engine_->stats(timeout_ms), timeout_ms);
   if (!stats.ok()) return stats;
   stats.value().conflicts += plaintext_.conflicts();
-  if (!counts_marker_) return stats;
-  const Result<StoredValue> marker = read_stored(*engine_, kMarkerKey, os::time_left_ms(deadline));
-  if (!marker.ok()) return marker.status();
-  if (!marker.value().seen.found) return stats;
-  Stats& counted = stats.value();
-  --counted.entries;
-  counted.key_bytes -= kMarkerKey.size();
-  counted.value_bytes -= marker.value().value.size();
-  if (counted.newest_snapshot) leave_out_marker(*counted.newest_snapshot);
   return stats;
 }
 
-void EncryptedEngine::leave_out_marker(SnapshotInfo& info) const {
-  if (counts_marker_ && info.entries > 0) --info.entries;
-}
-
 Result<std::vector<Finding>> EncryptedEngine::diagnose(std::int64_t timeout_ms) {
-  Result<std::vector<Finding>> findings = engine_->diagnose(timeout_ms);
+  Result<std::vector<Finding>> findings = noted(engine_->diagnose(timeout_ms), timeout_ms);
   if (!findings.ok()) return findings;
   Findings own;
   own.ok("encryption", sealer_.description());
   for (Finding& finding : own.take()) findings.value().push_back(std::move(finding));
   return findings;
-}
-
-Result<SnapshotInfo> EncryptedEngine::snapshot() {
-  Result<SnapshotInfo> info = engine_->snapshot();
-  if (info.ok()) leave_out_marker(info.value());
-  return info;
-}
-
-Result<std::vector<SnapshotInfo>> EncryptedEngine::snapshots() {
-  Result<std::vector<SnapshotInfo>> list = engine_->snapshots();
-  if (!list.ok()) return list;
-  for (SnapshotInfo& info : list.value()) leave_out_marker(info);
-  return list;
 }
 
 Status EncryptedEngine::close() {

@@ -1,5 +1,7 @@
 // Searching in encrypted values: the engine is asked for pages without the filter, and what they hold is judged here.
-// As in plain text a page of the answer ends with its bytes, or, with a cursor, when half of the time has passed.
+// As in plain text a page of the answer ends with its bytes, or, with a cursor, when half of the time has passed. How
+// much is asked for follows from how long the last took; where it takes too long all the same, the page ends with what
+// there is, or, at its beginning, asks for less.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -35,9 +37,9 @@ class EncryptedSearch final {
   }
 
   Status run(FunctionRef<Status(Unit&)> run_page) {
-    constexpr std::size_t kGrowth = 4;
-    for (std::size_t size = kEncryptedPageFirst;; size = std::min(size * kGrowth, kEncryptedPageMax)) {
+    for (std::size_t size = kEncryptedPageFirst;;) {
       const std::size_t entries = std::min(size, examined_left_);
+      const std::chrono::microseconds left = os::time_left(deadline_);
       Command command(Scan{.range = scan_.range,
                            .after = key_,
                            .limit = entries,
@@ -45,36 +47,61 @@ class EncryptedSearch final {
                            .key_offset = scan_.key_offset,
                            .reverse = scan_.reverse,
                            .include_expired = scan_.include_expired});
-      Unit unit{.commands = std::span(&command, 1), .timeout_ms = os::time_left_ms(deadline_)};
-      TUSKV_RETURN_IF_ERROR(run_page(unit));
+      const bool may_ask_for_less = !has_moved_ && entries > 1;
+      const std::int64_t left_ms = os::time_left_ms(deadline_);
+      Unit unit{.commands = std::span(&command, 1), .timeout_ms = may_ask_for_less ? (left_ms + 1) / 2 : left_ms};
+      Status status = run_page(unit);
+      if (!status.ok()) {
+        if (status.failure().code != Code::Timeout || !(has_moved_ || may_ask_for_less)) return status;
+        if (has_moved_) scan_.next = std::move(key_);
+        if (has_moved_) return {};
+        size = std::max<std::size_t>(entries / kShrink, 1);
+        continue;
+      }
       examined_left_ -= entries;
       const Result<bool> complete = take(std::get<Scan>(command));
       if (!complete.ok()) return complete.status();
       if (complete.value()) return {};
+      size = next_size(entries, left - os::time_left(deadline_));
     }
   }
 
  private:
-  bool is_long_enough() const {
-    return scan_.entries.size() >= scan_.limit || bytes_ >= kScanBytesMax || os::time_left(deadline_) < half_time_;
+  static constexpr std::size_t kGrowth = 4;
+  static constexpr std::size_t kShrink = 8;
+
+  bool is_long_enough(std::chrono::microseconds kept) const {
+    return scan_.entries.size() >= scan_.limit || bytes_ >= kScanBytesMax || os::time_left(deadline_) < kept;
+  }
+
+  /// So many as half of the time is enough for, if the next take as long as these.
+  std::size_t next_size(std::size_t entries, std::chrono::microseconds took) const {
+    const std::int64_t budget_us = std::max<std::int64_t>((os::time_left(deadline_) - half_time_).count(), 0);
+    const auto fitting = static_cast<std::size_t>(static_cast<std::int64_t>(entries) * budget_us /
+                                                  std::max<std::int64_t>(took.count(), 1));
+    return std::clamp<std::size_t>(fitting, 1, std::min(entries * kGrowth, kEncryptedPageMax));
   }
 
   /// True when the page is complete.
   Result<bool> take(Scan& page) {
+    // What has been read is not thrown away because reading it took long.
+    const std::chrono::microseconds kept = std::min(half_time_, os::time_left(deadline_) / 2);
     const std::string before_key(scan_.range.from.substr(0, scan_.key_offset));
     for (Entry& entry : page.entries) {
       key_ = before_key + entry.key;
+      has_moved_ = true;
       TUSKV_RETURN_IF_ERROR(sealer_.open(key_, entry.value));
       bytes_ += entry.value.size();
       const bool is_last = &entry == &page.entries.back() && page.next.empty();
       if (matches_value(scan_.filter, entry.value)) take_match(scan_, entry);
-      if (is_last || !is_long_enough()) continue;
+      if (is_last || !is_long_enough(kept)) continue;
       scan_.next = std::move(key_);
       return true;
     }
     if (page.next.empty()) return true;
     key_ = std::move(page.next);
-    if (examined_left_ > 0 && !is_long_enough()) return false;
+    has_moved_ = true;
+    if (examined_left_ > 0 && !is_long_enough(half_time_)) return false;
     scan_.next = std::move(key_);
     return true;
   }
@@ -84,6 +111,7 @@ class EncryptedSearch final {
   const os::Deadline deadline_;
   const std::chrono::microseconds half_time_;
   std::string key_;  ///< the last one that was looked at
+  bool has_moved_ = false;
   std::size_t examined_left_ = 0;
   std::size_t bytes_ = 0;
 };

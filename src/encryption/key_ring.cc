@@ -112,6 +112,13 @@ KeyRing parse_key_ring(std::string_view text, std::string_view what) {
   return ring;
 }
 
+/// How long it takes says nothing of where they differ.
+bool are_same(const Key& key, std::string_view bytes) {
+  unsigned int difference = 0;
+  for (std::size_t i = 0; i < kKeyBytes; ++i) difference |= key.bytes[i] ^ static_cast<unsigned char>(bytes[i]);
+  return difference == 0;
+}
+
 }  // namespace
 
 Key::~Key() { ::explicit_bzero(bytes.data(), bytes.size()); }
@@ -139,6 +146,11 @@ KeyRing& KeyRing::add(std::uint32_t id, Bytes key) {
   auto& list = keys_->list;
   if (std::any_of(list.begin(), list.end(), [id](const auto& known) { return known->id == id; })) {
     throw_refused(Code::Config, "the id " + std::to_string(id) + " of an encryption key is given twice");
+  }
+  for (const auto& known : list) {
+    if (!encryption::are_same(*known, key.view())) continue;
+    throw_refused(Code::Config, "the encryption keys of the ids " + std::to_string(known->id) + " and " +
+                                    std::to_string(id) + " are the same: an id stands for a key of its own");
   }
   if (list.size() == kKeyRingKeysMax) {
     throw_refused(Code::Config, "a key ring holds at most " + std::to_string(kKeyRingKeysMax) + " keys");

@@ -20,13 +20,13 @@ namespace tuskv::encryption {
 inline constexpr std::string_view kMarkerKey{"\001tuskv\0encryption", 17};
 static_assert(kMarkerKey.substr(0, kOwnKeysFrom.size()) == kOwnKeysFrom);
 
-/// For a store opened without keys: Config when it is an encrypted one.
+/// For a store opened without keys: Config when it is an encrypted one, or was one before it lost its marker.
 Status check_unencrypted(Engine& engine, std::int64_t timeout_ms);
 /// For one opened with keys: Config when they are not its own, or when it holds entries that are not encrypted. False
 /// when it has no marker: it is empty, or has lost it.
 Result<bool> check_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
 /// The same, and puts the marker where there is none; takes it back when another process has written meanwhile what is
-/// not encrypted.
+/// not encrypted. Once it is there the engine notes it, too (Engine::note_encrypted).
 Status mark_encrypted(Engine& engine, const Sealer& sealer, std::int64_t timeout_ms);
 
 /// An entry as the engine has it.

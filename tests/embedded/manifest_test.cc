@@ -58,8 +58,34 @@ TEST(Manifest, TextIsFixed) {
                                                       "clock_high_us 9223372036854775807\n"));
 }
 
+Manifest encrypted_example() {
+  Manifest manifest = example();
+  manifest.encrypted = true;
+  return manifest;
+}
+
+// Of a store that is not encrypted it is what it was before there were others.
+TEST(Manifest, S106_ThatOfAnEncryptedStoreSaysSo) {
+  std::string plain = encode_manifest(example());
+  std::string text = encode_manifest(encrypted_example());
+  const std::string_view line = "encrypted 1\n";
+  const std::size_t place = text.find(line);
+  EXPECT_TRUE(text.starts_with("tuskv manifest 2\n"));
+  EXPECT_TRUE(std::string_view(text).substr(0, place).ends_with("\nlogged 0\n"));
+  text.erase(place, line.size()).replace(0, 16, "tuskv manifest 1");
+  constexpr std::size_t kChecksumLineBytes = 26;
+  text.resize(text.size() - kChecksumLineBytes);
+  plain.resize(plain.size() - kChecksumLineBytes);
+  EXPECT_EQ(text, plain);
+  // A version that says otherwise is none.
+  text.insert(place, line);
+  EXPECT_FALSE(decode_manifest(with_checksum(text), "MANIFEST").ok());
+  plain.replace(0, 16, "tuskv manifest 2");
+  EXPECT_FALSE(decode_manifest(with_checksum(plain), "MANIFEST").ok());
+}
+
 TEST(Manifest, ReadsBackWhatWasWritten) {
-  for (const Manifest& manifest : {example(), Manifest{}}) {
+  for (const Manifest& manifest : {example(), encrypted_example(), Manifest{}}) {
     const std::string bytes = encode_manifest(manifest);
     Result<Manifest> read = decode_manifest(bytes, "MANIFEST");
     ASSERT_TRUE(read.ok()) << read.failure().message;
@@ -69,6 +95,7 @@ TEST(Manifest, ReadsBackWhatWasWritten) {
     EXPECT_EQ(read.value().snapshot.parts.size(), manifest.snapshot.parts.size());
     EXPECT_EQ(read.value().clock_high_us, manifest.clock_high_us);
     EXPECT_EQ(read.value().logged, manifest.logged);
+    EXPECT_EQ(read.value().encrypted, manifest.encrypted);
   }
 }
 
@@ -134,10 +161,10 @@ TEST(Manifest, S37_NumbersThatNoStoreHasAreRefused) {
 }
 
 TEST(Manifest, E21NewerVersionIsNamed) {
-  Result<Manifest> read = decode_manifest(with_checksum("tuskv manifest 2\nsomething new\n"), "dir/MANIFEST");
+  Result<Manifest> read = decode_manifest(with_checksum("tuskv manifest 3\nsomething new\n"), "dir/MANIFEST");
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.failure().code, Code::Config);
-  EXPECT_NE(read.failure().message.find("version 2"), std::string::npos) << read.failure().message;
+  EXPECT_NE(read.failure().message.find("version 3"), std::string::npos) << read.failure().message;
 }
 
 TEST(Manifest, AnotherFileIsNotAManifest) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -23,12 +24,15 @@
 #include "os/file_system.h"
 #include "support/forked.h"
 #include "support/temporary_directory.h"
+#include "support/turned_encryptor.h"
+#include "tuskv/maintenance.h"
 
 namespace tuskv::test {
 namespace {
 
 using std::chrono_literals::operator""h;
 using testing::HasSubstr;
+using testing::Not;
 using testing::Optional;
 using testing::StartsWith;
 
@@ -111,9 +115,63 @@ TEST_F(EncryptedOpen, WhatHasExpiredInPlainTextIsNotTakenOverEither) {
 TEST_F(EncryptedOpen, ALostMarkerIsPutBackWhereTheEntriesDecrypt) {
   open(with(kOld)).set("k", "v");
   run_raw(Erase{.key = encryption::kMarkerKey});
-  EXPECT_THAT(refused(with(kNew)), HasSubstr("not encrypted with these keys"));
+  EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
   EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("v")));
   EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+/// Spoils the first file below the folder that has these bytes in it.
+void flip_bit_in(const std::string& folder, std::string_view bytes) {
+  for (const auto& found : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!found.is_regular_file()) continue;
+    std::fstream file(found.path(), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string content(std::istreambuf_iterator<char>(file), {});
+    const std::size_t place = content.find(bytes);
+    if (place == std::string::npos) continue;
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(place));
+    file.put(static_cast<char>(bytes.front() ^ 4));
+    return;
+  }
+  FAIL() << "no file in " << folder << " has these bytes";
+}
+
+TEST_F(EncryptedOpen, S106_ARepairThatLosesTheMarkerLeavesTheStoreAnEncryptedOne) {
+  {
+    const Store store = open(with(kOld));
+    fill(store, 300);
+    store.snapshot();
+  }
+  const std::string copied = directory_.path("copied");
+  std::filesystem::copy(directory_.path("store/snapshot-1"), copied, std::filesystem::copy_options::recursive);
+  for (const std::string& directory : {directory_.path("store"), copied}) {
+    SCOPED_TRACE(directory);
+    url_ = "file:" + directory;
+    flip_bit_in(directory, encryption::kMarkerKey);
+    EXPECT_GT(repair(directory).entries_dropped.value(), 0u);
+    EXPECT_THAT(refused({}), StartsWith("Config: the store is encrypted"));
+    EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
+    const std::uint64_t kept = open(with(kOld)).count();  // which marks it again
+    EXPECT_GT(kept, 100u);
+    EXPECT_THAT(refused({}), StartsWith("Config: the store is encrypted"));
+    EXPECT_EQ(open(with(kOld)).count(), kept);
+  }
+}
+
+TEST_F(EncryptedOpen, S106_WhatIsRestoredIsEncryptedIfItWas) {
+  {
+    const Store plain = open({});
+    plain.set("k", "plain");
+    plain.snapshot();
+    plain.clear();
+  }
+  open(with(kOld)).set("k", "encrypted");
+  const std::uint64_t encrypted = restore_snapshot(directory_.path("store"), 1).ordinal;
+  EXPECT_THAT(refused(with(kOld)), HasSubstr("not encrypted with these keys"));
+  EXPECT_THAT(open({}).get("k"), Optional(std::string("plain")));
+  restore_snapshot(directory_.path("store"), encrypted);
+  EXPECT_THAT(refused({}), StartsWith("Config: the store is encrypted"));
+  EXPECT_THAT(open(with(kOld)).get("k"), Optional(std::string("encrypted")));
 }
 
 TEST_F(EncryptedOpen, WhoMayNotMakeAStoreMarksItWithItsFirstValue) {
@@ -160,66 +218,26 @@ TEST_F(EncryptedOpen, S92_WhoOnlyReadsMarksNothing) {
   EXPECT_THROW(open(reader).increment("n"), Error);
 }
 
-// ---- two processes
+// ---- an encryptor that fails
 
-/// Sets about marking the empty store. `meanwhile` happens before the marker is written, `at_look` when an entry is
-/// looked at again.
-Status mark_while(
-    Engine& engine, std::function<void()> meanwhile, std::function<void()> at_look = [] {}) {
-  struct Watched final : Encryptor {
-    std::string encrypt(std::string_view plaintext, std::string_view) const override {
-      meanwhile();
-      return "mine " + std::string(plaintext);
-    }
-    std::string decrypt(std::string_view stored, std::string_view) const override {
-      at_look();
-      if (!stored.starts_with("mine ")) throw std::invalid_argument("not mine");
-      return std::string(stored.substr(5));
-    }
-    bool needs_reencryption(std::string_view) const override { return false; }
-    std::string description() const override { return "watched"; }
-    std::function<void()> meanwhile = {};
-    std::function<void()> at_look = {};
-  };
-  const auto encryptor = std::make_shared<Watched>();
-  encryptor->meanwhile = std::move(meanwhile);
-  encryptor->at_look = std::move(at_look);
-  return encryption::mark_encrypted(engine, encryption::Sealer(encryptor), 1000);
-}
-
-TEST(EncryptionMarker, IsTakenBackFromWhatAnotherFillsWithPlainText) {
-  ManualClock clock;
-  ReferenceEngine engine(clock);
-  const Status status = mark_while(engine, [&] { engine.put("k", "plain text"); });
-  ASSERT_FALSE(status.ok());
-  EXPECT_THAT(status.failure().message, HasSubstr("entries that are not encrypted with these keys"));
-  EXPECT_TRUE(encryption::check_unencrypted(engine, 1000).ok());
-}
-
-TEST(EncryptionMarker, IsThatOfTheFirst) {
-  const encryption::Sealer other(aes_256_gcm(kOld));
-  ManualClock clock;
-  ReferenceEngine engine(clock);
-  const Status status = mark_while(engine, [&] { EXPECT_TRUE(encryption::mark_encrypted(engine, other, 1000).ok()); });
-  ASSERT_FALSE(status.ok());
-  EXPECT_THAT(status.failure().message, HasSubstr("the given keys are not its own"));
-  EXPECT_TRUE(encryption::check_encrypted(engine, other, 1000).value());
-  ReferenceEngine same(clock);
-  EXPECT_TRUE(mark_while(same, [&] { same.put("k", "mine too"); }).ok());
-}
-
-TEST(EncryptionMarker, IsTakenBackUnlessOthersHaveWrittenIt) {
-  ManualClock clock;
-  ReferenceEngine engine(clock);
-  const auto write_marker = [&](std::string_view value) {
-    Command command(Put{.key = encryption::kMarkerKey, .value = value});
-    Unit unit{.commands = std::span(&command, 1)};
-    engine.execute(std::span(&unit, 1));
-  };
-  const Status status = mark_while(
-      engine, [&] { engine.put("k", "plain text"); }, [&] { write_marker("that of others"); });
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(encryption::read_stored(engine, encryption::kMarkerKey, 1000).value().value, "that of others");
+TEST_F(EncryptedOpen, S107_AnEncryptorThatFailsIsNotTakenForOneWithOtherKeys) {
+  bool is_reachable = true;
+  const auto vault = std::make_shared<TurnedEncryptor>("key", [&](std::string_view) {
+    if (!is_reachable) throw std::runtime_error("the vault is unreachable");
+  });
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = vault};
+  open(options).set("k", "v");
+  for (const bool has_marker : {true, false}) {
+    if (!has_marker) run_raw(Erase{.key = encryption::kMarkerKey});
+    is_reachable = false;
+    const std::string refusal = refused(options);
+    EXPECT_THAT(refusal, StartsWith("Encryption: "));
+    EXPECT_THAT(refusal, HasSubstr("the vault is unreachable"));
+    EXPECT_THAT(refusal, Not(HasSubstr("keys")));
+    is_reachable = true;
+  }
+  EXPECT_THAT(open(options).get("k"), Optional(std::string("v")));
+  EXPECT_THAT(refused({.encryptor = std::make_shared<TurnedEncryptor>("other")}), HasSubstr("are not its own"));
 }
 
 TEST_F(EncryptedOpen, AMarkerSaysWhatItIs) {
@@ -248,6 +266,32 @@ TEST_F(EncryptedOpen, TheMarkerIsNowhereToBeSeen) {
   store.clear();
   store.close();
   EXPECT_THAT(refused({}), HasSubstr("the store is encrypted"));
+}
+
+TEST_F(EncryptedOpen, S114_NobodyCountsTheMarker) {
+  const auto entries_of = [](const std::vector<SnapshotInfo>& list) {
+    std::vector<std::uint64_t> entries;
+    for (const SnapshotInfo& info : list) entries.push_back(info.entries);
+    return entries;
+  };
+  {
+    const Store plain = open({});
+    fill(plain, 3);
+    plain.snapshot();
+    plain.clear();
+  }
+  const std::vector<std::uint64_t> expected = {3, 2};  // the first is from before there was a marker
+  {
+    const Store store = open(with(kOld));
+    fill(store, 2);
+    EXPECT_EQ(store.snapshot().entries, 2u);
+    EXPECT_EQ(entries_of(store.snapshots()), expected);
+    EXPECT_EQ(store.stats().entries, 2u);
+  }
+  EXPECT_EQ(check(directory_.path("store")).entries, std::optional<std::uint64_t>(2));
+  EXPECT_EQ(entries_of(list_snapshots(directory_.path("store"))), expected);
+  url_ += "/snapshot-1";
+  EXPECT_EQ(open({}).stats().entries, 3u);
 }
 
 TEST_F(EncryptedOpen, KeysFromAFileByOptionOrUrl) {
@@ -408,6 +452,19 @@ TEST_F(EncryptedOpen, WhatCannotBeDecryptedIsCountedAndKeepsTheOldKeyNeeded) {
   EXPECT_EQ(report.first_unreadable, "\"k\"");
   store.close();
   EXPECT_THAT(refused(with(kNew)), HasSubstr("the given keys are not its own"));
+}
+
+TEST_F(EncryptedOpen, S108_ReencryptionFindsDamageUnderTheFirstKeyToo) {
+  { open(with(kBoth)); }
+  const std::string_view key("\0k", 2);
+  std::string damaged = aes_256_gcm(kNew)->encrypt("v", key);
+  damaged.back() = static_cast<char>(damaged.back() ^ 1);
+  run_raw(Put{.key = key, .value = damaged});
+  const ReencryptReport report = open(with(kBoth)).reencrypt();
+  EXPECT_EQ(report.examined, 1u);
+  EXPECT_EQ(report.rewritten, 0u);
+  EXPECT_EQ(report.unreadable, 1u);
+  EXPECT_EQ(report.first_unreadable, "\"k\"");
 }
 
 TEST_F(EncryptedOpen, OnlyEncryptedStoresAreReencrypted) {

@@ -56,8 +56,9 @@ TEST(KeyRing, ReadsHexadecimalAndBase64) {
 }
 
 TEST(KeyRing, ALineAKeyWithCommentsAndBlanks) {
-  const KeyRing ring = KeyRing::parse("# made in May\r\n\n  2 : " + std::string(kHex) + " \r\n\t\n  # the old one\n" +
-                                      line("1", kBase64) + line("4294967295", kHex));
+  const KeyRing ring =
+      KeyRing::parse("# made in May\r\n\n  2 : " + std::string(64, '1') + " \r\n\t\n  # the old one\n" +
+                     line("1", kBase64) + line("4294967295", std::string(64, '0')));
   EXPECT_EQ(ring.ids(), (std::vector<std::uint32_t>{2, 1, 4294967295U}));
 }
 
@@ -97,15 +98,22 @@ TEST(KeyRing, KeysHave32BytesAndThereAreAtMost64) {
               "Config: an encryption key must have 32 bytes, not " + std::to_string(size));
   }
   KeyRing ring;
-  for (std::uint32_t id = 1; id <= kKeyRingKeysMax; ++id) ring.add(id, kBytes);
+  for (std::uint32_t id = 1; id <= kKeyRingKeysMax; ++id) ring.add(id, std::string(32, static_cast<char>(id)));
   EXPECT_EQ(refusal_of([&] { return ring.add(65, kBytes); }), "Config: a key ring holds at most 64 keys");
   EXPECT_EQ(ring.ids().size(), 64u);
+}
+
+TEST(KeyRing, S113_AKeyHasOneId) {
+  KeyRing ring = KeyRing().add(1, std::string(32, 'a')).add(7, kBytes);
+  EXPECT_EQ(refusal_of([&] { return ring.add(2, kBytes); }),
+            "Config: the encryption keys of the ids 7 and 2 are the same: an id stands for a key of its own");
+  EXPECT_EQ(ring.ids().size(), 2u);
 }
 
 TEST(KeyRing, IsAValue) {
   KeyRing ring = KeyRing().add(1, kBytes);
   KeyRing copy = ring;
-  copy.add(2, kBytes);
+  copy.add(2, std::string(32, 'b'));
   EXPECT_EQ(ring.ids().size(), 1u);
   EXPECT_EQ(copy.ids().size(), 2u);
   const KeyRing moved = std::move(copy);
@@ -164,7 +172,7 @@ TEST(KeyRing, WhatIsNoKeyFileIsRefusedWithoutItsName) {
 
 TEST(KeyRing, FromTheEnvironment) {
   constexpr const char* kName = "TUSKV_TEST_KEYS";
-  ASSERT_EQ(::setenv(kName, (line("2", kHex) + line("1", kBase64)).c_str(), 1), 0);
+  ASSERT_EQ(::setenv(kName, (line("2", std::string(64, '0')) + line("1", kBase64)).c_str(), 1), 0);
   EXPECT_EQ(KeyRing::from_environment(kName).ids(), (std::vector<std::uint32_t>{2, 1}));
   ASSERT_EQ(::setenv(kName, "2", 1), 0);
   EXPECT_EQ(refusal_of([&] { return KeyRing::from_environment(kName); }),

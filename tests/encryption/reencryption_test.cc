@@ -136,20 +136,6 @@ TEST_F(Reencryption, APageThatCannotBeWrittenFails) {
   EXPECT_FALSE(walk.done);
 }
 
-TEST_F(Reencryption, APageEndsWhenHalfOfItsTimeHasPassed) {
-  for (int i = 10; i < 60; ++i) store_.raw->put("k" + std::to_string(i), "old|1");
-  keys_->on_decrypt = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
-  ReencryptReport report;
-  ReencryptionWalk walk;
-  ASSERT_TRUE(store_.engine->reencrypt_page(walk, 40, report).ok());
-  EXPECT_FALSE(walk.done);
-  EXPECT_GT(report.rewritten, 0u);
-  EXPECT_LT(report.rewritten, 20u);
-  while (!walk.done) ASSERT_TRUE(store_.engine->reencrypt_page(walk, 40, report).ok());
-  EXPECT_EQ(report.examined, 50u);
-  EXPECT_EQ(report.rewritten, 50u);
-}
-
 TEST_F(Reencryption, APageEndsWithItsBytes) {
   for (int i = 10; i < 50; ++i) store_.raw->put("k" + std::to_string(i), "old|" + std::string(1 << 20, 'v'));
   ReencryptReport report;

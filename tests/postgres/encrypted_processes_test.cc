@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -140,6 +141,21 @@ TEST_F(PostgresEncryption, AKeyIsChangedWhileOtherProcessesWriteAndNothingIsLost
     EXPECT_THAT(store.get(counter(i)), Optional(std::to_string(kWriters * kRounds)));
     EXPECT_THAT(store.get(swapped(i)), Optional(std::to_string(kWriters * kRounds)));
   }
+}
+
+TEST_F(PostgresEncryption, R125_ARowThatSomebodyHoldsIsLeftAndTheOthersChangeTheirKey) {
+  fill();
+  SqlConnection holder = other_session();
+  holder.run("begin; select 1 from tuskv where key = " + stored_key(counter(3)) + " for update");
+  const ReencryptReport held = open_new_first().with_timeout(std::chrono::seconds(2)).reencrypt();
+  EXPECT_EQ(held.rewritten, 2u * kKeys - 1);
+  EXPECT_EQ(held.left, 1u);
+  EXPECT_EQ(error_of([&] { return open_with(KeyRing().add(2, kNew)); }).code(), Code::Config);
+  holder.run("rollback");
+  const ReencryptReport report = open_new_first().reencrypt();
+  EXPECT_EQ(report.rewritten, 1u);
+  EXPECT_EQ(report.left, 0u);
+  EXPECT_THAT(open_with(KeyRing().add(2, kNew)).get(counter(3)), Optional(std::string("0")));
 }
 
 }  // namespace

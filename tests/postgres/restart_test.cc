@@ -99,6 +99,61 @@ TEST(PostgresRestart, R3_AnEmptiedTableOfAnEncryptedStoreIsMarkedAgain) {
   }
 }
 
+// Whichever call is told of the reset, the mark is there again when it has told.
+TEST(PostgresRestart, R123_WhoeverIsToldThatAnEncryptedTableWasEmptiedMarksItAgain) {
+  PostgresServer server;
+  const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("one")};
+  const Store store = Store::open(unlogged, options);
+  const std::vector<std::pair<const char*, std::function<void()>>> calls = {
+      {"stats", [&] { store.stats(); }},
+      {"cleanup_expired", [&] { store.cleanup_expired(); }},
+      {"diagnose", [&] { store.diagnose(); }},
+      {"reencrypt", [&] { store.reencrypt(); }},
+      {"find_value", [&] { store.search_values("v"); }},
+      {"get", [&] { store.get("k"); }},
+      {"get without waiting", [&] { submitted(store.async().get("k")); }},
+      {"transaction", [&] { store.transaction([](Transaction& tx) { tx.get("k"); }); }},
+  };
+  for (const auto& [name, call] : calls) {
+    SCOPED_TRACE(name);
+    server.restart(Shutdown::immediate);
+    EXPECT_EQ(error_of(call).code(), Code::StoreReset);
+    const Error refused = error_of([&] { return Store::open(unlogged); });
+    EXPECT_EQ(refused.code(), Code::Config);
+    EXPECT_THAT(refused.what(), testing::HasSubstr("the store is encrypted"));
+    store.set("k", "again");
+    EXPECT_THAT(Store::open(unlogged, options).get("k"), Optional(std::string("again")));
+  }
+}
+
+// What was on its way when the reset was told may come first: the mark follows.
+TEST(PostgresRestart, R124_ValuesThatWereOnTheirWayIntoAnEmptiedTableAreMarked) {
+  constexpr int kCallers = 8;
+  PostgresServer server;
+  const std::string unlogged = server.url(create_database(server.address())) + "&durability=unlogged";
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("one")};
+  const Store store = Store::open(unlogged, options);
+  for (const bool waits : {true, false}) {
+    SCOPED_TRACE(waits);
+    server.restart(Shutdown::immediate);
+    std::atomic<int> told = 0;
+    run_threads(kCallers, [&](int thread) {
+      const std::string key = "k" + std::to_string(thread);
+      const auto failure = failure_of(5000ms, [&] {
+        if (waits) {
+          store.set(key, "v");
+        } else {
+          submitted(store.async().set(key, std::string("v")));
+        }
+      });
+      if (failure && failure->code() == Code::StoreReset) ++told;
+    });
+    EXPECT_GT(told, 0);
+    EXPECT_EQ(error_of([&] { return Store::open(unlogged); }).code(), Code::Config);
+  }
+}
+
 // Nor must the values of one get among those of others, who were first in the emptied table.
 TEST(PostgresRestart, R3_AnEmptiedTableOfOthersIsNotWrittenTo) {
   PostgresServer server;
@@ -106,9 +161,11 @@ TEST(PostgresRestart, R3_AnEmptiedTableOfOthersIsNotWrittenTo) {
   const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("one")};
   const Store store = Store::open(unlogged, options);
   server.restart(Shutdown::immediate);
-  EXPECT_EQ(outcome_of_get(store, "k"), "StoreReset");
-  const Store plain = Store::open(unlogged + "&ttl_mode=manual");
+  const std::string without_keys = unlogged + "&ttl_mode=manual";
+  EXPECT_EQ(error_of([&] { return Store::open(without_keys); }).code(), Code::StoreReset);
+  const Store plain = Store::open(without_keys);
   plain.set("k", "v");
+  EXPECT_EQ(outcome_of_get(store, "k"), "StoreReset");
   EXPECT_EQ(error_of([&] { store.set("l", "w"); }).code(), Code::Config);
   EXPECT_EQ(plain.count(), 1u);
 }

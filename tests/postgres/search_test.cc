@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,8 +12,10 @@
 #include "named_limits.h"
 #include "postgres/server_test.h"
 #include "search_filter.h"
+#include "support/fault_proxy.h"
 #include "support/random.h"
 #include "support/random_seed.h"
+#include "support/turned_encryptor.h"
 
 namespace tuskv::test {
 namespace {
@@ -412,6 +415,34 @@ TEST_F(PostgresSearch, Y11_WhatHasBeenFoundIsNotLostWhenTheRestTakesTooLong) {
   const Page second = hurried.search_values("hit", {.limit = 1000, .after = keys[99]});
   EXPECT_FALSE(second.next.empty());
   EXPECT_GT(second.next, keys[99]);
+}
+
+// Encrypted values come over the line, whatever is found in them: a page ends before they take too long, and the next
+// one goes on from there.
+TEST_F(PostgresSearch, R126_ASearchInEncryptedValuesOverASlowLineGoesOn) {
+  constexpr int kEntries = 400;
+  const Options options{.ttl_mode = TtlMode::manual, .encryptor = std::make_shared<TurnedEncryptor>("key")};
+  std::vector<std::string> keys;
+  for (int i = 0; i < kEntries; ++i) keys.push_back("k" + std::to_string(1000 + i));
+  const std::string value = std::string(10'000, 'v') + "needle";
+  std::vector<Item> items;
+  for (const std::string& key : keys) items.push_back({.key = key, .value = value});
+  Store::open(url("&durability=unlogged"), options).set_many(items);
+  FaultProxy proxy(shared().server());
+  const Store store =
+      Store::open(proxy.address().url(database()) + "&durability=unlogged&sslmode=disable&timeout=1m", options);
+  proxy.set_behaviour({.segment_bytes = 2400, .delay_ms = 2});
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(store.scan({.limit = 64}).entries.size(), 64u);
+  // The first entries that a search asks for take a third of the time, four times as many more than there is.
+  const Store hurried = store.with_timeout(3 * (std::chrono::steady_clock::now() - start));
+  std::string after;
+  for (int page = 0; page < 2; ++page) {
+    const Page found = hurried.search_values("needle", {.limit = 1000, .after = after});
+    EXPECT_FALSE(found.entries.empty());
+    EXPECT_GT(found.next, after);
+    after = found.next;
+  }
 }
 
 // Values come back, and are searched, as the server spells them.

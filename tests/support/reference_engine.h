@@ -20,7 +20,7 @@
 
 namespace tuskv::test {
 
-class ReferenceEngine final : public Engine {
+class ReferenceEngine : public Engine {
  public:
   struct Settings {
     bool expiry_disabled = false;
