@@ -13,7 +13,7 @@ inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
 /// So large a jsonb document may become with its numbers written out: as many times its size, and as many bytes anyway.
 inline constexpr std::size_t kJsonGrowthFactor = 8;
 inline constexpr std::size_t kJsonGrowthBytes = std::size_t{1} << 20;
-/// Documents of a page that are read at once, before it is known what they are written out.
+/// Documents of a page that are read at once: only then is it known what they are written out.
 inline constexpr std::size_t kJsonRowsAtOnce = 128;
 /// Larger values are not read within a batch: they would hold up the others.
 inline constexpr std::int32_t kBatchedValueBytesMax = 64 << 10;

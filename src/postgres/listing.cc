@@ -41,13 +41,7 @@ std::string like_pattern(std::string_view before, std::string_view glob) {
 
 Status run_scan(Database& database, Scan& scan, os::Deadline deadline) {
   return database.run(Database::Effect::reads, deadline, [&](Connection& connection) -> Status {
-    if (may_have_index(database, scan)) {
-      const Result<bool> found = indexed_page(database, connection, scan, deadline);
-      if (!found.ok()) return found.status();
-      if (found.value()) return {};
-    }
-    std::int64_t live_until_us = INT64_MAX;  // a page by itself is of no one moment
-    return scan_page(database, connection, scan, deadline, live_until_us);
+    return find_page(database, connection, scan, deadline);
   });
 }
 

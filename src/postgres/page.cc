@@ -110,29 +110,32 @@ class PageWalk final {
     rows_left_ = scan.max_examined != 0 ? scan.max_examined : kScanExaminedMax;
   }
 
-  /// False when there is no index.
+  /// False when there is no index, or not any more: what has been found stays.
   Result<bool> run_indexed() {
     const Filter& filter = scan_.filter;
     const std::optional<std::string> other =
         filter.type == Filter::Type::text ? other_value_written_as(filter.value) : std::nullopt;
     const std::string json = json_value(filter);
-    const Bounds bounds = bounds_behind(scan_, cursor_);
-    Parameters parameters;
-    add_limits(parameters, bounds, first_chunk_of(scan_.limit), scan_.limit);
-    parameters.add_bytes(json);
-    if (other) {
-      parameters.add_bytes(filter.value);
-      parameters.add_bytes(*other);
-    }
     const Statement statement = database_.statements().indexed_page(escaped_literal(filter.pattern),
                                                                     index_comment(filter.pattern), other.has_value());
-    Result<Rows> found = ask(statement, parameters, deadline_);
-    if (!found.ok()) return std::move(found).status();
-    const Rows& rows = found.value();
-    constexpr int kFirstColumn = 1;
-    if (!rows.boolean(0, 0)) return false;
-    const bool is_empty = rows.is_null(0, kFirstColumn);
-    if (!is_empty && take_rows(rows, kFirstColumn)) scan_.next = std::move(cursor_);
+    for (;;) {
+      const Bounds bounds = bounds_behind(scan_, cursor_);
+      Parameters parameters;
+      const std::size_t wanted = scan_.limit - scan_.entries.size();
+      add_limits(parameters, bounds, std::min(values_at_once(first_chunk_of(wanted)), rows_left_), wanted);
+      parameters.add_bytes(json);
+      if (other) {
+        parameters.add_bytes(filter.value);
+        parameters.add_bytes(*other);
+      }
+      const Result<Rows> found = ask(statement, parameters, deadline_);
+      if (!found.ok()) return found.status();
+      constexpr int kFirstColumn = 1;
+      if (!found.value().boolean(0, 0)) return false;
+      if (found.value().is_null(0, kFirstColumn) || !take_rows(found.value(), kFirstColumn)) return true;
+      if (is_full()) break;
+    }
+    scan_.next = std::move(cursor_);
     return true;
   }
 
@@ -145,8 +148,7 @@ class PageWalk final {
       if (!more.ok() && !goes_on_after(more.failure(), chunk)) return more.status();
       if (more.ok() && !more.value()) return {};
       const std::chrono::microseconds left = os::time_left(deadline_);
-      const bool is_full = scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax;
-      if (has_moved() && (is_full || !more.ok() || left < time / 2)) {
+      if (has_moved() && (is_full() || !more.ok() || left < time / 2)) {
         scan_.next = std::move(cursor_);
         return {};
       }
@@ -179,10 +181,14 @@ class PageWalk final {
     constexpr std::size_t kFiltered = 256;
     constexpr std::size_t kSearched = 64;
     if (looks_at_value(scan_.filter)) return kSearched;
-    const std::size_t chunk = std::max(first_chunk_of(scan_.limit), has_filter(Filter::Kind::none) ? 0 : kFiltered);
-    return is_jsonb() && scan_.want == Want::value ? std::min(chunk, kJsonRowsAtOnce) : chunk;
+    return std::max(first_chunk_of(scan_.limit), has_filter(Filter::Kind::none) ? 0 : kFiltered);
+  }
+  /// Of so many values, those that are read at once.
+  std::size_t values_at_once(std::size_t values) const {
+    return is_jsonb() && scan_.want == Want::value ? std::min(values, kJsonRowsAtOnce) : values;
   }
 
+  bool is_full() const { return scan_.entries.size() == scan_.limit || rows_left_ == 0 || bytes_ >= kScanBytesMax; }
   /// Whether something is known that a chunk which takes too long must not cost.
   bool has_moved() const { return cursor_ != scan_.after; }
 
@@ -225,7 +231,7 @@ class PageWalk final {
     parameters.add_bool(scan_.include_expired);
     parameters.add_bool(scan_.want == Want::value || !is_exact());
     parameters.add_int8(static_cast<std::int64_t>(kScanBytesMax - bytes_));
-    parameters.add_int8(static_cast<std::int64_t>(wanted));
+    parameters.add_int8(static_cast<std::int64_t>(values_at_once(wanted)));
   }
 
   /// `text` has to live as long as the parameters.
@@ -259,7 +265,8 @@ class PageWalk final {
 
   /// One statement's worth; false when this was the end of the range.
   Result<bool> read_chunk(std::size_t chunk, std::chrono::microseconds time) {
-    const std::size_t rows = std::min(chunk, rows_left_);
+    const std::size_t rows_max = has_filter(Filter::Kind::none) ? values_at_once(chunk) : chunk;
+    const std::size_t rows = std::min(rows_max, rows_left_);
     const Bounds bounds = bounds_behind(scan_, cursor_);
     Parameters parameters;
     // Of what only may match, all that may: each is judged here.
@@ -323,15 +330,19 @@ Status scan_page(Database& database, Connection& connection, Scan& scan, os::Dea
   return status;
 }
 
-bool may_have_index(const Database& database, const Scan& scan) {
-  return scan.filter.kind == Filter::Kind::field && database.options().value_type == ValueType::jsonb &&
-         !scan.reverse && can_match(database, scan);
-}
-
-Result<bool> indexed_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
+Status find_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline) {
   scan.entries.clear();
   scan.next.clear();
-  return PageWalk(database, connection, scan, deadline).run_indexed();
+  if (!can_match(database, scan)) return {};
+  PageWalk walk(database, connection, scan, deadline);
+  const bool may_have_index =
+      scan.filter.kind == Filter::Kind::field && database.options().value_type == ValueType::jsonb && !scan.reverse;
+  if (may_have_index) {
+    const Result<bool> found = walk.run_indexed();
+    if (!found.ok()) return found.status();
+    if (found.value()) return {};
+  }
+  return walk.run();
 }
 
 }  // namespace tuskv::postgres

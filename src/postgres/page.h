@@ -18,11 +18,8 @@ Status scan_page(Database& database, Connection& connection, Scan& scan, os::Dea
 /// Whether anything that the table can hold matches: otherwise the page is empty, and depends on no entry.
 bool can_match(const Database& database, const Scan& scan);
 
-/// Whether the table could have an index that answers this.
-bool may_have_index(const Database& database, const Scan& scan);
-
-/// One attempt at a page through the index of a field; false when there is none. Not for transactions: what a page has
-/// passed over is compared when they commit, and this one may pass over everything.
-Result<bool> indexed_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
+/// The same through the index of a field, so far as there is one. Not for transactions: what a page has passed over is
+/// compared when they commit, and this one may pass over everything.
+Status find_page(Database& database, Connection& connection, Scan& scan, os::Deadline deadline);
 
 }  // namespace tuskv::postgres

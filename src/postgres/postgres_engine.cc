@@ -36,9 +36,10 @@ Lane lane_of(const Unit& unit) {
   return Lane::generic;
 }
 
-/// Of a listing that nobody waits for.
-Lane lane_of_listing(const Unit& unit) {
-  return is_a<EraseRange>(unit.commands.front()) ? Lane::erasing : Lane::listing;
+/// Of a listing that nobody waits for. Where each lane that may take long has a connection, one is left for the rest.
+Lane lane_of_listing(const Unit& unit, const Options& options) {
+  const bool is_apart = is_a<EraseRange>(unit.commands.front()) && options.pool_size >= kPoolPerRowTurn;
+  return is_apart ? Lane::erasing : Lane::listing;
 }
 
 /// Whether a key is named twice by different units, once at least to be written: their order then counts.
@@ -189,7 +190,7 @@ void PostgresEngine::submit(Submission& submission) {
   if (!status.ok()) {
     fail(unit, std::move(status));
   } else if (!unit.commands.empty()) {
-    if (is_listing(unit)) return batcher_.submit(lane_of_listing(unit), submission);
+    if (is_listing(unit)) return batcher_.submit(lane_of_listing(unit, database_->options()), submission);
     const Lane lane = lane_of(unit);
     return lane == Lane::read ? batcher_.submit(lane, submission) : submit_write(lane, submission);
   }

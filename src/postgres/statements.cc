@@ -192,14 +192,12 @@ void make_planned(Writer& make, Statements& out) {
       "expires_bucket = excluded.expires_bucket, created_at = excluded.created_at, "
       "updated_at = excluded.updated_at, version = excluded.version",
       {kByteaArray, make.values(), kTimestamptzArray, kInt4Array, kTimestamptzArray, kTimestamptzArray, kInt8Array});
-  // The rows are there, for they are locked.
-  out.touch = make.make(
-      "insert into {T} as t(key, value, expires_at, expires_bucket, created_at, updated_at, version) "
-      "select r.k, {EMPTY}, r.at, r.b, r.u, r.u, r.n from "
-      "unnest($1::bytea[], $2::timestamptz[], $3::int4[], $4::timestamptz[], $5::int8[]) r(k, at, b, u, n) "
-      "on conflict (key) do update set expires_at = excluded.expires_at, expires_bucket = excluded.expires_bucket, "
-      "updated_at = excluded.updated_at, version = excluded.version",
-      {kByteaArray, kTimestamptzArray, kInt4Array, kTimestamptzArray, kInt8Array});
+  // Keys come in their order, so that a row finds its place among them.
+  const std::string place = "[pg_catalog.width_bucket(t.key, $1)]";
+  out.touch = make.make("update {T} t set expires_at = ($2::timestamptz[])" + place +
+                            ", expires_bucket = ($3::int4[])" + place + ", updated_at = ($4::timestamptz[])" + place +
+                            ", version = ($5::int8[])" + place + " where t.key = any($1)",
+                        {kByteaArray, kTimestamptzArray, kInt4Array, kTimestamptzArray, kInt8Array});
   out.erase = make.make("delete from {T} t where t.key = any($1)", {kByteaArray});
   out.lock_table = make.make("lock table {T} in share row exclusive mode");
   out.lock_table_alone = make.make("lock table {T} in access exclusive mode");
@@ -371,10 +369,13 @@ void make_expiry(Writer& make, Statements& out) {
                     "and t.expires_at <= {ONE_CLOCK} order by t.expires_bucket limit $1" +
                     lock +
                     "), "
-                    "c as materialized (select t.key from {T} t where " +
-                    among("select b.key from {T} b where b.expires_bucket = (select n.present from n) limit $2") +
-                    " and t.expires_at <= {ONE_CLOCK} limit $1 - (select pg_catalog.count(*) from p)" + lock +
-                    "), l as (select p.key from p union all select c.key from c), " + removed,
+                    "c as materialized (select t.key from (select b.key from {T} b "
+                    "where b.expires_bucket = (select n.present from n) limit $2) x, lateral (select t.key from {T} t "
+                    "where t.key = x.key and t.expires_at <= {ONE_CLOCK}" +
+                    lock +
+                    ") t limit $1 - (select pg_catalog.count(*) from p)), l as (select p.key from p union all select "
+                    "c.key from c), " +
+                    removed,
                 {kInt8, kInt8});
   const std::string due = "t.expires_bucket <= (select " + bucket_of("{CLOCK}") + ")";
   out.cleanup = make.make("with l as materialized (select t.key from {T} t where " + due +

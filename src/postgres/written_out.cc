@@ -5,6 +5,7 @@
 #include <string>
 
 #include "key_text.h"
+#include "named_limits.h"
 #include "postgres/limits.h"
 
 namespace tuskv::postgres {
@@ -39,6 +40,8 @@ std::size_t bytes_written_out(std::string_view document) {
     const char byte = document[at++];
     if (byte == '"') {
       at = behind_string(document, at);
+    } else if (byte == ',' || byte == ':') {
+      ++bytes;  // jsonb puts a space behind each
     } else if ((byte == 'e' || byte == 'E') && at >= 2 && is_digit(document[at - 2])) {
       bytes += growth_of_exponent(document, at);
     }
@@ -47,12 +50,14 @@ std::size_t bytes_written_out(std::string_view document) {
 }
 
 Status check_written_out(const GivenValue& given) {
-  const std::size_t bytes_max = std::max(kJsonGrowthBytes, kJsonGrowthFactor * given.value.size());
+  // What is longer than any value can be, the server cannot send at all.
+  const std::size_t grown = std::max(kJsonGrowthBytes, kJsonGrowthFactor * given.value.size());
+  const std::size_t bytes_max = std::min(grown, kValueBytesCeiling);
   const std::size_t bytes = bytes_written_out(given.value);
   if (bytes <= bytes_max) return {};
   return Status(Code::TooLarge, "the value of key " + quoted_key(given.key) + " has " +
                                     std::to_string(given.value.size()) + " bytes, and " + std::to_string(bytes) +
-                                    " with its numbers written out as jsonb does: over the limit of " +
+                                    " as jsonb writes it out, numbers without exponents: over the limit of " +
                                     std::to_string(bytes_max));
 }
 

@@ -11,11 +11,11 @@
 
 namespace tuskv::postgres {
 
-/// How long a JSON document is with its numbers written out. Of text that is no JSON, some number: that text the server
-/// refuses.
+/// How long a JSON document is as jsonb writes it out, at most. Of text that is no JSON, some number: that text the
+/// server refuses.
 std::size_t bytes_written_out(std::string_view document);
 
-/// Refuses a document that grows beyond kJsonGrowthFactor times its size and kJsonGrowthBytes.
+/// Refuses a document that grows beyond kJsonGrowthFactor times its size and kJsonGrowthBytes, or kValueBytesCeiling.
 Status check_written_out(const GivenValue& given);
 
 }  // namespace tuskv::postgres
