@@ -108,13 +108,13 @@ TEST_F(BadSurroundings, AMissingDirectoryIsMadeOnlyWhereThatIsMeant) {
 TEST_F(BadSurroundings, E21ANewerFormatIsRefusedByItsVersion) {
   Store::open(url("store")).set("k", "v");
   const std::string manifest = read_file(path("store/MANIFEST"));
-  std::string newer = "tuskv manifest 2\n" + manifest.substr(manifest.find('\n') + 1);
+  std::string newer = "tuskv manifest 3\n" + manifest.substr(manifest.find('\n') + 1);
   newer.resize(newer.find("checksum "));
   char checksum[32] = {};
   std::snprintf(checksum, sizeof checksum, "checksum %016llx\n",
                 static_cast<unsigned long long>(XXH3_64bits(newer.data(), newer.size())));
   write_file(path("store/MANIFEST"), newer + checksum);
-  expect_refused(url("store"), Code::Config, path("store/MANIFEST"), "format version 2");
+  expect_refused(url("store"), Code::Config, path("store/MANIFEST"), "format version 3");
   write_file(path("store/MANIFEST"), manifest);
   EXPECT_EQ(Store::open(url("store")).get("k"), "v");
 }

@@ -226,7 +226,7 @@ std::vector<CostCase> cost_cases() {
   };
 }
 
-class PostgresPlans : public PostgresCost {
+class PostgresCostOfPlans : public PostgresCost {
  protected:
   /// A call prepared on few rows, and made on many. The table has `partitions`, of which each may be looked at.
   void expect_good_plans(int partitions) {
@@ -279,8 +279,8 @@ class PostgresPlans : public PostgresCost {
 
 /// A plan made while the table was small must not be used when it has grown, and no plan may read what its call does
 /// not need. Rows read tell that with fewer rows than it would take to feel it.
-TEST_F(PostgresPlans, R113_PlansStayGoodWhenTheTableGrows) { expect_good_plans(0); }
-TEST_F(PostgresPlans, R113_PlansStayGoodWhenPartitionsGrow) { expect_good_plans(2); }
+TEST_F(PostgresCostOfPlans, R113_PlansStayGoodWhenTheTableGrows) { expect_good_plans(0); }
+TEST_F(PostgresCostOfPlans, R113_PlansStayGoodWhenPartitionsGrow) { expect_good_plans(2); }
 
 }  // namespace
 }  // namespace tuskv::test
