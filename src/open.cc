@@ -142,7 +142,8 @@ void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, c
                                                         .timeout_ms = timeout_ms,
                                                         .expiry_disabled = options.ttl_mode == TtlMode::disabled,
                                                         .is_kept = is_kept,
-                                                        .marks_at_open = options.create && !options.read_only}));
+                                                        .marks_at_open = options.create && !options.read_only,
+                                                        .is_alone = scheme == StoreUrl::Scheme::file}));
   opened.reencryption = encrypted.get();
   engine = std::move(encrypted);
 }

@@ -213,6 +213,9 @@ struct SweeperOptions {
 struct SnapshotInfo {
   std::uint64_t ordinal = 0;
   TimePoint taken_at = {};
+  /// Without the mark of an encrypted store. Off by one in two cases, as it is told from what stands beside the
+  /// entries: too many in a snapshot of a version that did not say there that they are encrypted, too few in one that
+  /// repair() made after the mark was lost.
   std::uint64_t entries = 0;
   std::uint64_t size_bytes = 0;
   /// The sequence of the last write it contains.

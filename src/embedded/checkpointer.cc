@@ -45,6 +45,7 @@ Checkpointer::Checkpointer(os::FileSystem& file_system, Keyspace& keyspace, Log&
       options_(std::move(options)),
       logged_(options_.durability != Durability::unlogged),
       manifest_(std::move(manifest)),
+      noted_encrypted_(manifest_.encrypted),
       has_segments_(log.segment_count() != 0) {}
 
 Checkpointer::~Checkpointer() { end_thread(); }
@@ -272,12 +273,15 @@ Status Checkpointer::on_first_segment(std::uint64_t ordinal) {
 }
 
 Status Checkpointer::note_encrypted() {
+  if (noted_encrypted_.load()) return {};  // somebody may be at the manifest for as long as the disk takes
   os::MutexLock lock(manifest_mutex_);
   if (manifest_.encrypted) return {};
   if (is_final_) return closed_status();
   Manifest next = manifest_;
   next.encrypted = true;
-  return replace_manifest(next);
+  TUSKV_RETURN_IF_ERROR(replace_manifest(next));
+  noted_encrypted_ = true;
+  return {};
 }
 
 void Checkpointer::remember_time(std::int64_t age_us, std::int64_t left_ms) {

@@ -137,6 +137,7 @@ class Checkpointer final {
   /// Behind the log's mutex: the log calls on_first_segment.
   mutable os::TimedMutex manifest_mutex_;
   Manifest manifest_ TUSKV_GUARDED_BY(manifest_mutex_);
+  std::atomic<bool> noted_encrypted_;                               ///< manifest_.encrypted, which never goes back
   bool has_segments_ TUSKV_GUARDED_BY(manifest_mutex_);             ///< that the manifest names
   bool has_own_segment_ TUSKV_GUARDED_BY(manifest_mutex_) = false;  ///< made since this opening
   bool is_final_ TUSKV_GUARDED_BY(manifest_mutex_) = false;         ///< the directory may be another's

@@ -257,7 +257,8 @@ Result<SnapshotInfo> snapshot_info(os::FileSystem& file_system, const std::strin
     info.entries += part.entries;
     info.size_bytes += part.size_bytes;
   }
-  // The mark of an encrypted store is none of the user's entries.
+  // The mark of an encrypted store is none of the user's entries. That it is in the parts is inferred; to know, all of
+  // them would have to be read (SnapshotInfo::entries says where that is wrong).
   const Result<Manifest> manifest = read_manifest(file_system, folder);
   if (manifest.ok() && manifest.value().encrypted && info.entries > 0) --info.entries;
   for (std::uint64_t i = 0; i < snapshot.delta_count; ++i) {

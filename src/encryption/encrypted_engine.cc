@@ -32,19 +32,23 @@ bool stores_value(const OptimisticTransaction& transaction) {
 
 Result<std::unique_ptr<EncryptedEngine>> EncryptedEngine::open(EncryptedEngineSetup setup) {
   bool marked = false;
+  bool noted = false;
   if (setup.is_kept) {
     const Sealer sealer(setup.encryptor);
     if (setup.marks_at_open) {
       TUSKV_RETURN_IF_ERROR(mark_encrypted(*setup.engine, sealer, setup.timeout_ms));
-      marked = true;
+      marked = noted = true;
     } else {
       const Result<bool> checked = check_encrypted(*setup.engine, sealer, setup.timeout_ms);
       if (!checked.ok()) return checked.status();
       marked = checked.value();
+      noted = setup.engine->was_noted_encrypted();
     }
   }
+  const bool stays_marked = setup.is_alone && marked && noted;
   auto opened = std::make_unique<EncryptedEngine>(OnlyOpen(), std::move(setup));
   opened->was_marked_ = marked;
+  if (stays_marked) opened->marked_for_ = opened->resets_.load();
   return opened;
 }
 
@@ -141,20 +145,55 @@ struct EncryptedEngine::Passing final : Submission {
 };
 
 void EncryptedEngine::submit(Submission& submission) {
-  if (needs_plaintext(submission.unit) || (needs_marker() && stores_value(submission.unit))) {
-    return thread_.post(submission);
-  }
+  if (needs_plaintext(submission.unit)) return thread_.post(submission);
   auto passing = std::make_unique<Passing>(*this);
   passing->unit.commands = submission.unit.commands;
   passing->unit.require_all = submission.unit.require_all;
   passing->unit.timeout_ms = submission.unit.timeout_ms;
-  passing->done = end_passing;
   passing->caller = &submission;
-  Status status = passing->sealed.seal(sealer_, submission.unit.commands);
+  // What comes behind a value that waits for the marker waits, too: a thread's calls are made in their order.
+  if (waiting_for_marker_.load() != 0 || (needs_marker() && stores_value(submission.unit))) {
+    return wait_for_marker(std::move(passing));
+  }
+  pass_on(std::move(passing));
+}
+
+void EncryptedEngine::wait_for_marker(std::unique_ptr<Passing> passing) {
+  passing->done = end_waiting;
+  ++waiting_for_marker_;
+  try {
+    thread_.post(*passing);
+  } catch (...) {
+    --waiting_for_marker_;
+    throw;
+  }
+  static_cast<void>(passing.release());  // it may have ended already
+}
+
+void EncryptedEngine::end_waiting(Submission& submission) noexcept {
+  std::unique_ptr<Passing> passing(&static_cast<Passing&>(submission));
+  EncryptedEngine& engine = passing->engine;
+  if (passing->unit.failure == nullptr) {
+    // Handed over and not run: the next in the queue waits for no sync and no server, so the queue is empty soon.
+    engine.pass_on(std::move(passing));
+    --engine.waiting_for_marker_;  // only now, or the next call would overtake this; this thread keeps the engine
+    return;
+  }
+  --engine.waiting_for_marker_;
+  Submission& caller = *passing->caller;
+  caller.unit.failure = std::move(passing->unit.failure);
+  passing.reset();
+  caller.done(caller);
+}
+
+void EncryptedEngine::pass_on(std::unique_ptr<Passing> passing) {
+  Submission& caller = *passing->caller;
+  passing->done = end_passing;
+  Status status = passing->sealed.seal(sealer_, caller.unit.commands);
   if (!status.ok()) {
-    fail(submission.unit, std::move(status));
+    fail(caller.unit, std::move(status));
     passing.reset();  // the commands may be gone with the call below
-    return submission.done(submission);
+    return caller.done(caller);
   }
   passing->sealed.lend();
   engine_->submit(*passing);
@@ -193,6 +232,10 @@ void EncryptedEngine::end_marking(Submission& submission) noexcept {
 
 void EncryptedEngine::run_on_thread(Submission& submission) {
   if (submission.done == end_marking) return static_cast<void>(mark(submission.unit.timeout_ms).ok());
+  if (submission.done == end_waiting) {
+    Status status = stores_value(submission.unit) ? mark(submission.unit.timeout_ms) : Status();
+    return fail(submission.unit, std::move(status));
+  }
   execute(std::span(&submission.unit, 1));
 }
 

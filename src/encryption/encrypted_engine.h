@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,6 +38,7 @@ struct EncryptedEngineSetup {
   bool expiry_disabled = false;  ///< TtlMode::disabled
   bool is_kept = true;           ///< it outlives the process, so it has a marker
   bool marks_at_open = true;     ///< or with the first value that is written
+  bool is_alone = false;         ///< no other process has the store open: nobody takes its marker back
 };
 
 class EncryptedEngine final : public Engine, public Reencryption {
@@ -89,6 +91,10 @@ class EncryptedEngine final : public Engine, public Reencryption {
   void run_on_plaintext(Unit& unit);
   /// `run_page` runs a unit of one Scan on the engine. Values come decrypted; the filter of `scan` judges them.
   Status search(Scan& scan, std::int64_t timeout_ms, FunctionRef<Status(Unit&)> run_page);
+  void wait_for_marker(std::unique_ptr<Passing> passing);
+  /// On the thread, or, with a failure, anywhere.
+  static void end_waiting(Submission& submission) noexcept;
+  void pass_on(std::unique_ptr<Passing> passing);
   static void end_passing(Submission& submission) noexcept;
   static void end_marking(Submission& submission) noexcept;
   void run_on_thread(Submission& submission);
@@ -110,13 +116,17 @@ class EncryptedEngine final : public Engine, public Reencryption {
   const Sealer sealer_;
   const bool is_kept_;
   /// How often the store was found emptied, counted from 1, and for which of these times a value has looked for the
-  /// marker. That of the opening does not count: whoever put it may have taken it back since.
+  /// marker. Where others may have the store open, that of the opening does not count: whoever put it may have taken it
+  /// back since.
   std::atomic<std::uint64_t> resets_ = 1;
   std::atomic<std::uint64_t> marked_for_ = 0;
   std::atomic<bool> was_marked_ = false;  ///< has had a marker
+  /// Submissions that wait for the marker, or behind one that does, and have not been handed to the engine yet.
+  std::atomic<std::size_t> waiting_for_marker_ = 0;
   const std::unique_ptr<Engine> engine_;  ///< ends what is on its way before the above goes
   PlaintextUnits plaintext_;
-  /// A single one, for asynchronous calls that need plaintext: they are several steps, and a submitter does not wait.
+  /// A single one, for asynchronous calls that need plaintext, or a marker first: they are several steps, and a
+  /// submitter does not wait.
   SubmissionThreads thread_;
 };
 

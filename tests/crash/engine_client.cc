@@ -144,8 +144,10 @@ Result<std::unique_ptr<Engine>> open_engine(const embedded::EngineOptions& optio
   if (!opened.ok()) return std::move(opened).status();
   std::unique_ptr<Engine> engine = std::move(opened).value();
   if (options.options.encryptor == nullptr) return engine;
-  auto encrypted = encryption::EncryptedEngine::open(
-      {.engine = std::move(engine), .encryptor = options.options.encryptor, .timeout_ms = kPatientMs});
+  auto encrypted = encryption::EncryptedEngine::open({.engine = std::move(engine),
+                                                      .encryptor = options.options.encryptor,
+                                                      .timeout_ms = kPatientMs,
+                                                      .is_alone = true});
   if (!encrypted.ok()) return std::move(encrypted).status();
   return std::unique_ptr<Engine>(std::move(encrypted).value());
 }

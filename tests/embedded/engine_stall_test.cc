@@ -175,6 +175,21 @@ TEST_F(EngineStall, S100_ACleanUpWaitsForNoManifest) {
   snapshot.join();
 }
 
+/// The first value of an encrypted store sees to it that the manifest says so; where it does, nothing is waited for.
+TEST_F(EngineStall, WhatTheManifestSaysIsNotedWithoutIt) {
+  open(Durability::relaxed);
+  ASSERT_TRUE(engine_->note_encrypted().ok());
+  ASSERT_EQ(put("a", 5000), nullptr);
+  Stall stall(disk_, &writes_manifest);
+  std::thread snapshot([&] { EXPECT_TRUE(engine_->snapshot().ok()); });
+  ASSERT_TRUE(stall.is_met());
+  auto noted = std::async(std::launch::async, [&] { return engine_->note_encrypted().ok(); });
+  EXPECT_EQ(noted.wait_for(kLong), std::future_status::ready);
+  stall.end();
+  EXPECT_TRUE(noted.get());
+  snapshot.join();
+}
+
 /// Closing is the last chance to write the time, so it waits.
 TEST_F(EngineStall, S100_ClosingWritesTheTimeBehindWhoeverIsAtTheManifest) {
   open(Durability::relaxed);

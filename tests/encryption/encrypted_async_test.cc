@@ -11,9 +11,11 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "encryption/encrypted_store.h"
 #include "encryption/refusal.h"
+#include "support/temporary_directory.h"
 #include "support/turned_encryptor.h"
 
 namespace tuskv::test {
@@ -114,6 +116,64 @@ TEST(EncryptedAsync, ClosingEndsWhatWaits) {
   EXPECT_TRUE(closed.get_future().get());
   gate.open();
   first.get_future().wait();  // it keeps the engine, not the clock
+}
+
+/// Sets one key again and again without waiting; how many calls fail.
+int set_in_order(const Store& store, int calls) {
+  const AsyncStore async = store.async();
+  std::vector<std::promise<bool>> ends(static_cast<std::size_t>(calls));
+  for (int i = 0; i < calls; ++i) {
+    std::promise<bool>& end = ends[static_cast<std::size_t>(i)];
+    async.set("k", std::to_string(i)).then([&end](std::exception_ptr failed) { end.set_value(failed != nullptr); });
+  }
+  int failed = 0;
+  for (std::promise<bool>& end : ends) failed += end.get_future().get() ? 1 : 0;
+  return failed;
+}
+
+/// Whether the marker is there from the opening, or comes with the first value.
+TEST(EncryptedAsync, S116_TheFirstValuesAreStoredInTheOrderOfTheCalls) {
+  constexpr int kCalls = 5000;
+  const auto encryptor = std::make_shared<TurnedEncryptor>("K", [](std::string_view call) {
+    if (call == "decrypt") std::this_thread::sleep_for(50ms);  // many come while somebody looks at the marker
+  });
+  for (const bool create : {true, false}) {
+    SCOPED_TRACE(create);
+    const TemporaryDirectory directory;
+    const std::string url = "file:" + directory.path("store");
+    { Store::open(url); }
+    Options options{.encryptor = encryptor};
+    options.create = create;
+    const Store store = Store::open(url, options);
+    EXPECT_EQ(set_in_order(store, kCalls), 0);
+    EXPECT_THAT(store.get("k"), Optional(std::to_string(kCalls - 1)));
+  }
+}
+
+/// The reads and erases that come behind a value which waits for the marker, too.
+TEST(EncryptedAsync, S116_NothingOvertakesAValueThatWaitsForTheMarker) {
+  Gate gate;
+  ManualClock clock;
+  auto encrypted = encryption::EncryptedEngine::open(
+      {.engine = std::make_unique<ReferenceEngine>(clock),
+       .encryptor = std::make_shared<TurnedEncryptor>("K", [&](std::string_view call) {
+         if (call == "decrypt") gate.pass();
+       })});
+  const Store store = store_on(std::move(encrypted).value(), {});
+  gate.shut();
+  std::promise<void> set;
+  std::promise<std::optional<std::string>> read;
+  std::promise<bool> erased;
+  store.async().set("k", std::string("v")).then([&](std::exception_ptr) { set.set_value(); });
+  gate.wait_until_reached();
+  store.async().get("k").then(
+      [&](std::exception_ptr, std::optional<std::string> value) { read.set_value(std::move(value)); });
+  store.async().erase("k").then([&](std::exception_ptr, bool was_there) { erased.set_value(was_there); });
+  gate.open();
+  set.get_future().wait();
+  EXPECT_THAT(read.get_future().get(), Optional(std::string("v")));
+  EXPECT_TRUE(erased.get_future().get());
+  EXPECT_FALSE(store.get("k"));
 }
 
 TEST(EncryptedAsync, TheLastHandleMayDieOnTheThread) {
