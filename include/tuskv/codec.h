@@ -53,18 +53,19 @@ template <class E>
 using KeptEncoding = std::conditional_t<std::is_lvalue_reference_v<E>, std::string_view, std::remove_cvref_t<E>>;
 
 /// Whether `Is` holds for T and for all that it is made of, as far as can be seen: the elements of containers,
-/// optionals, pairs and tuples.
-template <template <class> class Is, class T>
+/// optionals, pairs and tuples. A type may be made of itself: what contains T is Seen, and not looked at again.
+template <template <class> class Is, class T, class... Seen>
 constexpr bool holds_throughout() {
-  if constexpr (!Is<T>::value) {
+  if constexpr ((std::same_as<T, Seen> || ...)) {
+    return true;
+  } else if constexpr (!Is<T>::value) {
     return false;
   } else if constexpr (requires { std::tuple_size<T>::value; }) {
     return []<std::size_t... I>(std::index_sequence<I...>) {
-      return (holds_throughout<Is, std::remove_cvref_t<std::tuple_element_t<I, T>>>() && ...);
+      return (holds_throughout<Is, std::remove_cvref_t<std::tuple_element_t<I, T>>, T, Seen...>() && ...);
     }(std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (requires { typename T::value_type; }) {
-    using Element = std::remove_cv_t<typename T::value_type>;
-    return std::same_as<Element, T> || holds_throughout<Is, Element>();
+    return holds_throughout<Is, std::remove_cv_t<typename T::value_type>, T, Seen...>();
   } else {
     return true;
   }
