@@ -44,9 +44,9 @@ StoredRange stored_range(const View& view, const CountOptions& which) {
   if (which.to) check_fits(view, which.to->view(), "the end of a range");
   StoredRange range = with_prefix(view, which.prefix.view());
   if (!which.glob.empty()) narrow(range, with_prefix(view, glob_literal_prefix(which.glob.view())));
-  narrow(range, {.from = stored_bytes(view, which.from), .to = which.to ? stored_bytes(view, *which.to) : range.to});
   // No key of a view is empty: the entry whose key is the prefix of a typed view is not one of its.
-  narrow(range, {.from = stored_bytes(view, std::string_view("\0", 1)), .to = range.to});
+  const std::string_view from = which.from.empty() ? std::string_view("\0", 1) : which.from.view();
+  narrow(range, {.from = stored_bytes(view, from), .to = which.to ? stored_bytes(view, *which.to) : range.to});
   return range;
 }
 

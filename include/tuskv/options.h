@@ -43,6 +43,7 @@ enum class PrepareMode {
 enum class ValueType {
   bytea,  ///< Any bytes, returned as they were given.
   jsonb,  ///< JSON documents (UTF-8), returned in PostgreSQL's spelling and order; anything else is InvalidValue.
+          ///< One that its numbers, written out, make longer than 1 MiB and eight times its size is TooLarge.
 };
 
 /// Something that happened in the background. `message` is valid during the call.

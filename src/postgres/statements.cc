@@ -76,8 +76,9 @@ class Writer final {
 
 constexpr const char* kColumns = "t.key, t.value, t.expires_at, t.created_at, t.updated_at, t.version";
 
-std::string row_with(const std::string& key) {
-  return "lateral (select " + std::string(kColumns) + " from {T} t where t.key = " + key + " offset 0) t";
+/// The row of each `u.k`.
+std::string rows_of_each() {
+  return "lateral (select " + std::string(kColumns) + " from {T} t where t.key = u.k offset 0) t";
 }
 
 /// The rows of `u`, of a key k and more columns, locked in the order of keys.
@@ -86,7 +87,8 @@ std::string locked_rows_of(const std::string& u) {
          " from {T} t where t.key = u.k for update) t";
 }
 
-std::string among(const std::string& keys) { return "t.key = any(array(" + keys + "))"; }
+/// Of the rows that `l` has locked.
+std::string is_locked() { return "t.key = any(array(select l.key from l))"; }
 
 constexpr const char* kStateOf = "{VALUE}, t.expires_at, t.created_at, t.updated_at, t.version";
 constexpr const char* kStateWithoutValue = "null::bytea, t.expires_at, t.created_at, t.updated_at, t.version";
@@ -109,7 +111,7 @@ void make_reading(Writer& make, Statements& out) {
                                 ", {ONE_CLOCK} "
                                 "from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) "
                                 "cross join " +
-                                row_with("u.k") + " where $4 or {LIVE_ONCE}",
+                                rows_of_each() + " where $4 or {LIVE_ONCE}",
                             {kByteaArray, kBoolArray, kInt4, kBool});
   out.read_values = make.make(
       "select t.key, case when pg_catalog.octet_length({VALUE}) <= $2 then {VALUE} end, t.expires_at from {T} t "
@@ -145,8 +147,7 @@ void make_writing(Writer& make, Statements& out) {
       "with l as materialized (select u.i, t.key, case when $2 then t.value end as value, t.expires_at, t.created_at, "
       "t.updated_at, t.version from " +
           locked_rows_of("pg_catalog.unnest($1::bytea[]) with ordinality u(k, i)") +
-          "), d as (delete from {T} t where " + among("select l.key from l") + ") select t.i::int4, {LIVE}, " +
-          kStateOf + " from l t",
+          "), d as (delete from {T} t where " + is_locked() + ") select t.i::int4, {LIVE}, " + kStateOf + " from l t",
       {kByteaArray, kBool});
   out.increment =
       make.make(upsert("(select $1::bytea as k, $2::int8 as v, $3::int8 as ttl offset 0) r",
@@ -163,7 +164,7 @@ void make_writing(Writer& make, Statements& out) {
   out.erase_dead = make.make(
       "with l as materialized (select t.key from {T} t where t.key = any($1) and {DEAD} order by t.key "
       "for update skip locked), d as (delete from {T} t where " +
-          among("select l.key from l") + " and {DEAD} returning 1) select pg_catalog.count(*)::int8 from d",
+          is_locked() + " and {DEAD} returning 1) select pg_catalog.count(*)::int8 from d",
       {kByteaArray});
 }
 
@@ -175,7 +176,7 @@ void make_planned(Writer& make, Statements& out) {
       {kByteaArray});
   out.state = make.make("select u.i::int4, t.key is not null, " + state_if("u.w") +
                             " from unnest($1::bytea[], $2::bool[]) with ordinality u(k, w, i) left join " +
-                            row_with("u.k") + " on true",
+                            rows_of_each() + " on true",
                         {kByteaArray, kBoolArray});
   // Rows that come into being behind its back are absent for this batch: it judges what it has locked.
   out.lock_state = make.make("select u.i::int4, true, " + state_if("u.w") + " from " +
@@ -359,7 +360,7 @@ void make_ranges(Writer& make, Statements& out) {
 void make_expiry(Writer& make, Statements& out) {
   // Rows are locked before they count for the batch, so that those of others, which are skipped, do not make it short.
   const std::string lock = " for update of t skip locked";
-  const std::string removed = "d as (delete from {T} t where " + among("select l.key from l") +
+  const std::string removed = "d as (delete from {T} t where " + is_locked() +
                               " and t.expires_at <= {CLOCK} returning 1) select pg_catalog.count(*)::int8 from d";
   // In the present bucket a round looks at a bounded number: what has not expired yet must not be read each time.
   out.sweep =

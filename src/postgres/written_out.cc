@@ -1,8 +1,10 @@
 #include "postgres/written_out.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "key_text.h"
 #include "named_limits.h"
@@ -32,8 +34,8 @@ std::size_t growth_of_exponent(std::string_view text, std::size_t& at) {
   return exponent;
 }
 
-}  // namespace
-
+/// How long a JSON document is as jsonb writes it out, at most. Of text that is no JSON, some number: that text the
+/// server refuses.
 std::size_t bytes_written_out(std::string_view document) {
   std::size_t bytes = document.size();
   for (std::size_t at = 0; at < document.size();) {
@@ -48,6 +50,8 @@ std::size_t bytes_written_out(std::string_view document) {
   }
   return bytes;
 }
+
+}  // namespace
 
 Status check_written_out(const GivenValue& given) {
   // What is longer than any value can be, the server cannot send at all.

@@ -3,17 +3,10 @@
 // an error of the server to all of them. So one that grows too much is refused before it is stored.
 #pragma once
 
-#include <cstddef>
-#include <string_view>
-
 #include "postgres/refused_value.h"
 #include "status.h"
 
 namespace tuskv::postgres {
-
-/// How long a JSON document is as jsonb writes it out, at most. Of text that is no JSON, some number: that text the
-/// server refuses.
-std::size_t bytes_written_out(std::string_view document);
 
 /// Refuses a document that grows beyond kJsonGrowthFactor times its size and kJsonGrowthBytes, or kValueBytesCeiling.
 Status check_written_out(const GivenValue& given);

@@ -143,8 +143,7 @@ bool runs_as_nobody(Body body) {
     const bool changed = ::geteuid() != 0 || (::setgid(kNobody) == 0 && ::setuid(kNobody) == 0);
     ::_exit(changed && body() ? 0 : 1);
   }
-  int status = 1;
-  return ::waitpid(child, &status, 0) == child && status == 0;
+  return ended_well(child);
 }
 
 /// Whether opening is refused by Io with "Permission denied", naming the path.
@@ -386,11 +385,6 @@ TEST_F(BadSurroundings, A15AChildThatLivesOnDoesNotKeepTheStoreLocked) {
 }
 
 // ---- the end of the program
-
-bool ended_well(pid_t child) {
-  int status = 1;
-  return ::waitpid(child, &status, 0) == child && status == 0;
-}
 
 /// For a child: makes an unlogged store of so many entries, and lets its last handle go before `then` is called on a
 /// thread of the store, which calls it last of all.

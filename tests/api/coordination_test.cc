@@ -15,6 +15,7 @@
 
 #include "api/reference_store.h"
 #include "coordination/records.h"
+#include "support/forked.h"
 
 namespace tuskv::test {
 namespace {
@@ -204,9 +205,7 @@ TEST(LockGuard, S144_IsNotHeldInAChildOfFork) {
         code_of([&] { lock.renew(); }) == Code::Unsupported && code_of([&] { lock.unlock(); }) == Code::Unsupported;
     ::_exit(!held && refused ? 0 : 1);
   }
-  int status = -1;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(ended_well(child));
   EXPECT_TRUE(lock.held());
   EXPECT_TRUE(lock.unlock());
 }

@@ -297,5 +297,31 @@ TEST_P(Expiry, U4_AClockSetBackRevivesNothing) {
   EXPECT_FALSE(store().exists("later"));
 }
 
+TEST_P(Expiry, ATransactionGivesEachOfManyKeysItsOwn) {
+  constexpr int kMany = 300;
+  const auto key = [](int i) { return "k" + std::to_string(i * 7919 % kMany); };
+  std::vector<Item> items;
+  std::vector<std::string> keys;
+  for (int i = 0; i < kMany; ++i) keys.push_back(key(i));
+  for (const std::string& each : keys) items.push_back({.key = each, .value = "1", .ttl = 1h});
+  store().set_many(items);
+  store().transaction([&](Transaction& tx) {
+    for (int i = 0; i < kMany; ++i) {
+      if (i % 3 == 0) {
+        tx.persist(keys[static_cast<std::size_t>(i)]);
+      } else {
+        tx.expire(keys[static_cast<std::size_t>(i)], std::chrono::hours(10 + i));
+      }
+    }
+  });
+  for (int i = 0; i < kMany; ++i) {
+    const Ttl ttl = store().ttl(keys[static_cast<std::size_t>(i)]);
+    EXPECT_EQ(ttl.state, i % 3 == 0 ? Ttl::State::persistent : Ttl::State::remaining);
+    if (i % 3 == 0) continue;
+    EXPECT_LE(ttl.left, std::chrono::hours(10 + i));
+    EXPECT_GT(ttl.left, std::chrono::hours(9 + i));
+  }
+}
+
 }  // namespace
 }  // namespace tuskv::test

@@ -1,4 +1,4 @@
-// Calls whose function forks and returns in the child as well.
+// Children of fork, and calls whose function forks and returns in the child as well.
 #pragma once
 
 #include <sys/wait.h>
@@ -9,6 +9,11 @@
 #include "tuskv/error.h"
 
 namespace tuskv::test {
+
+inline bool ended_well(pid_t child) {
+  int status = 1;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
 
 /// Runs `call`, which is given a function that forks. The child goes on in the call, the parent leaves it. True when
 /// the child's call was Unsupported, and `holds()` there.
@@ -27,8 +32,7 @@ bool is_refused_in_child(Call call, Holds holds) {
     code = error.code();
   }
   if (child == 0) ::_exit(code == Code::Unsupported && holds() ? 0 : 1);
-  int status = 1;
-  return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
+  return child > 0 && ended_well(child);
 }
 template <class Call>
 bool is_refused_in_child(Call call) {
