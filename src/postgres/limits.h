@@ -8,7 +8,9 @@ namespace tuskv::postgres {
 
 /// Keys in one statement of a call that names more; the statements are one transaction.
 inline constexpr std::size_t kStatementKeysMax = 4096;
-/// Bytes of values in one statement, for the same.
+/// The same for those that only move expiries, which look up each row's place among the keys.
+inline constexpr std::size_t kTouchedKeysMax = 256;
+/// Bytes of values in one statement of a call that sets more.
 inline constexpr std::size_t kStatementBytesMax = std::size_t{64} << 20;
 /// So large a jsonb document may become with its numbers written out: as many times its size, and as many bytes anyway.
 inline constexpr std::size_t kJsonGrowthFactor = 8;

@@ -189,7 +189,7 @@ void LockedRows::add_writes(Connection& connection) {
       puts.push_back(i);
     } else if (row.change == Kind::touch) {
       touches.push_back(i);
-      if (touches.size() == kStatementKeysMax) flush(touches, &LockedRows::add_touches);
+      if (touches.size() == kTouchedKeysMax) flush(touches, &LockedRows::add_touches);
     } else if (row.is_guard || (row.change == Kind::erase && row.is_stored)) {
       erases.push_back(i);
       if (erases.size() == kStatementKeysMax) flush(erases, &LockedRows::add_erases);
