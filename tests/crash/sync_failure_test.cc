@@ -42,28 +42,20 @@ class SyncFailureTest : public testing::TestWithParam<std::tuple<SyncFailure, Du
   bool fail_sync(std::uint64_t nth, std::uint64_t seed) {
     Runner runner(sync_mix(), durability(), seed);
     runner.disk().inject({.operation = Operation::sync, .nth = nth, .error = EIO, .sync_failure = variant()});
-    std::string failing_path;
-    std::size_t secured_before = 0;
-    std::uint64_t syncs = 0;
-    runner.disk().set_hook([&](Operation operation, const std::string& path) {
-      if (operation != Operation::sync || ++syncs != nth) return;
-      failing_path = path;
-      secured_before = runner.history().least_kept(true);
-    });
     const Status ended = runner.run();
-    runner.disk().set_hook(nullptr);
     if (runner.disk().faults_met() == 0) {
       EXPECT_TRUE(ended.ok()) << ended.failure().message;
       return false;
     }
     EXPECT_TRUE(ended.ok() || ended.failure().code == Code::Io) << ended.failure().message;
+    const std::string failing_path = runner.disk().fault_path();
     const bool log_failed = failing_path.find(".tlog") != std::string::npos;
     const bool unknown = runner.history().started() != runner.history().acknowledged();
     if (!ended.ok() && runner.engine() != nullptr && log_failed && unknown) {
       ++poisoned_;
       expect_poisoned(runner, failing_path);
     }
-    judge_what_is_left(runner, ended.ok(), secured_before);
+    judge_what_is_left(runner, ended.ok());
     return true;
   }
 
@@ -94,12 +86,13 @@ class SyncFailureTest : public testing::TestWithParam<std::tuple<SyncFailure, Du
     EXPECT_EQ(runner.disk().sync_count(failing_path), syncs) << failing_path << " was synced again";
   }
 
-  void judge_what_is_left(Runner& runner, bool ended_well, std::size_t secured_before) {
+  void judge_what_is_left(Runner& runner, bool ended_well) {
     // What a lie, told now or found out late, has taken away nobody can know.
     const bool lied = variant() == SyncFailure::lies || variant() == SyncFailure::reported_late;
-    const std::size_t shortest = lied ? 0 : secured_before;
+    const std::size_t secured = runner.history().least_kept(true);
+    const std::size_t shortest = lied ? 0 : secured;
     for (const CrashMode mode : kCrashModes) {
-      const auto image = runner.disk().crash_image(mode, mode == CrashMode::process ? 1 : 7 + secured_before);
+      const auto image = runner.disk().crash_image(mode, mode == CrashMode::process ? 1 : 7 + secured);
       ++states_;
       Result<std::unique_ptr<Engine>> opened = embedded::EmbeddedEngine::open(runner.options(), *image, runner.clock());
       if (!opened.ok()) {

@@ -102,6 +102,7 @@ TEST(SimulatedFault, FailsTheNthMatchingCallOnceOrForEver) {
   EXPECT_EQ(refused.failure().message, "write log-1 at 7: No space left on device");
   EXPECT_TRUE(log->write_at(1, "3").ok());
   EXPECT_EQ(disk.content("log-1"), "13");
+  EXPECT_EQ(disk.fault_path(), "log-1");
   for (int i = 0; i < 3; ++i) EXPECT_THAT(disk.list("").failure().message, EndsWith("Too many open files"));
   EXPECT_EQ(disk.faults_met(), 4U);
   disk.clear_faults();

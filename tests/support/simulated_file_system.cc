@@ -150,7 +150,10 @@ std::optional<Fault> SimulatedFileSystem::find_fault(const Call& call) {
     const bool applies = planned.matched == fault.nth || (fault.for_ever && planned.matched > fault.nth);
     if (applies && !found) found = fault;
   }
-  if (found) ++faults_met_;
+  if (found) {
+    ++faults_met_;
+    fault_path_ = call.path;
+  }
   return found;
 }
 

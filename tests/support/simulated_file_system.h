@@ -130,6 +130,9 @@ class SimulatedFileSystem final : public os::FileSystem {
   void clear_faults();
   /// How many calls failed, or lied, by plan: a test of a fault that was never met tests nothing.
   std::uint64_t faults_met() const;
+  /// Path of the last such call, empty when there was none. A hook cannot tell: calls of other threads may come between
+  /// it and its operation.
+  std::string fault_path() const;
   void set_capacity(std::uint64_t capacity_bytes);
   /// As a medium that cannot be written: whatever mutates fails with EROFS.
   void set_read_only(bool read_only);
@@ -236,6 +239,7 @@ class SimulatedFileSystem final : public os::FileSystem {
   std::optional<StopPoint> stop_point_ TUSKV_GUARDED_BY(mutex_);
   std::vector<PlannedFault> faults_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t faults_met_ TUSKV_GUARDED_BY(mutex_) = 0;
+  std::string fault_path_ TUSKV_GUARDED_BY(mutex_);
   std::uint64_t operation_count_ TUSKV_GUARDED_BY(mutex_) = 0;
   std::array<std::uint64_t, kOperationCount> counts_ TUSKV_GUARDED_BY(mutex_) = {};
   std::map<std::string, std::uint64_t> sync_counts_ TUSKV_GUARDED_BY(mutex_);

@@ -67,6 +67,11 @@ std::uint64_t SimulatedFileSystem::faults_met() const {
   return faults_met_;
 }
 
+std::string SimulatedFileSystem::fault_path() const {
+  os::MutexLock lock(mutex_);
+  return fault_path_;
+}
+
 void SimulatedFileSystem::set_read_only(bool read_only) {
   os::MutexLock lock(mutex_);
   read_only_ = read_only;
