@@ -38,4 +38,8 @@ if(TUSKV_INSTALL AND NOT BUILD_SHARED_LIBS)
       ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/tests/install ${variant})
     set_tests_properties(install:${variant} PROPERTIES LABELS "house;slow" COST 50 TIMEOUT 900)
   endforeach()
+  add_test(NAME install:packaging
+    COMMAND Python3::Interpreter -B ${CMAKE_CURRENT_SOURCE_DIR}/install/packaging_test.py)
+  set_tests_properties(install:packaging PROPERTIES
+    ENVIRONMENT TUSKV_BUILD=${PROJECT_BINARY_DIR} LABELS "house;slow" COST 50 TIMEOUT 900)
 endif()
