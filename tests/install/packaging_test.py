@@ -1,4 +1,4 @@
-"""What a program gets that is built with tuskv.
+"""What a program gets, and has to have, that builds tuskv or is built with it; configured where that is enough.
 
 The library is the one of the directory of the build, TUSKV_BUILD, which is installed; run.sh builds others.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ["TUSKV_BUILD"])
 CONSUMER = SOURCE / "tests/install"
+LIBRARY_ALONE = ("-DTUSKV_TESTS=OFF", "-DTUSKV_CLI=OFF", "-DTUSKV_EXAMPLES=OFF")
 TIMEOUT_S = 600
 
 # Loads a shared object, uses it, lets it go, and prints what it gave and whether it is still there.
@@ -37,9 +38,9 @@ class PackagingTest(unittest.TestCase):
         self.scratch = self.directory / self._testMethodName
         self.scratch.mkdir()
 
-    def run_tool(self, *words, code=0, directory=None, **environment):
+    def run_tool(self, *words, code=0, **environment):
         """What it printed."""
-        done = subprocess.run(words, cwd=directory or self.scratch, env={**os.environ, **environment},
+        done = subprocess.run(words, cwd=self.scratch, env={**os.environ, **environment},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False)
         printed = done.stdout.decode()
         self.assertEqual(done.returncode != 0, code != 0, f"{words}\n{printed}")
@@ -67,6 +68,14 @@ class PackagingTest(unittest.TestCase):
         plugin = self.scratch / "plugin.so"
         self.run_tool("g++", "-std=c++20", "-fPIC", "-shared", CONSUMER / "plugin.cc", "-o", plugin, *flags.split())
         self.assert_plugin_works(plugin)
+
+    def test_S191_pkg_config_of_a_shared_build_wants_no_other_package(self):
+        self.configure(SOURCE, *LIBRARY_ALONE, "-DBUILD_SHARED_LIBS=ON")
+        alone = {"PKG_CONFIG_LIBDIR": str(self.scratch / "build"), "PKG_CONFIG_PATH": ""}
+        for static in ((), ("--static",)):
+            flags = self.run_tool("pkg-config", *static, "--cflags", "--libs", "tuskv", **alone).split()
+            self.assertIn("-ltuskv", flags)
+            self.assertIn("-DTUSKV_SHARED", flags)
 
 
 if __name__ == "__main__":

@@ -44,16 +44,16 @@ with_optional_headers() {
   "$build/optional_headers"
 }
 
-# with_pkg_config PKG-CONFIG-ARGUMENTS…
+# with_pkg_config PKG-CONFIG-ARGUMENTS…: a static tuskv needs packages of others, a shared one its own alone.
 with_pkg_config() {
   say "pkg-config $*"
-  local flags
-  export PKG_CONFIG_PATH
-  PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name tuskv.pc)")
-  pkg-config --validate tuskv
-  read -ra flags <<<"$(pkg-config "$@" --cflags --libs tuskv)"
+  local folder flags places=PKG_CONFIG_LIBDIR
+  [[ $variant != static ]] || places=PKG_CONFIG_PATH
+  folder=$(dirname "$(find "$prefix" -name tuskv.pc)")
+  env "$places=$folder" pkg-config --validate tuskv
+  read -ra flags <<<"$(env "$places=$folder" pkg-config "$@" --cflags --libs tuskv)"
   g++ -std=c++20 "$consumer/consumer.cc" -o "$scratch/with_pkg_config" "${flags[@]}"
-  LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH") "$scratch/with_pkg_config"
+  LD_LIBRARY_PATH=$(dirname "$folder") "$scratch/with_pkg_config"
 }
 
 # The setting of BUILD_DIR, as an argument for another configuration.
