@@ -11,19 +11,26 @@ find_package(absl REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libxxhash REQUIRED IMPORTED_TARGET libxxhash)
 
-# The PostgreSQL engine, where libpq is.
-pkg_check_modules(libpq QUIET IMPORTED_TARGET libpq)
-option(TUSKV_POSTGRES "Build the PostgreSQL engine (libpq)" ${libpq_FOUND})
-if(TUSKV_POSTGRES AND NOT libpq_FOUND)
-  message(FATAL_ERROR "TUSKV_POSTGRES is on, and there is no libpq (Debian: libpq-dev)")
-endif()
+# tuskv_part(option found what library): the option becomes ON or OFF, what the user has said. Otherwise the part is
+# built where its library is, which is looked for each time, so that one that was installed later is not missed.
+function(tuskv_part option found what library)
+  set(${option} AUTO CACHE STRING "Build ${what} (${library}): ON, OFF, or AUTO, where the library is")
+  set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
+  set(is_built OFF)
+  if(found AND ${option})
+    set(is_built ON)
+  elseif(${option} STREQUAL "AUTO")
+    message(STATUS "No ${library}: no ${what} (${option})")
+  elseif(${option})
+    message(FATAL_ERROR "${option} is ${${option}}, and there is no ${library}")
+  endif()
+  set(${option} ${is_built} PARENT_SCOPE)
+endfunction()
 
-# Encryption of values, where OpenSSL is.
+pkg_check_modules(libpq QUIET IMPORTED_TARGET libpq)
+tuskv_part(TUSKV_POSTGRES "${libpq_FOUND}" "PostgreSQL engine" "libpq (Debian: libpq-dev)")
 find_package(OpenSSL 3.0 QUIET COMPONENTS Crypto)
-option(TUSKV_ENCRYPTION "Build AES-256-GCM (OpenSSL)" ${OPENSSL_FOUND})
-if(TUSKV_ENCRYPTION AND NOT OPENSSL_FOUND)
-  message(FATAL_ERROR "TUSKV_ENCRYPTION is on, and there is no OpenSSL 3 (Debian: libssl-dev)")
-endif()
+tuskv_part(TUSKV_ENCRYPTION "${OPENSSL_FOUND}" "AES-256-GCM" "OpenSSL 3 (Debian: libssl-dev)")
 
 # For tests and examples of the optional headers tuskv/json.h, tuskv/protobuf.h and tuskv/asio.h, and for a fuzz target;
 # the library needs none. Each is left out where its library is not.

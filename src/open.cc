@@ -78,7 +78,7 @@ Result<std::unique_ptr<Engine>> open_postgres([[maybe_unused]] const StoreUrl& u
                                          .clock = std::string(surroundings.postgres_clock),
                                          .look_up_name = surroundings.look_up_name});
 #else
-  return Status(Code::Unsupported, "this build has no PostgreSQL engine");
+  return Status(Code::Unsupported, "this build has no PostgreSQL engine: it was made without libpq (TUSKV_POSTGRES)");
 #endif
 }
 

@@ -53,6 +53,20 @@ class PackagingTest(unittest.TestCase):
     def build(self, target):
         self.run_tool("cmake", "--build", self.scratch / "build", "--target", target)
 
+    def pkg_config_files(self, *names):
+        """The path of a folder with these alone."""
+        folder = self.scratch / "pkgconfig"
+        folder.mkdir()
+        for name in names:
+            found = self.run_tool("pkg-config", "--variable=pcfiledir", name).strip()
+            (folder / f"{name}.pc").symlink_to(Path(found) / f"{name}.pc")
+        return {"PKG_CONFIG_LIBDIR": str(folder), "PKG_CONFIG_PATH": ""}
+
+    def parts_that_are_built(self):
+        """Of a build of tuskv that was configured: the optional libraries that its users link."""
+        text = (self.scratch / "build/tuskv.pc").read_text(encoding="utf-8")
+        return {name for name in ("-lpq", "libcrypto") if name in text}
+
     def assert_plugin_works(self, plugin):
         printed = self.run_tool(sys.executable, "-c", LOAD, str(plugin))
         self.assertEqual(printed, "2 2\nTrue\n", "what it counted, and that it stays: threads of tuskv may be in it")
@@ -76,6 +90,35 @@ class PackagingTest(unittest.TestCase):
             flags = self.run_tool("pkg-config", *static, "--cflags", "--libs", "tuskv", **alone).split()
             self.assertIn("-ltuskv", flags)
             self.assertIn("-DTUSKV_SHARED", flags)
+
+    def test_S192_an_optional_library_that_comes_later_is_found(self):
+        few = self.pkg_config_files("libxxhash")
+        printed = self.configure(SOURCE, *LIBRARY_ALONE, "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON", **few)
+        self.assertRegex(printed, "No libpq.*no PostgreSQL engine.*TUSKV_POSTGRES")
+        self.assertRegex(printed, "No OpenSSL.*no AES-256-GCM.*TUSKV_ENCRYPTION")
+        self.assertEqual(self.parts_that_are_built(), set())
+        printed = self.configure(SOURCE, "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=OFF")
+        self.assertNotRegex(printed, "No libpq|No OpenSSL")
+        self.assertEqual(self.parts_that_are_built(), {"-lpq", "libcrypto"})
+
+    def test_S192_what_the_user_has_said_of_it_stays(self):
+        self.configure(SOURCE, *LIBRARY_ALONE, "-DTUSKV_POSTGRES=OFF", "-DTUSKV_ENCRYPTION=ON")
+        self.configure(SOURCE)
+        self.assertEqual(self.parts_that_are_built(), {"libcrypto"})
+        self.configure(SOURCE, "-DTUSKV_POSTGRES=AUTO", "-DTUSKV_ENCRYPTION=OFF")
+        self.assertEqual(self.parts_that_are_built(), {"-lpq"})
+
+    def test_S192_what_the_user_wants_and_is_not_there_is_an_error(self):
+        few = self.pkg_config_files("libxxhash")
+        printed = self.configure(SOURCE, *LIBRARY_ALONE, "-DTUSKV_POSTGRES=ON", code=1, **few)
+        self.assertRegex(printed, "TUSKV_POSTGRES is ON, and there is no\\s+libpq")
+
+    def test_what_the_readme_wants_is_enough(self):
+        """Its command configures without what only the tool and the tests need."""
+        command = re.search(r"`cmake -B build ([^`]*)`", (SOURCE / "README.md").read_text(encoding="utf-8"))
+        without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON"
+                   for name in ("GTest", "CLI11", "nlohmann_json", "Protobuf", "Python3", "OpenSSL")]
+        self.configure(SOURCE, *command.group(1).split(), *without, **self.pkg_config_files("libxxhash"))
 
 
 if __name__ == "__main__":
