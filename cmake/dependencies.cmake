@@ -5,11 +5,15 @@ if(PROJECT_IS_TOP_LEVEL AND CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
-set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
-find_package(absl REQUIRED)
+# What a project around this one has brought along is used.
+if(NOT TARGET absl::btree)
+  find_package(absl REQUIRED)
+endif()
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(libxxhash REQUIRED IMPORTED_TARGET libxxhash)
+if(NOT TARGET PkgConfig::libxxhash)
+  pkg_check_modules(libxxhash REQUIRED IMPORTED_TARGET libxxhash)
+endif()
 
 # tuskv_part(option found what library): the option becomes ON or OFF, what the user has said. Otherwise the part is
 # built where its library is, which is looked for each time, so that one that was installed later is not missed.

@@ -3,6 +3,7 @@
 The library is the one of the directory of the build, TUSKV_BUILD, which is installed; run.sh builds others.
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,19 @@ class PackagingTest(unittest.TestCase):
 
     def build(self, target):
         self.run_tool("cmake", "--build", self.scratch / "build", "--target", target)
+
+    def configure_project(self, text, **options):
+        """A project of the user's, with this text."""
+        source = self.scratch / "source"
+        source.mkdir(exist_ok=True)
+        header = "cmake_minimum_required(VERSION 3.25)\nproject(user LANGUAGES CXX)\n"
+        (source / "CMakeLists.txt").write_text(header + text, encoding="utf-8")
+        return self.configure(source, **options)
+
+    def cache(self):
+        """The names in the cache of the build that was configured."""
+        text = (self.scratch / "build/CMakeCache.txt").read_text(encoding="utf-8")
+        return set(re.findall(r"^([\w-]+):", text, re.M))
 
     def pkg_config_files(self, *names):
         """The path of a folder with these alone."""
@@ -112,6 +126,45 @@ class PackagingTest(unittest.TestCase):
         few = self.pkg_config_files("libxxhash")
         printed = self.configure(SOURCE, *LIBRARY_ALONE, "-DTUSKV_POSTGRES=ON", code=1, **few)
         self.assertRegex(printed, "TUSKV_POSTGRES is ON, and there is no\\s+libpq")
+
+    # Libraries that a project has brought along under the names that tuskv links.
+    OWN_LIBRARIES = """
+        find_package(PkgConfig REQUIRED)
+        pkg_check_modules(own_abseil REQUIRED IMPORTED_TARGET absl_btree)
+        pkg_check_modules(own_xxhash REQUIRED IMPORTED_TARGET libxxhash)
+        add_library(absl::btree ALIAS PkgConfig::own_abseil)
+        add_library(PkgConfig::libxxhash ALIAS PkgConfig::own_xxhash)
+        set(CMAKE_DISABLE_FIND_PACKAGE_absl ON)
+        """
+
+    def test_S193_libraries_of_the_project_around_are_used(self):
+        self.configure_project(f"{self.OWN_LIBRARIES}\nadd_subdirectory({SOURCE} tuskv)\n")
+
+    def test_S193_so_they_are_with_an_installed_tuskv(self):
+        self.configure_project(f"""{self.OWN_LIBRARIES}
+            find_package(tuskv 0.1 CONFIG REQUIRED)
+            add_executable(consumer {CONSUMER}/consumer.cc)
+            target_link_libraries(consumer PRIVATE tuskv::tuskv)
+            """)
+        self.build("consumer")
+        self.run_tool(self.scratch / "build/consumer")
+
+    def test_S194_a_nested_tuskv_adds_no_option_but_its_own(self):
+        self.configure_project(f"add_subdirectory({SOURCE} tuskv)\n")
+        self.assertIn("TUSKV_POSTGRES", self.cache())
+        self.assertNotIn("BUILD_SHARED_LIBS", self.cache())
+
+    def test_S194_an_installed_tuskv_leaves_no_setting_changed(self):
+        printed = self.configure_project("""
+            find_package(Threads)
+            get_cmake_property(before VARIABLES)
+            find_package(tuskv 0.1 CONFIG REQUIRED)
+            get_cmake_property(names VARIABLES)
+            list(REMOVE_ITEM names ${before})
+            list(FILTER names INCLUDE REGEX "^(BUILD_|CMAKE_|THREADS_)")
+            message(STATUS "new: ${names}.")
+            """)
+        self.assertIn("-- new: .\n", printed)
 
     def test_what_the_readme_wants_is_enough(self):
         """Its command configures without what only the tool and the tests need."""
