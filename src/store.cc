@@ -21,12 +21,12 @@ std::shared_ptr<const View> view_of_namespace(const View& view, Bytes name, cons
   return nested;
 }
 
-/// The stored key of the first entry from `from` on; empty when there is none.
-std::string first_stored_key(const View& view, const std::string& from, os::Deadline deadline) {
+/// The stored key of the first entry from `from` on; empty when there is none. Each page has a deadline of its own.
+std::string first_stored_key(const View& view, const std::string& from) {
   std::string cursor;
   do {
     Command command(Scan{.range = {.from = from}, .after = cursor, .limit = 1, .want = Want::nothing});
-    execute_step(view, deadline, std::span(&command, 1));
+    execute(view, std::span(&command, 1));
     Scan& scan = std::get<Scan>(command);
     if (!scan.entries.empty()) return std::move(scan.entries.front().key);
     cursor = std::move(scan.next);
@@ -65,11 +65,10 @@ AsyncStore Store::async() const { return AsyncStore(view()); }
 
 std::vector<std::string> Store::namespaces() const {
   std::vector<std::string> names;
-  const os::Deadline deadline = os::deadline_in(view()->timeout_ms);
   // Behind the root namespace and those of our own.
   std::string from(1, static_cast<char>(kReservedNamespaceByte + 1));
   for (;;) {
-    const std::string found = first_stored_key(*view(), from, deadline);
+    const std::string found = first_stored_key(*view(), from);
     if (found.empty()) return names;
     std::string prefix = found.substr(0, found.find('\0') + 1);
     from = behind_prefix(prefix);

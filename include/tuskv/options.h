@@ -59,10 +59,10 @@ struct Event {
 /// effect here.
 struct Options {
   /// Every call ends by then, but those that write a whole snapshot or wait for one (snapshot, prune_snapshots, sync of
-  /// an unlogged store, close), the wait for a lock (LockOptions::wait), and the time your own function takes in a
-  /// transaction or an update. `file:` on a disk that stands still: the one call that is writing its record, and the
-  /// one that syncs for all who wait, stay until the disk answers; others, asynchronous ones too, end in time. 1 ms to
-  /// 1 day.
+  /// an unlogged store, close), a list of namespaces (each name by then), the wait for a lock (LockOptions::wait), and
+  /// the time your own function takes in a transaction or an update. `file:` on a disk that stands still: the one call
+  /// that is writing its record, and the one that syncs for all who wait, stay until the disk answers; others,
+  /// asynchronous ones too, end in time. 1 ms to 1 day.
   Duration timeout = std::chrono::seconds(5);
   /// For `file:` and `postgresql:`; `memory:` refuses it in its URL.
   Durability durability = Durability::durable;

@@ -321,7 +321,7 @@ class TUSKV_API Store final : public KeyValue {
   [[nodiscard]] AsyncStore async() const;
 
   /// Names of all namespaces of the store that hold entries, in order, whatever namespace this handle sees; the root
-  /// namespace is not among them.
+  /// namespace is not among them. Each name is a round trip, with a deadline of its own, as for the pages of entries().
   std::vector<std::string> namespaces() const;
 
   /// Removes up to `limit` (0 = all) expired entries of all namespaces, earliest first; returns how many: fewer when
