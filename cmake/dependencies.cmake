@@ -1,5 +1,5 @@
 # What every build of the library needs. Tests, benchmarks and the command-line tool look up their own. What a
-# static library passes on to its users stands again in tuskvConfig.cmake.in and tuskv.pc.in; tests/install proves it.
+# static library passes on to its users stands again in tuskvConfig.cmake.in and install.cmake; tests/install proves it.
 find_program(CCACHE_PROGRAM ccache)
 if(PROJECT_IS_TOP_LEVEL AND CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
