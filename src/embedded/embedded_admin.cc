@@ -163,7 +163,7 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
 /// Whether anybody can have seen more of the time than what is on the disk says: an entry that has expired, or a clock
 /// that was set back.
 bool EmbeddedEngine::time_has_told() {
-  if (swept_.load(std::memory_order_relaxed) != 0 || clock_.stands_still()) return true;
+  if (swept_.load(std::memory_order_relaxed) != 0 || clock_.behind_us() > 0) return true;
   std::vector<std::int64_t> dead;
   for (std::size_t i = 0; i < keyspace_.shard_count() && dead.empty(); ++i) {
     const Shard& shard = keyspace_.shard(i);

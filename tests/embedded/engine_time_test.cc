@@ -129,6 +129,27 @@ TEST_F(EngineTimeTest, S13_SweepingWritesTheTimeOnceAMinute) {
   EXPECT_EQ(get("a"), "-");
 }
 
+TEST_F(EngineTimeTest, S121_AClockThatIsBehindTheStoreIsDiagnosed) {
+  const auto clock_finding = [this]() -> std::string {
+    const auto findings = engine_->diagnose(1000);
+    for (const Finding& finding : findings.value()) {
+      if (finding.topic == "clock") return finding.value;
+    }
+    return {};
+  };
+  set("k", "v", 60'000);
+  EXPECT_EQ(clock_finding(), "");
+  clock_.advance_ms(-8LL * 3'600'000);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(clock_finding(), "this machine's clock is 8 h behind what the store has seen");
+    if (i == 0) lose_process();  // the stamps tell it
+  }
+  clock_.advance_ms(7LL * 3'600'000);
+  EXPECT_EQ(clock_finding(), "this machine's clock is 60 min behind what the store has seen");
+  clock_.advance_ms(3'600'000);
+  EXPECT_EQ(clock_finding(), "");
+}
+
 // ---- an entry that ends while what was planned on it is being written
 
 TEST_F(EngineTimeTest, S16_WhatEndsWhileItIsProlongedDoesNotComeBack) {
