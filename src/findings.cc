@@ -31,18 +31,20 @@ std::string size_text(std::uint64_t bytes) {
   return text.data();
 }
 
-std::string age_text(std::int64_t age_us) {
+std::string span_text(std::int64_t span_us) {
   struct Span {
     std::int64_t seconds;
     const char* name;
   };
   constexpr std::array kSpans = {Span{86'400, "d"}, Span{3'600, "h"}, Span{60, "min"}};
-  const std::int64_t seconds = age_us / 1'000'000;
+  const std::int64_t seconds = span_us / 1'000'000;
   for (const Span& span : kSpans) {
-    if (seconds >= 2 * span.seconds) return std::to_string(seconds / span.seconds) + " " + span.name + " ago";
+    if (seconds >= 2 * span.seconds) return std::to_string(seconds / span.seconds) + " " + span.name;
   }
-  return std::to_string(seconds < 0 ? 0 : seconds) + " s ago";
+  return std::to_string(seconds < 0 ? 0 : seconds) + " s";
 }
+
+std::string age_text(std::int64_t age_us) { return span_text(age_us) + " ago"; }
 
 const char* durability_text(Durability durability) {
   switch (durability) {

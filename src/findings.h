@@ -37,6 +37,8 @@ class Findings final {
 
 /// `3.4 MiB`.
 std::string size_text(std::uint64_t bytes);
+/// `5 min`.
+std::string span_text(std::int64_t span_us);
 /// `5 min ago`.
 std::string age_text(std::int64_t age_us);
 const char* durability_text(Durability durability);

@@ -26,11 +26,17 @@ bool compares_value(const Condition& condition) {
   return condition.kind == Condition::Kind::equals || condition.kind == Condition::Kind::version;
 }
 
-/// A put that needs to know nothing of the entry. One with an instant does: when that has passed it erases what is
+bool ends_at_an_instant(const Command& command) {
+  const auto* put = std::get_if<Put>(&command);
+  return put != nullptr && put->expiry.kind == Expiry::Kind::at;
+}
+
+/// A put that needs to know nothing of the entry. One with an instant does once that has passed: it erases what is
 /// there.
-bool is_blind(const Put& put) {
-  return put.condition.kind == Condition::Kind::always && !put.want_previous && put.expiry.kind != Expiry::Kind::keep &&
-         put.expiry.kind != Expiry::Kind::at;
+bool is_blind(const Put& put, std::int64_t now_us) {
+  if (put.condition.kind != Condition::Kind::always || put.want_previous) return false;
+  if (put.expiry.kind == Expiry::Kind::at) return put.expiry.value > now_us;
+  return put.expiry.kind != Expiry::Kind::keep;
 }
 
 Want value_or_meta(bool value) { return value ? Want::value : Want::meta; }
@@ -123,9 +129,13 @@ Status Session::read_from_engine(std::span<Command> commands) {
 // ---- keyed commands
 
 Status Session::run_keyed(Unit& unit) {
+  // One moment for all: a batch expires as one. Where it says what has to be read it comes first, otherwise last: a
+  // server that has answered has told the time as well.
+  std::optional<std::int64_t> first_us;
+  if (std::any_of(unit.commands.begin(), unit.commands.end(), ends_at_an_instant)) first_us = engine_.now_us(left_ms());
   FetchedEntries fetched;
-  TUSKV_RETURN_IF_ERROR(fetch(unit, fetched));
-  const std::int64_t now_us = engine_.now_us(left_ms());  // one moment for all: a batch expires as one
+  TUSKV_RETURN_IF_ERROR(fetch(unit, first_us.value_or(0), fetched));
+  const std::int64_t now_us = first_us ? *first_us : engine_.now_us(left_ms());
   const std::size_t mark = journal_.size();
   Status status;
   bool applied = true;
@@ -148,21 +158,21 @@ Status Session::run_keyed(Unit& unit) {
   return status;
 }
 
-std::optional<Want> Session::needed_from_engine(const Command& command) const {
+std::optional<Want> Session::needed_from_engine(const Command& command, std::int64_t now_us) const {
   const auto own = overlay_.find(command_key(command));
   if (own != overlay_.end() && own->second.kind != OwnEntry::Kind::touch) return std::nullopt;
   const auto* put = std::get_if<Put>(&command);
-  if (put != nullptr && is_blind(*put)) return std::nullopt;
+  if (put != nullptr && is_blind(*put, now_us)) return std::nullopt;
   return needed(command);
 }
 
-Status Session::fetch(const Unit& unit, FetchedEntries& fetched) {
+Status Session::fetch(const Unit& unit, std::int64_t now_us, FetchedEntries& fetched) {
   std::map<std::string_view, std::optional<Want>> wanted;
   for (const Command& command : unit.commands) {
     const auto [known, first] = wanted.try_emplace(command_key(command));
     // What an earlier command of the unit writes blindly is not read for a later one.
     if (!first && !known->second) continue;
-    const std::optional<Want> want = needed_from_engine(command);
+    const std::optional<Want> want = needed_from_engine(command, now_us);
     if (want && (!known->second || *known->second < *want)) known->second = want;
   }
   std::vector<Command> reads;

@@ -3,9 +3,9 @@
 // see, and commit hands both to the engine, which checks and applies them at one instant.
 //
 // Keyed commands are planned by the same pure function as in an engine, against the overlay where it knows the key and
-// against what the engine reads otherwise. A plain put needs to know nothing of the entry, so it makes the transaction
-// depend on nothing; but where the engine has a spelling of its own for values, each put asks for it, so that it fails
-// and looks as the same put on the store.
+// against what the engine reads otherwise. A plain put, with an expiry or without, needs to know nothing of the entry,
+// so it makes the transaction depend on nothing; but where the engine has a spelling of its own for values, each put
+// asks for it, so that it fails and looks as the same put on the store.
 //
 // Once anything failed with Conflict the transaction is doomed: every later call fails, and so does commit, even when
 // user code swallowed the error.
@@ -94,8 +94,8 @@ class Session final : public Executor {
 
   Status run_keyed(Unit& unit) TUSKV_REQUIRES(mutex_);
   /// The entry a command needs and the overlay does not know.
-  std::optional<Want> needed_from_engine(const Command& command) const TUSKV_REQUIRES(mutex_);
-  Status fetch(const Unit& unit, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
+  std::optional<Want> needed_from_engine(const Command& command, std::int64_t now_us) const TUSKV_REQUIRES(mutex_);
+  Status fetch(const Unit& unit, std::int64_t now_us, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
   Status run_command(Command& command, const FetchedEntries& fetched, std::int64_t now_us) TUSKV_REQUIRES(mutex_);
   /// Makes the values put since the last time what the engine will give back.
   Status respell_puts() TUSKV_REQUIRES(mutex_);

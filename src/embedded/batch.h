@@ -28,6 +28,8 @@ class ShardSet final {
   void add_all(std::size_t shard_count) {
     mask_ = shard_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << shard_count) - 1;
   }
+  bool empty() const { return mask_ == 0; }
+  bool contains(std::size_t shard) const { return (mask_ >> shard & 1) != 0; }
   std::uint64_t mask() const { return mask_; }
 
  private:

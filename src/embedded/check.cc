@@ -2,9 +2,11 @@
 // recovery itself, which reads every byte that counts; only what recovery refuses is then examined file by file, so
 // that all damage is reported and not only the first.
 #include <charconv>
+#include <optional>
 #include <string_view>
 #include <utility>
 
+#include "embedded/format_version.h"
 #include "embedded/maintenance.h"
 #include "embedded/manifest.h"
 #include "embedded/snapshot.h"
@@ -12,8 +14,6 @@
 
 namespace tuskv::embedded {
 namespace {
-
-bool is_damage(const Failure& failure) { return failure.code == Code::Corruption || failure.code == Code::Config; }
 
 /// File and offset stand in every message about damage; a message without them is about the whole directory.
 Damage damage_of(const std::string& directory, const std::string& message) {
@@ -37,16 +37,18 @@ class StoreCheck final {
   Result<CheckReport> run() {
     TUSKV_RETURN_IF_ERROR(count_files(directory_));
     std::uint64_t newest = UINT64_MAX;
+    std::optional<StoreId> store_id;
     Result<Manifest> manifest = read_manifest(file_system_, directory_);
     if (manifest.ok()) {
       newest = manifest.value().is_snapshot_folder ? 0 : manifest.value().snapshot.ordinal;
+      store_id = manifest.value().store_id;
       TUSKV_RETURN_IF_ERROR(check_state(directory_, manifest.value(), true));
     } else if (is_damage(manifest.failure()) || !has_manifest()) {
       add_manifest(directory_, manifest.failure().message);
     } else {
       return std::move(manifest).status();
     }
-    TUSKV_RETURN_IF_ERROR(check_folders(newest));
+    TUSKV_RETURN_IF_ERROR(check_folders(newest, store_id));
     return std::move(report_);
   }
 
@@ -111,14 +113,17 @@ class StoreCheck final {
     return {};
   }
 
-  /// Every snapshot folder that was published.
-  Status check_folders(std::uint64_t newest) {
+  /// Every snapshot folder that was published; what others have put there is nobody's business.
+  Status check_folders(std::uint64_t newest, const std::optional<StoreId>& store_id) {
     Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(directory_);
     if (!entries.ok()) return std::move(entries).status();
     for (const os::DirectoryEntry& entry : entries.value()) {
       const std::uint64_t ordinal = parse_snapshot_folder_name(entry.name);
       if (ordinal == 0 || ordinal > newest || entry.kind != os::FileKind::directory) continue;
       const std::string folder = directory_ + "/" + entry.name;
+      Result<bool> is_ours = store_id ? was_snapshot_of(file_system_, folder, ordinal, *store_id) : true;
+      if (!is_ours.ok()) return std::move(is_ours).status();
+      if (!is_ours.value()) continue;
       Result<os::FileKind> kind = file_system_.kind(folder + "/" + kManifestName);
       if (!kind.ok()) return std::move(kind).status();
       if (kind.value() == os::FileKind::missing) {

@@ -34,24 +34,29 @@ Status Checkpointer::start() {
 
 /// Removes what a crash has left: unpublished folders, those with an unfinished name, whether they were being written
 /// or removed, and parts beside a manifest that has a folder of its own by now. A published folder stays, whatever it
-/// lacks, and so does what somebody else has put there under such a name.
+/// lacks, and so does what somebody else has put there under such a name. What cannot be removed keeps nothing else;
+/// the first failure is returned.
 Status Checkpointer::remove_leftovers() {
   const Manifest known = manifest();
   last_ordinal_ = known.snapshot.ordinal;
   Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(options_.directory);
   if (!entries.ok()) return std::move(entries).status();
+  Status result;
+  const auto note = [&result](Status removed) {
+    if (result.ok()) result = std::move(removed);
+  };
   for (const os::DirectoryEntry& entry : entries.value()) {
     if (!known.is_snapshot_folder && entry.kind == os::FileKind::file && is_part_name(entry.name)) {
-      TUSKV_RETURN_IF_ERROR(file_system_.remove_file(path_of(entry.name)));
+      note(file_system_.remove_file(path_of(entry.name)));
     }
     const std::uint64_t ordinal = folder_ordinal(entry.name);
     if (ordinal == 0 || entry.kind != os::FileKind::directory) continue;
     last_ordinal_ = std::max(last_ordinal_, ordinal);
     const bool finished = !entry.name.ends_with(kTemporarySuffix);
     if (finished && ordinal <= known.snapshot.ordinal) continue;
-    TUSKV_RETURN_IF_ERROR(remove_unpublished(entry.name, ordinal, known));
+    note(remove_unpublished(entry.name, ordinal, known));
   }
-  return {};
+  return result;
 }
 
 Status Checkpointer::remove_unpublished(const std::string& name, std::uint64_t ordinal, const Manifest& known) {

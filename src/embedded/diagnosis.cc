@@ -9,6 +9,8 @@ namespace {
 
 /// What has to be free beside a snapshot, for the log to go on.
 constexpr std::uint64_t kDiskFreeMin = std::uint64_t{64} << 20;
+/// Below that the clock was corrected, not wrong.
+constexpr std::int64_t kClockBehindUsMin = 1'000'000;
 
 void diagnose_durability(Findings& findings, const Stats& stats, const Options& options, const Status& health) {
   const std::string level = durability_text(options.durability);
@@ -40,6 +42,15 @@ void diagnose_snapshots(Findings& findings, const Stats& stats, std::int64_t now
                          "the event hook has told why; the log grows until one succeeds");
   }
   findings.ok("snapshots", value);
+}
+
+/// A clock that was ahead once, when the machine started for one, is in the stamps of what was written then.
+void diagnose_clock(Findings& findings, std::int64_t behind_us) {
+  if (behind_us < kClockBehindUsMin) return;
+  findings.warn(
+      "clock", "this machine's clock is " + span_text(behind_us) + " behind what the store has seen",
+      "until it has caught up the store's time stands still: nothing expires, no lock and no rate limit ends. "
+      "Set the clock if it is wrong; otherwise copy the entries into another directory (tuskv copy)");
 }
 
 void diagnose_disk(Findings& findings, const Stats& stats, const Result<std::uint64_t>& free) {
@@ -80,6 +91,7 @@ Result<std::vector<Finding>> EmbeddedEngine::diagnose(std::int64_t timeout_ms) {
                     "the last run did not close the store: it crashed or was killed");
     }
   }
+  diagnose_clock(findings, clock_.behind_us());
   findings.ok("entries", std::to_string(stats.entries) + " in " + size_text(stats.memory_bytes) + " of memory");
   findings.expired(stats.expired, false, options_.ttl_mode);
   return findings.take();

@@ -21,22 +21,13 @@ constexpr std::int64_t kTimeAgeMaxUs = 60'000'000;
 
 }  // namespace
 
-/// The instant up to which the `limit` earliest of all dead entries have expired.
-std::int64_t EmbeddedEngine::expiry_of_earliest(std::uint64_t limit) {
-  const std::int64_t now = clock_.now_us();
-  std::vector<std::int64_t> expired;
-  for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
-    const Shard& shard = keyspace_.shard(i);
-    os::ReaderLock lock(shard.map);
-    shard.list_expired(now, limit, expired);
-  }
-  if (expired.size() <= limit) return now;
-  const auto last = expired.begin() + static_cast<std::ptrdiff_t>(limit - 1);
-  std::nth_element(expired.begin(), last, expired.end());
-  return *last;
+Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::int64_t timeout_ms) {
+  if (!closed() && is_read_only()) return read_only_status();
+  return sweep(limit, timeout_ms);
 }
 
-Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::int64_t timeout_ms) {
+/// Where nothing is written, too: in memory.
+Result<std::uint64_t> EmbeddedEngine::sweep(std::uint64_t limit, std::int64_t timeout_ms) {
   if (closed()) return closed_status();
   if (options_.ttl_mode == TtlMode::disabled) return std::uint64_t{0};
   const os::Deadline deadline = os::deadline_in(timeout_ms);
@@ -45,11 +36,7 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::i
   if (limit == 0) {
     in_time = remove_expired_until(INT64_MAX, UINT64_MAX, deadline, removed);
   } else {
-    // Shards know only their own entries: all that are earlier than the last one within the limit go before any that
-    // shares its instant.
-    const std::int64_t last = expiry_of_earliest(limit);
-    in_time = remove_expired_until(last - 1, limit, deadline, removed) &&
-              remove_expired_until(last, limit, deadline, removed);
+    in_time = remove_earliest(limit, deadline, removed);
   }
   swept_.fetch_add(removed, std::memory_order_relaxed);
   // Not logged, so a process that dies now takes them back; without the time they would live again at the next opening
@@ -59,22 +46,41 @@ Result<std::uint64_t> EmbeddedEngine::remove_expired(std::uint64_t limit, std::i
   return removed;
 }
 
-/// Adds to `removed`, up to `limit`; false when the deadline has passed.
+/// As remove_expired_until, the earliest of all shards. In pieces of one batch: what is listed to find them is bounded.
+bool EmbeddedEngine::remove_earliest(std::uint64_t limit, os::Deadline deadline, std::uint64_t& removed) {
+  for (std::uint64_t before = removed; removed < limit; before = removed) {
+    const auto piece = std::min<std::uint64_t>(options_.sweep_batch, limit - removed);
+    // Shards know only their own entries: all that are earlier than the last one within the piece go before any that
+    // shares its instant.
+    const std::int64_t last = keyspace_.expiry_of_earliest(static_cast<std::size_t>(piece), clock_.now_us());
+    if (!remove_expired_until(last - 1, before + piece, deadline, removed)) return false;
+    if (!remove_expired_until(last, before + piece, deadline, removed)) return false;
+    if (removed - before < piece) break;
+  }
+  return true;
+}
+
+/// Adds to `removed`, up to `limit`; false when the deadline has passed. Shards take turns, one batch each, so that
+/// foreground calls have the locks in between.
 bool EmbeddedEngine::remove_expired_until(std::int64_t until_us, std::uint64_t limit, os::Deadline deadline,
                                           std::uint64_t& removed) TUSKV_NO_THREAD_SAFETY_ANALYSIS {
-  for (std::size_t i = 0; i < keyspace_.shard_count() && removed < limit; ++i) {
-    Shard& shard = keyspace_.shard(i);
-    while (removed < limit) {
+  ShardSet left;
+  left.add_all(keyspace_.shard_count());
+  while (!left.empty() && removed < limit) {
+    ShardSet full;  // those that may have more
+    for (std::size_t i = 0; i < keyspace_.shard_count() && removed < limit; ++i) {
+      if (!left.contains(i)) continue;
+      Shard& shard = keyspace_.shard(i);
       const auto batch = static_cast<std::size_t>(std::min<std::uint64_t>(options_.sweep_batch, limit - removed));
-      // One batch a hold of the locks: foreground calls get their turn in between.
       std::int64_t left_ms = os::time_left_ms(deadline);
       if (!shard.writer.lock_within(left_ms)) return false;
       os::AdoptedLock lock(shard.writer);
       const std::size_t swept = shard.remove_expired(std::min(clock_.now_us(), until_us), batch);
       removed += swept;
-      if (swept < batch) break;
-      if (os::time_left_ms(deadline) == 0) return false;
+      if (swept == batch) full.add(i);
+      if (swept == batch && os::time_left_ms(deadline) == 0) return false;
     }
+    left = full;
   }
   return true;
 }
@@ -129,10 +135,10 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
   const std::int64_t now = liveness_us();
   const Keyspace::OwnEntries own = keyspace_.own_entries();
   for (std::size_t i = 0; i < keyspace_.shard_count(); ++i) {
+    stats.expired += keyspace_.count_expired(i, now);
     const Shard& shard = keyspace_.shard(i);
     os::ReaderLock lock(shard.map);
     stats.entries += shard.entry_count();
-    stats.expired += shard.count_expired(now);
     stats.key_bytes += shard.key_bytes();
     stats.value_bytes += shard.value_bytes();
     stats.value_bytes_max = std::max(stats.value_bytes_max, shard.value_bytes_max());
@@ -163,7 +169,7 @@ Result<Stats> EmbeddedEngine::stats(std::int64_t) {
 /// Whether anybody can have seen more of the time than what is on the disk says: an entry that has expired, or a clock
 /// that was set back.
 bool EmbeddedEngine::time_has_told() {
-  if (swept_.load(std::memory_order_relaxed) != 0 || clock_.stands_still()) return true;
+  if (swept_.load(std::memory_order_relaxed) != 0 || clock_.behind_us() > 0) return true;
   std::vector<std::int64_t> dead;
   for (std::size_t i = 0; i < keyspace_.shard_count() && dead.empty(); ++i) {
     const Shard& shard = keyspace_.shard(i);

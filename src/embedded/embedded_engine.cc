@@ -262,7 +262,10 @@ Result<std::uint64_t> EmbeddedEngine::log_batch(Batch& batch, std::int64_t& left
   if (!log_->recording()) return log_->next_sequence();
   RecordBuffer& record = keyspace_.shard(batch.net().front().shard).record_buffer();
   record.start(RecordKind::changes);
-  for (const NetChange& net : batch.net()) record.add(net.change);
+  for (const NetChange& net : batch.net()) {
+    record.add(net.change);
+    if (record.size_bytes() > kRecordBytesMax) break;  // the log refuses it: values that are put back have no limit
+  }
   return log_record(record, left_ms);
 }
 

@@ -148,7 +148,8 @@ class EmbeddedEngine final : public Engine {
 
   /// The time liveness is judged by: before all time when expiry is disabled.
   std::int64_t liveness_us() { return options_.ttl_mode == TtlMode::disabled ? INT64_MIN : clock_.now_us(); }
-  std::int64_t expiry_of_earliest(std::uint64_t limit);
+  Result<std::uint64_t> sweep(std::uint64_t limit, std::int64_t timeout_ms);
+  bool remove_earliest(std::uint64_t limit, os::Deadline deadline, std::uint64_t& removed);
   bool remove_expired_until(std::int64_t until_us, std::uint64_t limit, os::Deadline deadline, std::uint64_t& removed);
   bool time_has_told();
   bool closed() const { return closed_.load(std::memory_order_acquire); }

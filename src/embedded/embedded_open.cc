@@ -75,7 +75,7 @@ EmbeddedEngine::EmbeddedEngine(OnlyOpen, const EngineOptions& options, os::FileS
       clock_(clock),
       keyspace_(default_shard_count(), random_number()),
       sweeper_([this](std::size_t batch) {
-        Result<std::uint64_t> removed = remove_expired(batch, options_.timeout.milliseconds());
+        Result<std::uint64_t> removed = sweep(batch, options_.timeout.milliseconds());
         if (removed.ok()) return removed.value();
         if (removed.failure().code != Code::Closed) report(Event::Kind::sweep_failed, removed.failure().message);
         return std::uint64_t{0};

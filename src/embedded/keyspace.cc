@@ -9,6 +9,13 @@
 #include "own_keys.h"
 
 namespace tuskv::embedded {
+namespace {
+
+/// By which a shard may exceed its part of the earliest entries, whatever that part is.
+constexpr std::size_t kExpiryPartMin = 16;
+constexpr std::size_t kExpiryCountedAtOnce = 1024;
+
+}  // namespace
 
 std::size_t default_shard_count() {
   const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
@@ -59,6 +66,40 @@ bool Keyspace::dump(std::size_t shard_index, std::string_view after, std::size_t
     if (!visit(context, (*it)->view())) return true;
   }
   return visited == limit;
+}
+
+std::int64_t Keyspace::expiry_of_earliest(std::size_t limit, std::int64_t now_us) const {
+  // The hash spreads keys evenly, so twice its part is nearly always enough of a shard.
+  const std::size_t part = 2 * (limit / shards_.size()) + kExpiryPartMin;
+  std::vector<std::int64_t> expired;
+  for (std::size_t each = std::min(part, limit);; each = limit) {
+    expired.clear();
+    std::int64_t complete_until = INT64_MAX;
+    for (const auto& shard : shards_) {
+      const std::size_t before = expired.size();
+      const os::ReaderLock lock(shard->map);
+      shard->list_expired(now_us, each, expired);
+      if (expired.size() - before == each) complete_until = std::min(complete_until, expired.back());
+    }
+    std::int64_t last = now_us;
+    if (expired.size() >= limit) {
+      const auto at = expired.begin() + static_cast<std::ptrdiff_t>(limit - 1);
+      std::nth_element(expired.begin(), at, expired.end());
+      last = *at;
+    }
+    if (each == limit || last <= complete_until) return last;
+  }
+}
+
+std::uint64_t Keyspace::count_expired(std::size_t shard_index, std::int64_t now_us) const {
+  const Shard& shard = *shards_[shard_index];
+  ExpiryIndex::value_type from{INT64_MIN, nullptr};
+  std::uint64_t count = 0;
+  for (bool more = true; more;) {
+    const os::ReaderLock lock(shard.map);
+    more = shard.count_expired(now_us, kExpiryCountedAtOnce, from, count);
+  }
+  return count;
 }
 
 void Keyspace::lock_all_writers() {

@@ -56,6 +56,13 @@ class Keyspace final {
   bool dump(std::size_t shard, std::string_view after, std::size_t limit,
             bool (*visit)(void* context, const EntryView& entry), void* context) const;
 
+  // Expiry, while writers go on: a map lock is held for a bounded number of entries at a time.
+
+  /// The instant up to which the `limit` earliest of all entries that are dead at `now_us` have expired; `now_us` when
+  /// there are fewer.
+  std::int64_t expiry_of_earliest(std::size_t limit, std::int64_t now_us) const;
+  std::uint64_t count_expired(std::size_t shard, std::int64_t now_us) const;
+
   /// Every writer mutex, ascending: while held no change is under way (all that were logged are applied).
   void lock_all_writers() TUSKV_NO_THREAD_SAFETY_ANALYSIS;
   void unlock_all_writers() TUSKV_NO_THREAD_SAFETY_ANALYSIS;

@@ -29,6 +29,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "embedded/format_version.h"
 #include "embedded/part_file.h"
 #include "named_limits.h"
 
@@ -230,10 +231,7 @@ Result<Manifest> decode_manifest(std::string_view bytes, const std::string& path
   std::uint64_t version = 0;
   const std::string_view behind_title = covered.substr(kTitle.size());
   std::from_chars(behind_title.data(), behind_title.data() + behind_title.size(), version);
-  if (version != kPlainVersion && version != kEncryptedVersion) {
-    return Status(Code::Config, path + " has format version " + std::to_string(version) +
-                                    "; this tuskv reads versions up to " + std::to_string(kEncryptedVersion));
-  }
+  if (version > kEncryptedVersion) return newer_format(path, version, kEncryptedVersion);
   Manifest manifest;
   if (!parse(covered, manifest) || encode_manifest(manifest) != bytes) {
     return corrupt(path, "its text is not that of a manifest");

@@ -21,8 +21,12 @@ class MonotoneClock final {
     }
     return high;
   }
-  /// True when the wall clock has been set back, and has not caught up yet.
-  bool stands_still() const { return clock_.now_us() < high_us_.load(std::memory_order_relaxed); }
+  /// By how much the wall clock has been set back and has not caught up yet: so long the store's time stands still.
+  std::int64_t behind_us() const {
+    const std::int64_t wall = clock_.now_us();  // first: others may move the store's time on
+    const std::int64_t high = high_us_.load(std::memory_order_relaxed);
+    return high > wall ? high - wall : 0;
+  }
   /// Time never starts before this: what a store has seen before it was closed.
   void raise(std::int64_t us) {
     std::int64_t high = high_us_.load(std::memory_order_relaxed);

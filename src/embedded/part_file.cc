@@ -19,12 +19,14 @@
 #include <utility>
 
 #include "embedded/byte_order.h"
+#include "embedded/format_version.h"
 
 namespace tuskv::embedded {
 namespace {
 
 constexpr std::string_view kPartMagic = "TUSKPART";
 constexpr std::uint32_t kPartVersion = 1;
+constexpr std::size_t kVersionAt = 8;
 constexpr std::size_t kChecksumBytes = 8;
 constexpr std::size_t kBlockAlignment = 8;
 constexpr std::size_t kPartReadBytes = 4 * kPartBlockBytes;
@@ -61,6 +63,15 @@ Status damaged(const std::string& path, std::uint64_t offset, const std::string&
   return {Code::Corruption, path + " is damaged at offset " + std::to_string(offset) + ": " + what};
 }
 
+/// Fails for the header of a part that a newer tuskv has written.
+Status check_version(const std::string& path, std::string_view header) {
+  constexpr std::size_t kChecksumAt = kPartHeaderBytes - kChecksumBytes;
+  if (header.size() < kPartHeaderBytes || !header.starts_with(kPartMagic)) return {};
+  if (checksum_of(header.substr(0, kChecksumAt), 0) != load_integer<std::uint64_t>(header, kChecksumAt)) return {};
+  const auto version = load_integer<std::uint32_t>(header, kVersionAt);
+  return version > kPartVersion ? newer_format(path, version, kPartVersion) : Status();
+}
+
 bool all_zero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == '\0'; });
 }
@@ -71,7 +82,7 @@ class PartScan final {
   PartScan(const os::File& file, std::uint64_t size_bytes, const PartHeader& header, EntrySink& sink)
       : file_(file), size_bytes_(size_bytes), header_(encode_header(header)), seed_(seed_of(header_)), sink_(sink) {}
 
-  /// Whether the file starts with the header this part must have.
+  /// Whether the file starts with the header this part must have. Fails when a newer tuskv has written it.
   Result<bool> header_matches();
 
   enum class Found { block, footer, damage };
@@ -133,6 +144,7 @@ Result<bool> PartScan::header_matches() {
   std::string found(kPartHeaderBytes, '\0');
   Result<std::size_t> got = file_.read_at(0, found.data(), found.size());
   if (!got.ok()) return std::move(got).status();
+  TUSKV_RETURN_IF_ERROR(check_version(file_.path(), found));
   return found == header_;
 }
 
@@ -320,6 +332,7 @@ Status verify_part_ends(os::FileSystem& file_system, const std::string& path, co
   std::string found(kPartHeaderBytes, '\0');
   Result<std::size_t> got = file.value()->read_at(0, found.data(), found.size());
   if (!got.ok()) return std::move(got).status();
+  TUSKV_RETURN_IF_ERROR(check_version(path, found));
   if (found != expected) return damaged(path, 0, "the header is not that of this part");
   const std::uint64_t offset = info.size_bytes - kPartFooterBytes;
   found.resize(kPartFooterBytes);
@@ -361,6 +374,7 @@ Result<PartHeader> read_part_header(os::FileSystem& file_system, const std::stri
   std::string bytes(kPartHeaderBytes, '\0');
   Result<std::size_t> got = file.value()->read_at(0, bytes.data(), bytes.size());
   if (!got.ok()) return std::move(got).status();
+  TUSKV_RETURN_IF_ERROR(check_version(path, bytes));
   PartHeader header;
   std::copy_n(bytes.begin() + 16, header.store_id.size(), reinterpret_cast<char*>(header.store_id.data()));
   header.snapshot_ordinal = load_integer<std::uint64_t>(bytes, 32);

@@ -6,6 +6,8 @@
 //   4. the manifest is replaced
 //   5. what the new manifest does not name is removed from its old place: damaged snapshots, the log
 //
+// Folders of another store, and what a newer tuskv has written, are neither read nor removed.
+//
 // A crash before step 4 leaves the damage as it was; nothing is removed before the new state is published. Sequences
 // continue above any that a file can have held, so that no version means two values.
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <utility>
 
 #include "embedded/byte_order.h"
+#include "embedded/format_version.h"
 #include "embedded/log_reader.h"
 #include "embedded/maintenance.h"
 #include "embedded/manifest.h"
@@ -90,6 +93,7 @@ class StoreRepair final {
   Result<bool> take_readable_folder();
   Status rebuild_base();
   Status learn_store_id();
+  bool is_ours(const StoreId& store_id) const { return !store_id_ || *store_id_ == store_id; }
   Status load();
   Status back_up();
   Status back_up_folder(const std::string& from, const std::string& to);
@@ -103,6 +107,7 @@ class StoreRepair final {
   const std::string& directory_;
   const std::int64_t now_us_;
   RepairReport report_;
+  std::optional<StoreId> store_id_;  ///< nothing: no file in the directory itself says it
   Manifest base_;
   bool knows_parts_ = true;  ///< false: base_ has no more about its parts than they say themselves
   std::unique_ptr<Keyspace> keyspace_;
@@ -147,8 +152,10 @@ Status StoreRepair::choose_base() {
     Result<os::FileKind> kind = file_system_.kind(snapshot_location(directory_, own.value()));
     if (!kind.ok()) return std::move(kind).status();
     base_ = own.value();
+    store_id_ = base_.store_id;
     if (base_.snapshot.ordinal == 0 || kind.value() == os::FileKind::directory) return {};
   }
+  if (!own.ok()) TUSKV_RETURN_IF_ERROR(learn_store_id());
   // The folder of the newest snapshot is gone, or nobody knows which it is.
   Result<bool> taken = take_readable_folder();
   if (!taken.ok()) return std::move(taken).status();
@@ -161,7 +168,8 @@ Status StoreRepair::choose_base() {
 }
 
 Result<bool> StoreRepair::take_readable_folder() {
-  Result<std::vector<Manifest>> readable = list_snapshot_folders(file_system_, directory_, UINT64_MAX);
+  Result<std::vector<Manifest>> readable =
+      list_snapshot_folders(file_system_, directory_, store_id_ ? &*store_id_ : nullptr, UINT64_MAX);
   if (!readable.ok()) return std::move(readable).status();
   if (readable.value().empty()) return false;
   const std::uint64_t durable = std::max(base_.durable_sequence, base_.snapshot.end_sequence);
@@ -181,7 +189,8 @@ Status StoreRepair::rebuild_base() {
   for (const std::uint64_t ordinal : ordinals.value()) {
     const std::string folder = path(snapshot_folder_name(ordinal));
     Result<PartHeader> first = read_part_header(file_system_, folder + "/" + part_name(0));
-    if (!first.ok()) continue;
+    if (!first.ok() && is_newer_format(first.failure())) return std::move(first).status();
+    if (!first.ok() || !is_ours(first.value().store_id)) continue;
     base_.store_id = first.value().store_id;
     base_.snapshot.ordinal = ordinal;
     base_.snapshot.start_sequence = first.value().start_sequence;
@@ -198,21 +207,29 @@ Status StoreRepair::rebuild_base() {
     }
     return {};
   }
-  return learn_store_id();
+  Result<std::vector<std::uint64_t>> segments = list_segments(file_system_, directory_);
+  if (!segments.ok()) return std::move(segments).status();
+  if (!store_id_) {
+    return {Code::Corruption,
+            directory_ + " holds nothing that can be read: no manifest, no snapshot and no log segment"};
+  }
+  base_.store_id = *store_id_;
+  base_.first_log_ordinal = segments.value().front();
+  return {};
 }
 
+/// From the log.
 Status StoreRepair::learn_store_id() {
   Result<std::vector<std::uint64_t>> segments = list_segments(file_system_, directory_);
   if (!segments.ok()) return std::move(segments).status();
   for (const std::uint64_t ordinal : segments.value()) {
     Result<SegmentScan> scan = scan_segment(file_system_, path(segment_name(ordinal)), ordinal, nullptr, nullptr);
+    if (!scan.ok() && is_newer_format(scan.failure())) return std::move(scan).status();
     if (!scan.ok()) continue;
-    base_.store_id = scan.value().store_id;
-    base_.first_log_ordinal = segments.value().front();
+    store_id_ = scan.value().store_id;
     return {};
   }
-  return {Code::Corruption,
-          directory_ + " holds nothing that can be read: no manifest, no snapshot and no log segment"};
+  return {};
 }
 
 Status StoreRepair::load() {
@@ -304,7 +321,8 @@ void StoreRepair::remove_what_is_damaged() {
   for (const std::uint64_t ordinal : ordinals.value()) {
     if (ordinal == base_.snapshot.ordinal) continue;
     const std::string folder = path(snapshot_folder_name(ordinal));
-    if (load_store(file_system_, folder).ok()) continue;
+    const Result<bool> is_ours = was_snapshot_of(file_system_, folder, ordinal, base_.store_id);
+    if (!is_ours.ok() || !is_ours.value() || load_store(file_system_, folder).ok()) continue;
     static_cast<void>(remove_snapshot_folder(file_system_, folder).ok());
   }
   Result<std::vector<os::DirectoryEntry>> entries = file_system_.list(directory_);

@@ -127,7 +127,7 @@ Result<SnapshotInfo> restore_store(os::FileSystem& file_system, const std::strin
   Result<Manifest> manifest = read_manifest(file_system, directory);
   if (!manifest.ok()) return std::move(manifest).status();
   Result<std::vector<Manifest>> folders =
-      list_snapshot_folders(file_system, directory, manifest.value().snapshot.ordinal);
+      list_snapshot_folders(file_system, directory, &manifest.value().store_id, manifest.value().snapshot.ordinal);
   if (!folders.ok()) return std::move(folders).status();
   const auto& present_folders = folders.value();
   const bool exists = std::any_of(present_folders.begin(), present_folders.end(),

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "embedded/byte_order.h"
+#include "embedded/format_version.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -69,10 +70,9 @@ Result<SegmentHeader> decode_segment_header(std::string_view bytes, const std::s
   if (checksum_of(bytes) != load_integer<std::uint64_t>(bytes, kChecksumAt)) {
     return corrupt("the checksum of the header does not match");
   }
-  if (const auto version = load_integer<std::uint32_t>(bytes, kVersionAt); version != kSegmentVersion) {
-    return Status(Code::Config, path + " has format version " + std::to_string(version) +
-                                    "; this tuskv reads version " + std::to_string(kSegmentVersion));
-  }
+  const auto version = load_integer<std::uint32_t>(bytes, kVersionAt);
+  if (version > kSegmentVersion) return newer_format(path, version, kSegmentVersion);
+  if (version < kSegmentVersion) return corrupt("the header's version");
   SegmentHeader header;
   std::memcpy(header.store_id.data(), bytes.data() + kSegmentStoreIdAt, header.store_id.size());
   header.segment_id = load_integer<std::uint64_t>(bytes, kSegmentIdAt);

@@ -235,10 +235,16 @@ bool Shard::remove_if_expired(std::uint64_t hash, std::string_view key, std::int
   return true;
 }
 
-std::size_t Shard::count_expired(std::int64_t now_us) const {
-  std::size_t expired = 0;
-  for (auto it = expiry_.begin(); it != expiry_.end() && it->first <= now_us; ++it) expired += is_in_place(*it);
-  return expired;
+bool Shard::count_expired(std::int64_t now_us, std::size_t most, ExpiryIndex::value_type& from,
+                          std::uint64_t& count) const {
+  for (auto it = expiry_.lower_bound(from); it != expiry_.end() && it->first <= now_us; ++it) {
+    if (most-- == 0) {
+      from = *it;
+      return true;
+    }
+    count += is_in_place(*it) ? 1 : 0;
+  }
+  return false;
 }
 
 }  // namespace tuskv::embedded

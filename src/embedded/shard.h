@@ -163,7 +163,10 @@ class Shard final {
   /// Removes the entry if it is still dead at `now_us`.
   bool remove_if_expired(std::uint64_t hash, std::string_view key, std::int64_t now_us) noexcept TUSKV_REQUIRES(writer)
       TUSKV_EXCLUDES(map);
-  std::size_t count_expired(std::int64_t now_us) const TUSKV_REQUIRES_SHARED(map);
+  /// Adds to `count` how many of up to `most` entries are dead at `now_us`, in the order of their expiry from `from`
+  /// on, which becomes the place of the next one; false when there is none.
+  bool count_expired(std::int64_t now_us, std::size_t most, ExpiryIndex::value_type& from, std::uint64_t& count) const
+      TUSKV_REQUIRES_SHARED(map);
   /// Appends the times of up to `limit` entries that are dead at `now_us`, earliest first.
   void list_expired(std::int64_t now_us, std::size_t limit, std::vector<std::int64_t>& expires_us) const
       TUSKV_REQUIRES_SHARED(map);

@@ -228,7 +228,7 @@ Status verify_snapshot(os::FileSystem& file_system, const std::string& folder, c
 }
 
 Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory,
-                                                    std::uint64_t newest) {
+                                                    const StoreId* store_id, std::uint64_t newest) {
   Result<std::vector<os::DirectoryEntry>> entries = file_system.list(directory);
   if (!entries.ok()) return std::move(entries).status();
   std::vector<Manifest> manifests;
@@ -237,7 +237,9 @@ Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system,
     if (ordinal == 0 || ordinal > newest || entry.kind != os::FileKind::directory) continue;
     Result<std::vector<Manifest>> found = read_folder(file_system, directory + "/" + entry.name, ordinal);
     if (!found.ok()) return std::move(found).status();
-    for (Manifest& manifest : found.value()) manifests.push_back(std::move(manifest));
+    for (Manifest& manifest : found.value()) {
+      if (store_id == nullptr || manifest.store_id == *store_id) manifests.push_back(std::move(manifest));
+    }
   }
   std::sort(manifests.begin(), manifests.end(),
             [](const Manifest& a, const Manifest& b) { return a.snapshot.ordinal < b.snapshot.ordinal; });
@@ -289,6 +291,21 @@ Result<bool> is_snapshot_of(os::FileSystem& file_system, const std::string& fold
   return !found.value().empty() && found.value().front().store_id == store_id;
 }
 
+Result<bool> was_snapshot_of(os::FileSystem& file_system, const std::string& folder, std::uint64_t ordinal,
+                             const StoreId& store_id) {
+  const Result<Manifest> manifest = read_manifest(file_system, folder);
+  if (manifest.ok()) return is_snapshot_of(file_system, folder, ordinal, store_id);
+  Result<std::vector<os::DirectoryEntry>> entries = file_system.list(folder);
+  if (!entries.ok()) return std::move(entries).status();
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    if (entry.kind != os::FileKind::file || !is_part_name(entry.name)) continue;
+    const Result<PartHeader> part = read_part_header(file_system, folder + "/" + entry.name);
+    if (!part.ok()) continue;
+    return part.value().store_id == store_id && part.value().snapshot_ordinal == ordinal;
+  }
+  return false;
+}
+
 std::uint64_t folder_ordinal(std::string_view name) {
   const std::string_view suffix = kTemporarySuffix;
   if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
@@ -307,7 +324,8 @@ Result<std::vector<SnapshotInfo>> snapshot_infos(os::FileSystem& file_system, co
                                                  const Manifest& manifest) {
   std::vector<SnapshotInfo> infos;
   if (manifest.snapshot.ordinal == 0) return infos;
-  Result<std::vector<Manifest>> older = list_snapshot_folders(file_system, directory, manifest.snapshot.ordinal - 1);
+  Result<std::vector<Manifest>> older =
+      list_snapshot_folders(file_system, directory, &manifest.store_id, manifest.snapshot.ordinal - 1);
   if (!older.ok()) return std::move(older).status();
   for (const Manifest& kept : older.value()) {
     const std::string folder = directory + "/" + snapshot_folder_name(kept.snapshot.ordinal);
@@ -361,7 +379,8 @@ Status pin_snapshot(os::FileSystem& file_system, const std::string& folder) {
 Result<std::size_t> remove_older_snapshots(os::FileSystem& file_system, const std::string& directory,
                                            const Manifest& manifest, std::size_t keep, Removal removal) {
   if (manifest.snapshot.ordinal == 0) return std::size_t{0};
-  Result<std::vector<Manifest>> older = list_snapshot_folders(file_system, directory, manifest.snapshot.ordinal - 1);
+  Result<std::vector<Manifest>> older =
+      list_snapshot_folders(file_system, directory, &manifest.store_id, manifest.snapshot.ordinal - 1);
   if (!older.ok()) return std::move(older).status();
   std::vector<std::string> folders;
   for (const Manifest& each : older.value()) {

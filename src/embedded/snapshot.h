@@ -46,10 +46,10 @@ Status link_segments(os::FileSystem& file_system, const std::string& from, const
 /// Checks sizes, headers and footers of all parts and the presence of the delta, without reading all of it.
 Status verify_snapshot(os::FileSystem& file_system, const std::string& folder, const Manifest& manifest);
 
-/// Manifests of the snapshot folders in `directory`, ascending; folders above `newest` were never published and are not
-/// among them, nor are those that cannot be opened as a snapshot.
+/// Manifests of the store's snapshot folders in `directory`, ascending; folders above `newest` were never published and
+/// are not among them, nor are those that cannot be opened as a snapshot. Null: of any store.
 Result<std::vector<Manifest>> list_snapshot_folders(os::FileSystem& file_system, const std::string& directory,
-                                                    std::uint64_t newest);
+                                                    const StoreId* store_id, std::uint64_t newest);
 /// Whether the directory is a snapshot's folder inside a store: then its files belong to that store.
 Result<bool> is_kept_snapshot(os::FileSystem& file_system, const std::string& directory);
 /// The ordinal of a snapshot folder, finished or not; 0 for any other name.
@@ -58,6 +58,9 @@ std::uint64_t folder_ordinal(std::string_view name);
 /// is not ours to remove.
 Result<bool> is_snapshot_of(os::FileSystem& file_system, const std::string& folder, std::uint64_t ordinal,
                             const StoreId& store_id);
+/// The same of a folder that may have lost its manifest: then its parts say what it is.
+Result<bool> was_snapshot_of(os::FileSystem& file_system, const std::string& folder, std::uint64_t ordinal,
+                             const StoreId& store_id);
 /// The highest ordinal of any folder in `directory`, finished or not; 0 when there is none.
 Result<std::uint64_t> highest_folder_ordinal(os::FileSystem& file_system, const std::string& directory);
 /// What users see of a snapshot; `folder` is where its files lie.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "embedded/format_version.h"
 #include "embedded/log_reader.h"
 #include "embedded/snapshot.h"
 
@@ -137,7 +138,7 @@ class StoreExamination final {
       return {};
     }
     Result<SegmentScan> scanned = scan_segment(file_system_, path, ordinal, &manifest_.store_id, &records_);
-    if (!scanned.ok() && (scanned.failure().code == Code::Corruption || scanned.failure().code == Code::Config)) {
+    if (!scanned.ok() && is_damage(scanned.failure())) {
       add(path, 0, scanned.failure().message);
       return count_unreadable(path);
     }

@@ -122,6 +122,15 @@ TEST(Transaction, BlindPutsDependOnNothing) {
   EXPECT_EQ(store->get("other"), "1");
 }
 
+TEST(Transaction, R127_APutUntilAnInstantToComeReadsNothing) {
+  int reads = 0;
+  ReferenceStore store({.on_read = [&] { ++reads; }});
+  store->transaction([&](Transaction& tx) {
+    for (int i = 0; i < 1000; ++i) tx.set(std::to_string(i), "v", {.expires_at = TimePoint::clock::now() + 1h});
+  });
+  EXPECT_EQ(reads, 0);
+}
+
 TEST(Transaction, NeverShowsTwoMoments) {
   ReferenceStore store;
   store->set_many({{.key = "x", .value = "1"}, {.key = "y", .value = "1"}});

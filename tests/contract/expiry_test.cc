@@ -1,6 +1,7 @@
 // Expiry: when an entry is live, what sets, keeps and clears its time, and that a dead entry is an absent one.
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "contract/contract.h"
@@ -295,6 +296,38 @@ TEST_P(Expiry, U4_AClockSetBackRevivesNothing) {
   EXPECT_GE(store().get_entry("later")->updated_at, store().get_entry("later")->created_at);
   advance_ms(3'600'010);  // delayed by the step at most
   EXPECT_FALSE(store().exists("later"));
+}
+
+TEST_P(Expiry, R127_APutUntilAnInstantToComeRestsOnNothing) {
+  const auto attempts_of = [&](std::int64_t ms) {
+    set_all({"k"});
+    int attempts = 0;
+    store().transaction([&](Transaction& tx) {
+      tx.set("k", "mine", {.expires_at = now_plus_ms(ms)});
+      if (++attempts == 1) std::thread([&] { store().set("k", "theirs"); }).join();
+    });
+    return attempts;
+  };
+  EXPECT_EQ(attempts_of(1000), 1);
+  EXPECT_THAT(get("k"), Optional(std::string("mine")));
+  EXPECT_EQ(store().ttl("k").left, 1000ms);
+  // Whether one that has passed erases anything depends on what is there.
+  EXPECT_EQ(attempts_of(0), 2);
+  EXPECT_EQ(get("k"), std::nullopt);
+}
+
+TEST_P(Expiry, R127_APutWhoseInstantPassesBeforeTheCommitLeavesNothing) {
+  set_all({"k"});
+  store().transaction([&](Transaction& tx) {
+    tx.set("k", "mine", {.expires_at = now_plus_ms(10)});
+    tx.set("new", "mine", {.expires_at = now_plus_ms(10)});
+    EXPECT_EQ(tx.get("k"), "mine");
+    advance_ms(10);
+    EXPECT_EQ(tx.get("k"), std::nullopt);
+    EXPECT_EQ(tx.count(), 0u);
+  });
+  EXPECT_EQ(store().count(), 0u);
+  EXPECT_TRUE(store().set_if_absent("k", "v"));
 }
 
 TEST_P(Expiry, ATransactionGivesEachOfManyKeysItsOwn) {

@@ -1,13 +1,17 @@
 // What a check finds, and what it leaves alone.
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "embedded/byte_order.h"
 #include "embedded/maintained_store.h"
 #include "embedded/manifest.h"
+#include "embedded/segment.h"
 
 namespace tuskv::embedded {
 namespace {
@@ -208,6 +212,72 @@ TEST(Check, S35_AKeptSnapshotWithoutItsManifestIsDamagedAndStays) {
   }
   EXPECT_TRUE(check_store(disk, "/d").value().damage.empty());
   EXPECT_EQ(state_in(disk, "/d"), states[2]);
+}
+
+/// The manifest as a later format may have it, which ends as every version does.
+void make_manifest_newer(SimulatedFileSystem& disk, const std::string& file) {
+  std::string text = disk.content(file).value();
+  text = "tuskv manifest 3\n" + text.substr(text.find('\n') + 1);
+  text.resize(text.find("checksum "));
+  char line[32];
+  std::snprintf(line, sizeof line, "checksum %016llx\n",
+                static_cast<unsigned long long>(XXH3_64bits(text.data(), text.size())));
+  disk.put(file, text + line);
+}
+
+/// Segments and parts have version and checksum at the same places.
+void make_header_newer(SimulatedFileSystem& disk, const std::string& file) {
+  std::string header = disk.content(file).value().substr(0, kSegmentHeaderBytes);
+  store_integer(header, 8, std::uint32_t{2});
+  store_integer(header, 56, XXH3_64bits(header.data(), 56));
+  ASSERT_TRUE(disk.overwrite(file, 0, header));
+}
+
+void expect_left_alone(SimulatedFileSystem& disk, const std::string& file, bool opens) {
+  SCOPED_TRACE(file);
+  const auto before = disk.contents();
+  const auto expect_refused = [&](const Failure& failure) {
+    EXPECT_EQ(failure.code, Code::Config);
+    EXPECT_TRUE(failure.message.starts_with("/" + file + " has format version ")) << failure.message;
+  };
+  const ManualClock clock;
+  if (!opens) {
+    const auto opened = TestStore::open(disk, maintained_options(), clock);
+    ASSERT_FALSE(opened.ok());
+    expect_refused(opened.failure());
+  }
+  const auto checked = check_store(disk, "/d");
+  ASSERT_FALSE(checked.ok()) << "called damaged";
+  expect_refused(checked.failure());
+  const auto repaired = repair_store(disk, "/d", kNowUs);
+  ASSERT_FALSE(repaired.ok()) << "rewritten";
+  expect_refused(repaired.failure());
+  EXPECT_EQ(disk.contents(), before);
+}
+
+TEST(Check, S117_WhatANewerProgramHasWrittenIsRefusedAndLeftAlone) {
+  SimulatedFileSystem original;
+  fill(original);
+  for (const std::string& file : files_below(original, "d/")) {
+    SimulatedFileSystem disk;
+    fill(disk);
+    file.ends_with("MANIFEST") ? make_manifest_newer(disk, file) : make_header_newer(disk, file);
+    // What only a kept snapshot needs is not read by who opens the store.
+    expect_left_alone(disk, file, file.starts_with("d/snapshot-1/") || file == "d/snapshot-2/MANIFEST");
+  }
+}
+
+TEST(Check, S117_WhatANewerProgramHasWrittenIsLeftAloneBesideDamage) {
+  SimulatedFileSystem disk;
+  fill(disk);
+  const std::string log = files_below(disk, "d/log-").back();
+  make_header_newer(disk, log);
+  ASSERT_TRUE(disk.flip_bit("d/snapshot-2/part-0", 8 * 70));
+  expect_left_alone(disk, log, true);
+  disk.remove("d/MANIFEST");
+  const auto before = disk.contents();
+  EXPECT_FALSE(repair_store(disk, "/d", kNowUs).ok());
+  EXPECT_EQ(disk.contents(), before);
 }
 
 TEST(Check, ATornTailIsCountedAndNoDamage) {

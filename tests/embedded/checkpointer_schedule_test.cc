@@ -192,6 +192,24 @@ TEST(CheckpointerSchedule, S103_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
   }
 }
 
+/// Whichever of them is listed first.
+TEST(CheckpointerSchedule, S126_ALeftoverThatCannotBeRemovedKeepsNoOther) {
+  const std::vector<std::string> leftovers = {"d/snapshot-3.tmp/part-0", "d/snapshot-4.tmp/part-0"};
+  for (const std::string& stays : leftovers) {
+    SimulatedFileSystem disk;
+    const ManualClock clock;
+    const TestStoreOptions options = options_of(Durability::durable);
+    ASSERT_TRUE(open(disk, options, clock)->close().ok());
+    for (const std::string& leftover : leftovers) disk.put(leftover, "");
+    disk.inject({.operation = Operation::remove_file, .path_contains = stays});
+    auto store = open(disk, options, clock);
+    for (const std::string& leftover : leftovers) EXPECT_EQ(disk.content(leftover).has_value(), leftover == stays);
+    ASSERT_TRUE(store->put({{"key", "value"}}).ok());
+    EXPECT_EQ(store->checkpointer().snapshot().value().ordinal, 5U) << "no ordinal is used again";
+    ASSERT_TRUE(store->close().ok());
+  }
+}
+
 TEST(CheckpointerSchedule, AGrowingLogWakesTheThread) {
   RelaxedStore relaxed;
   TestStore& store = *relaxed.store;

@@ -140,7 +140,7 @@ TEST(Checkpointer, KeepsTheConfiguredNumberK13) {
       EXPECT_EQ(kept.back(), i);
     }
     // The names agree with the list, and nothing else is left.
-    auto folders = list_snapshot_folders(disk, "/d", UINT64_MAX);
+    auto folders = list_snapshot_folders(disk, "/d", nullptr, UINT64_MAX);
     ASSERT_TRUE(folders.ok());
     EXPECT_EQ(folders.value().size(), keep + 1);
     // K20: each one can be chosen, and holds what it held.
@@ -234,7 +234,7 @@ TEST(Checkpointer, EachSnapshotUnderWritesShowsWholeBatches) {
     stop = true;
     for (std::thread& writer : writers) writer.join();
     ASSERT_TRUE(store->close().ok());
-    auto folders = list_snapshot_folders(disk, "/d", UINT64_MAX);
+    auto folders = list_snapshot_folders(disk, "/d", nullptr, UINT64_MAX);
     ASSERT_TRUE(folders.ok());
     ASSERT_GE(folders.value().size(), 8U);
     for (const Manifest& folder : folders.value()) {

@@ -160,6 +160,22 @@ TEST_F(EngineReadOnlyTest, S92_WhoAsksForItOnlyReadsBesideOtherReaders) {
   set(*open("data", *torn), "b", "3");
 }
 
+/// It would be told of entries that are there again at the next opening.
+TEST_F(EngineReadOnlyTest, S122_NobodyIsToldThatExpiredEntriesWereRemoved) {
+  {
+    const auto store = open("data");
+    EXPECT_EQ(run(*store, Put{.key = "k", .value = "v", .expiry = {.kind = Expiry::Kind::after, .value = 1}}), nullptr);
+  }
+  clock_.advance_ms(1);
+  const auto engine = EmbeddedEngine::open(
+      {.directory = "data", .options = {.ttl_mode = TtlMode::manual, .read_only = true}}, disk_, clock_);
+  ASSERT_TRUE(engine.ok());
+  const Result<std::uint64_t> removed = engine.value()->remove_expired(0, 1000);
+  ASSERT_FALSE(removed.ok());
+  EXPECT_EQ(removed.failure().code, Code::Unsupported);
+  EXPECT_EQ(engine.value()->stats(1000).value().expired, 1U);
+}
+
 TEST_F(EngineReadOnlyTest, S92_WhoOnlyReadsMakesNoStore) {
   disk_.put("empty/LOCK", "");
   const auto before = disk_.contents();

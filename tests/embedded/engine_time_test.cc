@@ -1,6 +1,7 @@
 // The embedded engine and time: what has been seen expired stays gone, whatever the clock and the disk do.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -127,6 +128,78 @@ TEST_F(EngineTimeTest, S13_SweepingWritesTheTimeOnceAMinute) {
   clock_.advance_ms(-60'500);
   lose_process();
   EXPECT_EQ(get("a"), "-");
+}
+
+TEST_F(EngineTimeTest, S121_AClockThatIsBehindTheStoreIsDiagnosed) {
+  const auto clock_finding = [this]() -> std::string {
+    const auto findings = engine_->diagnose(1000);
+    for (const Finding& finding : findings.value()) {
+      if (finding.topic == "clock") return finding.value;
+    }
+    return {};
+  };
+  set("k", "v", 60'000);
+  EXPECT_EQ(clock_finding(), "");
+  clock_.advance_ms(-8LL * 3'600'000);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(clock_finding(), "this machine's clock is 8 h behind what the store has seen");
+    if (i == 0) lose_process();  // the stamps tell it
+  }
+  clock_.advance_ms(7LL * 3'600'000);
+  EXPECT_EQ(clock_finding(), "this machine's clock is 60 min behind what the store has seen");
+  clock_.advance_ms(3'600'000);
+  EXPECT_EQ(clock_finding(), "");
+}
+
+/// Looks on whenever somebody asks for the time; a look of its own asks in vain.
+class WatchedClock final : public os::Clock {
+ public:
+  std::int64_t now_us() const override {
+    if (on_look && !looking_) {
+      looking_ = true;
+      on_look();
+      looking_ = false;
+    }
+    return now.now_us();
+  }
+  test::ManualClock now;
+  std::function<void()> on_look;
+
+ private:
+  mutable bool looking_ = false;
+};
+
+/// One shard that is emptied at a stretch is one that nobody can write to.
+TEST(EngineSweep, S124_ShardsTakeTurnsWhenAllThatHasExpiredIsRemoved) {
+  static constexpr int kEntries = 2000;
+  static constexpr int kEarliest = 10;
+  WatchedClock clock;
+  test::SimulatedFileSystem disk;
+  auto opened = EmbeddedEngine::open({.options = {.ttl_mode = TtlMode::manual, .sweep_batch = 1}}, disk, clock);
+  ASSERT_TRUE(opened.ok());
+  Engine& engine = *opened.value();
+  for (int i = 0; i < kEntries; ++i) {
+    const std::string key = std::to_string(i);
+    std::vector<Command> commands{
+        Put{.key = key, .value = "v", .expiry = {.kind = Expiry::Kind::after, .value = i + 1}}};
+    Unit unit{.commands = commands};
+    engine.execute(std::span(&unit, 1));
+    ASSERT_EQ(unit.failure, nullptr);
+  }
+  clock.now.advance_ms(kEntries);
+  std::size_t left = SIZE_MAX;  // of the earliest, when so many have gone as these and their neighbours in each shard
+  clock.on_look = [&] {
+    const Stats stats = engine.stats(1000).value();
+    if (stats.entries != kEntries - kEarliest * default_shard_count()) return;
+    std::vector<Command> scan{Scan{.limit = kEntries, .include_expired = true}};
+    Unit unit{.commands = scan};
+    engine.execute(std::span(&unit, 1));
+    const auto& entries = std::get<Scan>(scan[0]).entries;
+    left = static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(),
+                                                  [](const Entry& entry) { return std::stoi(entry.key) < kEarliest; }));
+  };
+  EXPECT_EQ(engine.remove_expired(0, 60'000).value(), std::uint64_t{kEntries});
+  EXPECT_EQ(left, 0U);
 }
 
 // ---- an entry that ends while what was planned on it is being written

@@ -264,6 +264,31 @@ TEST(KeyspaceTest, WalksInBothDirectionsFromAnyCursor) {
   EXPECT_FALSE(walk(keyspace, {.range = range}, 199, [](const EntryView&) { return true; }).exhausted);
 }
 
+/// Shards are asked for little more than their part; of one that has more of the earliest than that, more is asked for.
+TEST(KeyspaceTest, S123_TheEarliestOfAllShardsAreFoundHoweverTheyLie) {
+  test::Random random(test::random_seed());
+  for (const int percent_in_one_shard : {0, 50, 100}) {
+    Keyspace keyspace(16, random.next());
+    std::vector<std::int64_t> expiries;
+    std::uint64_t dead_in_shard_3 = 0;
+    while (expiries.size() < 5'000) {
+      const std::string key = std::to_string(random.next());
+      const bool in_one = keyspace.shard_index(keyspace.hash(key)) == 3;
+      if (!in_one && random.chance(percent_in_one_shard)) continue;
+      expiries.push_back(1 + static_cast<std::int64_t>(random.below(10'000)));
+      if (in_one && expiries.back() <= 9'000) ++dead_in_shard_3;
+      apply(keyspace, put(key, "v", expiries.back()), expiries.size());
+    }
+    std::sort(expiries.begin(), expiries.end());
+    std::erase_if(expiries, [](std::int64_t expires_us) { return expires_us > 9'000; });
+    for (const std::size_t limit : {1U, 7U, 16U, 17U, 64U, 1'000U, 4'000U, 10'000U}) {
+      const std::int64_t expected = expiries.size() >= limit ? expiries[limit - 1] : 9'000;
+      EXPECT_EQ(keyspace.expiry_of_earliest(limit, 9'000), expected) << limit << " of " << percent_in_one_shard << "%";
+    }
+    EXPECT_EQ(keyspace.count_expired(3, 9'000), dead_in_shard_3);
+  }
+}
+
 /// The keys of a dump of all shards.
 std::vector<std::string> dumped_keys(const Keyspace& keyspace) {
   std::vector<std::string> keys;
@@ -293,14 +318,14 @@ TEST(KeyspaceTest, S55_WhatIsPlacedIsNotThereBeforeItIsInstalled) TUSKV_NO_THREA
     EXPECT_EQ(keys_of(keyspace, {.range = {.from = "c"}}), std::vector<std::string>());
     EXPECT_EQ(dumped_keys(keyspace), std::vector{all[1]});
     EXPECT_EQ(keyspace.entry_count(), 1u);
-    EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
+    EXPECT_EQ(keyspace.count_expired(0, INT64_MAX), 0u);
     std::vector<std::int64_t> expired;
     shard.list_expired(INT64_MAX, 10, expired);
     EXPECT_TRUE(expired.empty());
     if (round == 1) break;
     for (PreparedChange& change : changes) shard.displace(change);
     EXPECT_EQ(shard.ordered().size(), 1u);
-    EXPECT_EQ(shard.count_expired(INT64_MAX), 0u);
+    EXPECT_EQ(keyspace.count_expired(0, INT64_MAX), 0u);
   }
   for (PreparedChange& change : changes) shard.find_place(change);
   for (PreparedChange& change : changes) shard.show(change, 2);
@@ -329,7 +354,7 @@ void expect_whole(Keyspace& keyspace, const Model& model) TUSKV_NO_THREAD_SAFETY
   std::vector<std::int64_t> listed;
   shard.list_expired(INT64_MAX, SIZE_MAX, listed);
   EXPECT_EQ(listed, expiries);
-  EXPECT_EQ(shard.count_expired(INT64_MAX), expiries.size());
+  EXPECT_EQ(keyspace.count_expired(0, INT64_MAX), expiries.size());
 }
 
 TEST(KeyspaceTest, S70_ABatchInStepsIsSeenWhollyOrNotAtAll) TUSKV_NO_THREAD_SAFETY_ANALYSIS {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -194,7 +195,83 @@ TEST(Repair, ACrashAtEveryOperationLosesNothingMore) {
   }
 }
 
+/// What lies in `folder` now, for somebody to find it unchanged.
+std::map<std::string, std::string> files_in(const SimulatedFileSystem& disk, const std::string& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& [path, bytes] : disk.contents()) {
+    if (path.starts_with(folder + "/")) files.emplace(path, bytes);
+  }
+  return files;
+}
+
+/// The snapshot of another store as `folder`.
+void put_foreign_snapshot(SimulatedFileSystem& disk, const std::string& folder, std::uint64_t ordinal) {
+  ASSERT_TRUE(disk.copy_tree("d/snapshot-1", folder));
+  Manifest manifest = read_manifest(disk, "/" + folder).value();
+  manifest.store_id[0] ^= 1U;
+  manifest.snapshot.ordinal = ordinal;
+  ASSERT_TRUE(write_manifest(disk, "/" + folder, manifest).ok());
+}
+
+TEST(Repair, S118_ASnapshotOfAnotherStoreIsNoneToStartFrom) {
+  for (const bool knows_manifest : {true, false}) {
+    SimulatedFileSystem disk;
+    const std::vector<State> states = fill(disk);
+    put_foreign_snapshot(disk, "d/snapshot-9", 9);
+    const auto foreign = files_in(disk, "d/snapshot-9");
+    disk.remove("d/snapshot-2");
+    if (!knows_manifest) disk.remove("d/MANIFEST");
+    const RepairReport report = repaired(disk);
+    EXPECT_EQ(report.records_dropped, 6U);
+    State expected = states[0];
+    for (const char* key : {"key0", "key3", "key6", "key9", "key12"}) expected[key] = states[2].at(key);
+    EXPECT_EQ(state_in(disk, "/d"), expected);
+    EXPECT_EQ(files_in(disk, "d/snapshot-9"), foreign);
+  }
+}
+
+TEST(Repair, S118_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
+  for (const char* damaged : {"d/MANIFEST", "d/snapshot-2/part-0"}) {
+    SimulatedFileSystem disk;
+    const std::vector<State> states = fill(disk);
+    put_foreign_snapshot(disk, "d/snapshot-8", 8);
+    ASSERT_TRUE(disk.copy_tree("d", "elsewhere"));
+    ASSERT_TRUE(disk.copy_tree("elsewhere", "d/snapshot-9"));  // a whole store, which lacks something
+    disk.remove("d/snapshot-9/snapshot-2");
+    disk.put("d/snapshot-11/mine.txt", "mine");
+    disk.remove("d/snapshot-1");
+    disk.put("d/snapshot-1/mine.txt", "mine");
+    std::map<std::string, std::map<std::string, std::string>> before;
+    for (const char* folder : {"d/snapshot-1", "d/snapshot-8", "d/snapshot-9", "d/snapshot-11"}) {
+      before[folder] = files_in(disk, folder);
+    }
+    EXPECT_TRUE(check_store(disk, "/d").value().damage.empty()) << "they are nobody's business";
+    ASSERT_TRUE(disk.flip_bit(damaged, 80));
+    repaired(disk);
+    for (const auto& [folder, files] : before) EXPECT_EQ(files_in(disk, folder), files) << folder;
+  }
+}
+
 // ---- snapshots of a directory
+
+TEST(Prune, S119_SnapshotsOfAnotherStoreAreNeitherListedNorRemoved) {
+  SimulatedFileSystem disk;
+  fill(disk);
+  put_foreign_snapshot(disk, "d/snapshot-1", 1);
+  const auto foreign = files_in(disk, "d/snapshot-1");
+  EXPECT_EQ(list_store_snapshots(disk, "/d").value().size(), 1U);
+  EXPECT_FALSE(restore_store(disk, "/d", 1, kNowUs).ok());
+  EXPECT_EQ(prune_store_snapshots(disk, "/d", 0).value(), 0U);
+  const ManualClock clock;
+  TestStoreOptions options = maintained_options();
+  options.checkpointer.keep_snapshots = 1;
+  auto store = TestStore::open(disk, options, clock);
+  ASSERT_TRUE(store.ok());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(store.value()->checkpointer().snapshot().ok());
+  ASSERT_TRUE(store.value()->close().ok());
+  EXPECT_EQ(files_in(disk, "d/snapshot-1"), foreign);
+  EXPECT_EQ(list_store_snapshots(disk, "/d").value().size(), 2U) << "the one kept and the newest";
+}
 
 TEST(Restore, MakesAKeptSnapshotThePresentState) {
   for (const Durability durability : {Durability::durable, Durability::unlogged}) {

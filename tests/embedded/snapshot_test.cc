@@ -196,7 +196,7 @@ TEST(Snapshot, ListsPublishedFoldersByNumber) {
   disk.put("d/snapshot-5.tmp/MANIFEST", "unfinished");
   disk.put("d/snapshot-6", "a file");
   ASSERT_TRUE(disk.copy_tree("d/snapshot-2", "d/snapshot-7"));  // somebody's copy, under another number
-  auto listed = list_snapshot_folders(disk, "/d", 10);
+  auto listed = list_snapshot_folders(disk, "/d", nullptr, 10);
   ASSERT_TRUE(listed.ok());
   std::vector<std::uint64_t> ordinals;
   for (const Manifest& manifest : listed.value()) ordinals.push_back(manifest.snapshot.ordinal);

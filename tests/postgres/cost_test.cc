@@ -76,6 +76,13 @@ TEST_F(PostgresCost, P16_ABatchIsNotItsItemsOneByOne) {
            for (const std::string& name : keys.names) tx.set(name, "value");
          });
        }},
+      {"transaction of instants",
+       [&](const Keys& keys) {
+         const auto later = std::chrono::system_clock::now() + 1h;
+         store.transaction([&](Transaction& tx) {
+           for (const std::string& name : keys.names) tx.set(name, "value", {.expires_at = later});
+         });
+       }},
       {"erase_many again", [&](const Keys& keys) { store.erase_many(keys.names); }},
   };
   const Keys two(2);
