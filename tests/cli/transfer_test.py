@@ -39,6 +39,14 @@ class ImportTest(ToolTest):
         self.tuskv("import", stdin=record("k", "v", expires_at_ms=1))
         self.tuskv("exists", "k", code=1)
 
+    def test_S166_an_expiry_that_no_time_has_is_refused(self):
+        self.tuskv("set", "k", "old")
+        for expiry in (2 ** 64 - 1, 2 ** 63, 253402300799001, -253402300799001, -2 ** 63, -2 ** 64):
+            code, out, err = self.finish("import", stdin=record("k", "v", expires_at_ms=expiry))
+            self.assertEqual((code, out), (2, b"0\n"), expiry)
+            self.assertIn(b'"expires_at_ms" is no number of milliseconds since 1970', err)
+        self.assertEqual(self.text("get", "k"), "old\n")
+
     def test_a_bad_line_is_named_and_what_came_before_is_kept(self):
         bad = ["{", "[]", '{"key": "k"}', '{"key": "k", "value": 1}', '{"key": "k", "value": {"base64": "?"}}',
                '{"key": "k", "value": "v", "expires_at_ms": "soon"}', '{"key": "k", "value": "v", "ttl": 3}',
@@ -189,6 +197,23 @@ class ImportTest(ToolTest):
         self.assertEqual(self.text("get", "country:AF"), "Afghanistan\n")
         self.tuskv("import", "--format", "json", stdin='{"x": "text", "y": 1.5, "z": [null]}')
         self.assertEqual(self.lines("mget", "x", "y", "z"), ["text", "1.5", "[null]"])
+
+    def test_S165_numbers_stay_as_they_were_written(self):
+        numbers = ("12345678901234567890123", "1.10", "1e2", "-0", "-0.0", "0.1", "1E-7", "18446744073709551615",
+                   "18446744073709551616", "-9223372036854775809", "3", "-3")
+        document = '{"a": [%s], "b": {"c\\"": 1.10, "d": "1.10", "e": [], "f": {}}, "g": 1.10}' % " , ".join(numbers)
+        self.tuskv("import", "--format", "json", stdin=document)
+        self.assertEqual(self.lines("mget", "a", "b", "g"),
+                         ["[" + ",".join(numbers) + "]", '{"c\\"":1.10,"d":"1.10","e":[],"f":{}}', "1.10"])
+        self.tuskv("del", "--all", "--yes")
+        ids = ("1.1", "1.10", "36893488147419103233", "36893488147419103234")
+        entries = ",".join('{"id": %s, "n": %s}' % (each, each) for each in ids)
+        options = ("--format", "json", "--key", "id")
+        self.assertEqual(self.text("import", *options, stdin=f"[{entries}]"), "4\n")
+        self.assertEqual(self.lines("scan"), ['%s\t{"id":%s,"n":%s}' % (each, each, each) for each in ids])
+        self.tuskv("import", *options, "--value", "n", stdin=f"[{entries}]")
+        self.assertEqual(self.lines("scan"), [f"{each}\t{each}" for each in ids])
+        self.assertIn("1e400", self.refusal("import", "--format", "json", stdin='{"a": 1e400}', code=2))
 
     def test_json_documents_that_do_not_fit(self):
         for document, options in (("{", ()), ("[]", ()), ("{}", ("--key", "k")), ("{}", ("--pointer", "/x")),
