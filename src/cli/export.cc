@@ -100,7 +100,7 @@ std::uint64_t export_entries(const Store& store, const std::string& name, Output
 
 std::uint64_t export_store(Call& call, Output& output) {
   const Store root = call.session.store(Access::read);
-  Progress progress("exported", root.stats().entries);
+  Progress progress("exported", root);
   if (call.settings.name_space) {
     return export_entries(call.store(Access::read), {}, output, progress, 0);
   }

@@ -54,6 +54,7 @@ class Terminal:
         self.screen = b""
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run below nohup
             os.chdir(test.directory)
             os.execve(BINARY, [BINARY, *words], {**test.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"})
         self.code = None
