@@ -145,6 +145,7 @@ class FailureTest(ToolTest):
                            ("import", "passed removes the key"), ("import", "nor the key a tab"),
                            ("scan", "export or --json keep every byte"), ("mget", "--json tells them apart"),
                            ("sweep", "takes a snapshot"), ("snapshots", "that no program has open; a program takes"),
+                           ("bench", "must be empty"),
                            ("import", "numbers stay as they are written"),
                            ("check", "or its file: URL"), ("repair", "or its file: URL"),
                            ("shell", "exit or quit ends it"),

@@ -308,6 +308,36 @@ class TransferTest(PostgresToolTest):
         self.assertEqual(json.loads(self.read("entries"))["key"], "k")
 
 
+class BenchTest(PostgresToolTest):
+    WORDS = ("bench", "set", "--seconds", "1", "--keys", "5000", "--threads", "2")
+
+    def test_S169_it_cleans_up_beside_others_that_write(self):
+        self.tuskv("set", "k", "v")
+        other = subprocess.Popen(["psql", "--quiet", "--no-psqlrc", url()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        self.addCleanup(other.communicate)
+        other.stdin.write(f"begin; lock table {self.schema}.tuskv in row exclusive mode;\n\\echo locked\n".encode())
+        other.stdin.flush()
+        self.assertEqual(other.stdout.readline(), b"locked\n")
+        self.tuskv(*self.WORDS)
+        self.assertEqual(self.lines("namespaces"), [])
+
+    def test_S169_what_it_leaves_behind_is_said_beside_what_went_wrong(self):
+        self.tuskv("set", "k", "v")
+        door = Door()
+        store = self.through(door) + "&ttl_mode=manual"  # no sweeper that warns
+        process = self.start("--store", store, "--timeout", "1s", "bench", "set", "--seconds", "60", "--keys", "10",
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertTrue(process.stdout.readline().startswith(b"workload"))
+        door.shut()
+        err = process.communicate()[1].decode().splitlines()
+        self.assertIn(process.returncode, (3, 4, 5), err)
+        self.assertRegex("\n".join(err), r"^tuskv: warning: .*\(entries of the bench are left: tuskv del --all --yes "
+                                         r"--namespace tuskv-bench removes them\)\ntuskv: .*")
+        self.assertNotIn("are left", err[-1])
+        self.assertIn("tuskv del", self.refusal(*self.WORDS, code=2))
+
+
 class FailureTest(PostgresToolTest):
     def test_exit_codes(self):
         self.tuskv("mset", "text", "abc", "k", "v")

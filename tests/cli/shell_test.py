@@ -230,6 +230,15 @@ class BenchTest(ToolTest):
         self.assertEqual(self.text("namespaces"), "")
         self.assertEqual(self.text("scan"), "mine\tstays\n")
 
+    def test_S169_entries_of_somebody_else_are_not_removed(self):
+        for words, name in (((), "tuskv-bench"), (("--namespace", "n"), "n/tuskv-bench")):
+            self.tuskv("set", "mine", "stays", "--namespace", name)
+            message = self.refusal("bench", "set", "--seconds", "1", "--keys", "10", *words, code=2)
+            self.assertIn(f"tuskv del --all --yes --namespace {name} removes them", message)
+            self.assertEqual(self.text("scan", "--namespace", name), "mine\tstays\n")
+            self.tuskv("del", "--all", "--yes", "--namespace", name)
+            self.tuskv("bench", "set", "--seconds", "1", "--keys", "10", *words)
+
 
 if __name__ == "__main__":
     unittest.main()
