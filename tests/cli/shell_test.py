@@ -95,6 +95,11 @@ class Terminal:
     def type(self, text):
         os.write(self.descriptor, text.encode())
 
+    def close(self):
+        """Takes the terminal away; the exit code."""
+        os.close(self.descriptor)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
     def finish(self):
         """The exit code, once it has ended by itself; the rest of the screen."""
         while self.read():
@@ -212,7 +217,24 @@ class TerminalTest(ToolTest):
         terminal.expect(b"workload")
         terminal.type("\x03")
         code, _ = terminal.finish()
-        self.assertEqual(code, 128 + signal.SIGINT)
+        self.assertEqual(code, -signal.SIGINT)
+        self.assertEqual(self.text("namespaces"), "")
+
+    def test_S170_a_terminal_that_is_closed_ends_the_shell_in_order(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?durability=unlogged"
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        terminal.type("incr n\n")
+        terminal.expect(b"\n1\r\n")
+        terminal.prompt()
+        self.assertEqual(terminal.close(), -signal.SIGHUP)
+        self.assertEqual(self.text("get", "n"), "1\n")
+        self.assertIn(b"incr", self.read(".tuskv_history"))
+
+    def test_S170_a_terminal_that_is_closed_ends_a_long_verb(self):
+        terminal = Terminal(self, "bench", "set", "--seconds", "60", "--keys", "10")
+        terminal.expect(b"workload")
+        self.assertEqual(terminal.close(), -signal.SIGHUP)
         self.assertEqual(self.text("namespaces"), "")
 
 

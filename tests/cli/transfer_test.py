@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tool import ToolTest
+from tool import BINARY, TIMEOUT_S, ToolTest
 
 FAR_MS = 4_070_908_800_123
 
@@ -179,8 +179,48 @@ class ImportTest(ToolTest):
         while not os.path.exists(self.path("tuskv-data")):
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(TIMEOUT_S), -signal.SIGINT)  # with its input open: the end of that may come first
         process.communicate()
-        self.assertEqual(process.returncode, 128 + signal.SIGINT)
+
+    def import_acknowledged(self, disposition):
+        """An import that has written a line, at whose start SIGHUP had this disposition."""
+        process = self.start("import", "--acknowledge", "--store", "file:./tuskv-data?durability=unlogged",
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
+        process.stdin.write(record("a", "1").encode())
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"1\n")
+        return process
+
+    def test_S170_a_hangup_ends_it_in_order(self):
+        process = self.import_acknowledged(signal.SIG_DFL)
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(process.wait(TIMEOUT_S), -signal.SIGHUP)
+        process.communicate()
+        self.assertEqual(self.text("get", "a"), "1\n")
+
+    def test_S170_a_hangup_stays_ignored_as_below_nohup(self):
+        process = self.import_acknowledged(signal.SIG_IGN)
+        process.send_signal(signal.SIGHUP)
+        process.stdin.write(record("b", "2").encode())
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"2\n")
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
+
+    def test_S171_an_interrupt_ends_the_script_around_it(self):
+        script = f'for i in 1 2; do "{BINARY}" import --acknowledge; done; echo went on'
+        shell = subprocess.Popen(["bash", "-c", script], cwd=self.directory, env=self.environment,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 start_new_session=True,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        shell.stdin.write(record("a", "1").encode())
+        shell.stdin.flush()
+        self.assertEqual(shell.stdout.readline(), b"1\n")
+        os.killpg(shell.pid, signal.SIGINT)
+        self.assertIn(b"import ended early", shell.stderr.readline())  # before the end of its input is another reason
+        out, _ = shell.communicate(timeout=TIMEOUT_S)
+        self.assertEqual((shell.returncode, out), (-signal.SIGINT, b""))
 
     def test_tsv(self):
         self.tuskv("import", "--format", "tsv", "--prefix", "p:", stdin="a\t1\tmore\n\nb\t\n")
