@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -361,6 +362,41 @@ class ExportTest(ToolTest):
         os.mkdir(self.path("folder"))
         self.assertIn("is a directory", self.refusal("export", "folder", code=2))
         self.assertIn("empty", self.refusal("export", "", code=2))
+
+    def test_S172_the_new_name_is_on_the_disk(self):
+        self.fill()
+        self.environment["ASAN_OPTIONS"] = self.environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # under strace
+        os.mkdir(self.path("folder"))
+        for name, folder in (("entries", "."), ("folder/entries", "folder")):
+            subprocess.run(["strace", "-f", "-qq", "-y", "-o", "calls", "-e", "trace=fsync,rename,renameat,renameat2",
+                            BINARY, "export", name], cwd=self.directory, env=self.environment, check=True,
+                           stdout=subprocess.DEVNULL, timeout=TIMEOUT_S)
+            calls = self.read("calls").decode()
+            renamed = calls.index(f'"{name}"')
+            self.assertRegex(calls[renamed:], rf"fsync\(\d+<{re.escape(os.path.realpath(self.path(folder)))}>\) += 0")
+
+    def test_S173_a_link_to_a_file_that_is_not_there_yet_is_followed(self):
+        self.fill()
+        os.mkdir(self.path("folder"))
+        os.symlink("folder/second", self.path("first"))
+        os.symlink("../file", self.path("folder/second"))
+        for _ in range(2):  # the second time it is there
+            self.tuskv("export", "first")
+            self.assertTrue(os.path.islink(self.path("first")) and os.path.islink(self.path("folder/second")))
+            self.assertEqual(self.read("file"), self.tuskv("export"))
+        os.symlink("circle", self.path("circle"))
+        self.assertIn("cannot create", self.refusal("export", "circle", code=9))
+        self.assertTrue(os.path.islink(self.path("circle")))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give a file away")
+    def test_S174_the_owner_stays(self):
+        self.fill()
+        self.write("file", "old")
+        os.chown(self.path("file"), 12345, 23456)
+        os.chmod(self.path("file"), 0o640)
+        self.tuskv("export", "file")
+        found = os.stat(self.path("file"))
+        self.assertEqual((found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)), (12345, 23456, 0o640))
 
     def test_of_nothing(self):
         self.refusal("export", code=2)
