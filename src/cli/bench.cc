@@ -1,5 +1,5 @@
-// bench: how fast this store is on this machine, under a simple load. It works in a namespace of its own and removes it
-// at the end. For comparisons with other systems see the project's benchmarks.
+// bench: how fast this store is on this machine, under a simple load. It works in a namespace of its own, which must be
+// empty, and empties it at the end. For comparisons with other systems see the project's benchmarks.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -89,6 +89,48 @@ class Random final {
 
  private:
   std::uint64_t state_;
+};
+
+/// The namespace that it works in.
+class Ground final {
+ public:
+  explicit Ground(const Call& call)
+      : store_(call.store(Access::write).with_namespace(kName)),
+        removal_("tuskv del --all --yes --namespace " +
+                 (call.settings.name_space ? *call.settings.name_space + '/' : std::string()) + kName) {}
+
+  const Store& store() const noexcept { return store_; }
+
+  void require_empty() const {
+    const KeyPage found = store_.keys({.limit = 1});
+    if (found.keys.empty() && found.next.empty()) return;
+    throw UsageError("the namespace of the bench holds entries, of a bench that was killed or of yours: " + removal_ +
+                     " removes them");
+  }
+
+  /// Page by page: one call for all of them may be more than its deadline allows, and on a server it keeps other
+  /// writers of the table waiting.
+  void clear() const {
+    try {
+      std::string after;
+      do {
+        KeyPage found = store_.keys({.after = after, .limit = kPageKeys});
+        if (!found.keys.empty()) store_.erase_many(found.keys);
+        after = std::move(found.next);
+      } while (!after.empty());
+    } catch (const Error& error) {
+      throw Error(error.code(), error.outcome(),
+                  std::string(error.what()) + " (entries of the bench are left: " + removal_ + " removes them)",
+                  error.sqlstate());
+    }
+  }
+
+ private:
+  static constexpr const char* kName = "tuskv-bench";
+  static constexpr std::size_t kPageKeys = 2000;
+
+  Store store_;
+  std::string removal_;
 };
 
 std::string key_of(std::uint64_t number) { return "key:" + std::to_string(number); }
@@ -199,6 +241,31 @@ std::vector<Workload> chosen(const std::vector<std::string>& names) {
   return workloads;
 }
 
+void measure(Call& call, Bench bench, const std::vector<Workload>& workloads) {
+  bench.fill();
+  if (!call.settings.json) {
+    call.output.line("workload   operations         rate     p50 us     p99 us       max us");
+    call.output.flush();  // the first row takes its time
+  }
+  for (const Workload& workload : workloads) {
+    const Json row = bench.run(workload);
+    if (call.settings.json) {
+      call.output.json(row);
+    } else {
+      print_row(call.output, row);
+    }
+  }
+}
+
+/// What went wrong first is the news.
+void clear_after_failure(const Ground& ground) {
+  try {
+    ground.clear();
+  } catch (const std::exception& error) {
+    complain("warning: " + std::string(error.what()));
+  }
+}
+
 }  // namespace
 
 Action add_bench(Arguments& arguments) {
@@ -207,34 +274,24 @@ Action add_bench(Arguments& arguments) {
     Load load;
   };
   const auto options = std::make_shared<Options>();
-  arguments.words("WORKLOAD", options->names, "set, get, mixed (1 set in 10); default: each in turn");
+  arguments.words(
+      "WORKLOAD", options->names,
+      "set, get, mixed (1 set in 10); default: each in turn. In the namespace tuskv-bench, which must be empty");
   arguments.number("--threads", options->load.threads, 1, kBenchThreadsMax, "Callers at the same time (default 4)");
   arguments.number("--seconds", options->load.seconds, 1, kBenchSecondsMax, "Length of each workload (default 2)");
   arguments.number("--keys", options->load.keys, 1, kBenchKeysMax, "Different keys (default 100000)");
   arguments.number("--value-size", options->load.value_bytes, 0, kBenchValueBytesMax, "Bytes of a value (default 100)");
   return [options](Call& call) {
     const auto workloads = chosen(options->names);
-    const Store store = call.store(Access::write).with_namespace("tuskv-bench");
-    Bench bench(store, options->load);
+    const Ground ground(call);
+    ground.require_empty();
     try {
-      bench.fill();
-      if (!call.settings.json) {
-        call.output.line("workload   operations         rate     p50 us     p99 us       max us");
-        call.output.flush();  // the first row takes its time
-      }
-      for (const Workload& workload : workloads) {
-        const Json row = bench.run(workload);
-        if (call.settings.json) {
-          call.output.json(row);
-        } else {
-          print_row(call.output, row);
-        }
-      }
+      measure(call, Bench(ground.store(), options->load), workloads);
     } catch (...) {
-      store.clear();
+      clear_after_failure(ground);
       throw;
     }
-    store.clear();
+    ground.clear();
     return ExitCode::done;
   };
 }

@@ -71,7 +71,7 @@ std::uint64_t copy_entries(const Store& from, const std::string& name, BatchWrit
 
 Totals copy_store(const Store& from, const Store& to) {
   Totals totals;
-  Progress progress("copied", from.stats().entries);
+  Progress progress("copied", from);
   BatchWriter writer(to, kBatchEntries,
                      [&writer](const Record& record, const Error& error) { refuse(record, error, writer.written()); });
   copy_entries(from, {}, writer, progress);

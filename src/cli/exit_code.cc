@@ -52,7 +52,7 @@ std::string_view exit_code_help() noexcept {
          "  8   refused by the stored value: not an integer, or overflow\n"
          "  9   disk full, input/output error, or the output could not be written\n"
          "  70  a bug of tuskv\n"
-         "  128 and more: ended by a signal, its number added\n";
+         "  128 and more: ended by a signal, its number added (as a shell shows it)\n";
 }
 
 }  // namespace tuskv::cli

@@ -42,7 +42,7 @@ class InputError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// SIGINT or SIGTERM asked a long verb to end.
+/// SIGINT, SIGTERM or SIGHUP asked a long verb to end.
 class Interrupted : public std::exception {
  public:
   const char* what() const noexcept override { return "interrupted"; }

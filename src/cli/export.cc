@@ -31,18 +31,16 @@ class Target final {
  public:
   explicit Target(std::string path) : path_(std::move(path)) {
     if (path_.empty()) throw UsageError("the name of the file is empty");
-    std::error_code unknown;
-    const std::filesystem::path real = std::filesystem::canonical(path_, unknown);
-    if (!unknown) path_ = real;  // the file that a link names is replaced, not the link
     struct stat found = {};
     const bool exists = ::stat(path_.c_str(), &found) == 0;
     if (exists && S_ISDIR(found.st_mode)) throw UsageError(path_ + " is a directory");
     if (exists && !S_ISREG(found.st_mode)) {
       write_to_it();
     } else {
+      follow_links();
       write_beside_it();
     }
-    if (exists) mode_ = found.st_mode & 0777;
+    if (exists) replaced_ = found;
   }
   Target(const Target&) = delete;
   Target& operator=(const Target&) = delete;
@@ -55,14 +53,31 @@ class Target final {
   int descriptor() const noexcept { return descriptor_; }
   void publish() {
     if (!temporary_.empty()) {
-      if (mode_ && ::fchmod(descriptor_, *mode_) != 0) fail("set the mode of");
+      if (replaced_) be_like(*replaced_);
       if (::fsync(descriptor_) != 0) fail("write");
       if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename");
     }
     if (::close(std::exchange(descriptor_, -1)) != 0) fail("write");
+    if (!temporary_.empty()) sync_directory();
   }
 
  private:
+  /// It is the file that a link names which is replaced, or made, and not the link.
+  void follow_links() {
+    constexpr int kLinksMax = 40;  // as many as the system follows
+    std::filesystem::path path = path_;
+    for (int i = 0; i <= kLinksMax; ++i) {
+      std::error_code no_link;
+      const std::filesystem::path target = std::filesystem::read_symlink(path, no_link);
+      if (no_link) {
+        path_ = path;
+        return;
+      }
+      path = path.parent_path() / target;
+    }
+    errno = ELOOP;
+    fail("create");
+  }
   void write_to_it() {
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
     if (descriptor_ < 0) fail("open");
@@ -75,6 +90,24 @@ class Target final {
     temporary_.clear();
     fail("create");
   }
+  /// Only root can give a file away: what others replace becomes theirs.
+  void be_like(const struct stat& replaced) const {
+    const bool same_owner = ::fchown(descriptor_, replaced.st_uid, replaced.st_gid) == 0;
+    static_cast<void>(same_owner);
+    if (::fchmod(descriptor_, replaced.st_mode & 0777) != 0) fail("set the mode of");
+  }
+  /// Until then a power cut may take the new name back. Left out where it cannot be done: in a directory that we may
+  /// not read, or on a file system that knows no such thing.
+  void sync_directory() const {
+    const std::string directory = std::filesystem::path(path_).parent_path();
+    const int descriptor = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    const bool failed = ::fsync(descriptor) != 0 && errno != EINVAL;
+    const int error = errno;
+    ::close(descriptor);
+    errno = error;
+    if (failed) fail("sync the directory of");
+  }
   [[noreturn]] void fail(const char* what) const {
     const int error = errno;
     throw OutputError(error,
@@ -82,8 +115,8 @@ class Target final {
   }
 
   std::string path_;
-  std::string temporary_ = {};       ///< empty: `path_` itself is written to
-  std::optional<mode_t> mode_ = {};  ///< of the file that is replaced
+  std::string temporary_ = {};  ///< empty: `path_` itself is written to
+  std::optional<struct stat> replaced_ = {};
   int descriptor_ = -1;
 };
 
@@ -100,7 +133,7 @@ std::uint64_t export_entries(const Store& store, const std::string& name, Output
 
 std::uint64_t export_store(Call& call, Output& output) {
   const Store root = call.session.store(Access::read);
-  Progress progress("exported", root.stats().entries);
+  Progress progress("exported", root);
   if (call.settings.name_space) {
     return export_entries(call.store(Access::read), {}, output, progress, 0);
   }

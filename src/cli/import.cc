@@ -159,7 +159,8 @@ Action add_import(Arguments& arguments) {
       "ndjson (default; what export writes): a line {\"key\": K, \"value\": V}, with \"namespace\": N and "
       "\"expires_at_ms\": MS (since 1970) where wanted; K, V and N are strings, or {\"base64\": \"...\"}. An "
       "expiry that has passed removes the key. tsv: key, tab, value, neither of which can hold a newline, nor "
-      "the key a tab; a carriage return before the newline is part of the value. json: one document");
+      "the key a tab; a carriage return before the newline is part of the value. json: one document, whose numbers "
+      "stay as they are written");
   arguments.text("--pointer", options->json.pointer, "POINTER", "json: where the entries are, for example /data");
   arguments.text("--key", options->json.key, "FIELD", "json: the field that is the key, of an array of objects");
   arguments.text("--value", options->json.value, "FIELD", "json: the field that is the value (default: the object)");

@@ -28,7 +28,15 @@ void watch_interrupts() {
   action.sa_flags = 0;  // no SA_RESTART: a read that waits for input must end
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  if (!is_ignored(SIGHUP)) ::sigaction(SIGHUP, &action, nullptr);
 }
+
+bool is_ignored(int signal) noexcept {
+  struct sigaction action = {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+void note_interrupt(int signal) noexcept { received_signal.store(signal); }
 
 bool interrupted() noexcept { return received_signal.load() != 0; }
 
@@ -38,6 +46,13 @@ void forget_interrupt() noexcept { received_signal.store(0); }
 
 void stop_when_interrupted() {
   if (interrupted()) throw Interrupted();
+}
+
+void die_if_interrupted(int exit_code) {
+  const int signal = interrupt_signal();
+  if (!interrupted() || exit_code != 128 + signal) return;
+  ::signal(signal, SIG_DFL);
+  ::raise(signal);
 }
 
 }  // namespace tuskv::cli

@@ -2,10 +2,11 @@
 //
 // The program is a child in our process group, with our descriptors and TUSKV_LOCK_TOKEN, the fencing token, in its
 // environment, and the directory we have open, for a tuskv in it that would wait for it in vain. Signals sent to us are
-// sent on to it; those of a terminal reach it by themselves. The lock is renewed until it ends. If the lock is lost
-// first, because we stood still for longer than the TTL or the store could not be reached, the program is told to end
-// (SIGTERM, and SIGKILL if it has not within kLostLockGraceS) and our exit code is that of a conflict. If we are
-// killed, the program goes on without the lock once its TTL is over: the token is what protects against that.
+// sent on to it; those of a terminal reach it by themselves. (One that was sent to the whole group by somebody else it
+// gets twice: nothing tells us.) The lock is renewed until it ends. If the lock is lost first, because we stood still
+// for longer than the TTL or the store could not be reached, the program is told to end (SIGTERM, and SIGKILL if it has
+// not within kLostLockGraceS) and our exit code is that of a conflict. If we are killed, the program goes on without
+// the lock once its TTL is over: the token is what protects against that.
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,13 +45,15 @@ struct LockArguments {
 };
 
 /// Signals are taken when we ask for them and not by handlers. Made before the store is opened: its threads inherit
-/// this, and a signal to the process must find no thread that takes it.
+/// this, and a signal to the process must find no thread that takes it. One that is ignored, as below nohup, stays so.
 class HeldSignals final {
  public:
   HeldSignals() {
     ::signal(SIGCHLD, SIG_DFL);  // ignored, it would leave nothing to wait for
     sigemptyset(&held_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&held_, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD}) {
+      if (!is_ignored(signal)) sigaddset(&held_, signal);
+    }
     ::pthread_sigmask(SIG_BLOCK, &held_, &before_);
   }
   ~HeldSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -81,9 +84,7 @@ std::string owner_name() {
   return std::string(host) + ":" + std::to_string(::getpid()) + ":" + std::to_string(random());
 }
 
-/// Nothing, and `stopped_by`, when a signal came while it waited.
-std::optional<Lock> acquire(const Store& store, const LockArguments& options, const HeldSignals& signals,
-                            int& stopped_by) {
+Lock acquire(const Store& store, const LockArguments& options, const HeldSignals& signals) {
   constexpr milliseconds kPause{50};
   const std::string owner = owner_name();
   const milliseconds wait(options.wait.value_or(std::chrono::seconds(5)).milliseconds());
@@ -105,8 +106,8 @@ std::optional<Lock> acquire(const Store& store, const LockArguments& options, co
       }
       const auto signal = signals.next(std::min(kPause, left));
       if (!signal || signal->si_signo == SIGCHLD) continue;
-      stopped_by = signal->si_signo;
-      return std::nullopt;
+      note_interrupt(signal->si_signo);
+      stop_when_interrupted();
     }
   }
 }
@@ -162,9 +163,12 @@ class ChildProgram final {
 bool hold_until_it_ends(const Lock& lock, const ChildProgram& program, const HeldSignals& signals, ExitCode& code) {
   constexpr milliseconds kLook{100};
   std::optional<Clock::time_point> kill_at;
+  int taken = 0;
   while (true) {
     if (const auto ended = program.ended()) {
       code = *ended;
+      // What ended it ends us as well: a script around us stops.
+      if (taken != 0 && code == ended_by(taken)) note_interrupt(taken);
       return !kill_at;
     }
     if (!kill_at && !lock.held()) {
@@ -174,8 +178,11 @@ bool hold_until_it_ends(const Lock& lock, const ChildProgram& program, const Hel
     }
     if (kill_at && Clock::now() >= *kill_at) program.send(SIGKILL);
     const auto signal = signals.next(kLook);
-    // The kernel sends a terminal's signals to the whole group, which the program is in.
-    if (signal && signal->si_signo != SIGCHLD && signal->si_code != SI_KERNEL) program.send(signal->si_signo);
+    if (!signal || signal->si_signo == SIGCHLD) continue;
+    taken = signal->si_signo;
+    // The kernel sends a terminal's signals to the whole group, which the program is in. Of others nothing tells
+    // whether they were sent to the group.
+    if (signal->si_code != SI_KERNEL) program.send(taken);
   }
 }
 
@@ -207,25 +214,23 @@ ExitCode run_locked(Call& call, const LockArguments& options) {
   if (call.caller != Caller::program) throw UsageError("lock run starts a program: call it outside the shell");
   const HeldSignals signals;
   stop_when_interrupted();  // by one that came before
-  int stopped_by = 0;
-  std::optional<Lock> lock = acquire(call.store(Access::write), options, signals, stopped_by);
-  if (!lock) return ended_by(stopped_by);
-  ::setenv("TUSKV_LOCK_TOKEN", std::to_string(lock->token()).c_str(), 1);
+  Lock lock = acquire(call.store(Access::write), options, signals);
+  ::setenv("TUSKV_LOCK_TOKEN", std::to_string(lock.token()).c_str(), 1);
   if (call.session.has_directory()) {
     ::setenv(kLockedDirectory, canonical_directory(call.session.directory()).c_str(), 1);
   }
   const ChildProgram program(options.command, signals.before());
   if (program.error() != 0) {
-    give_back(*lock, call.session);
+    give_back(lock, call.session);
     complain("cannot run " + options.command.front() + ": " + std::strerror(program.error()));
     return static_cast<ExitCode>(program.error() == ENOENT ? 127 : 126);  // as shells say it
   }
   ExitCode code = ExitCode::internal;
-  if (!hold_until_it_ends(*lock, program, signals, code)) {
+  if (!hold_until_it_ends(lock, program, signals, code)) {
     close_quietly(call.session);  // there is nothing left to give back
     return ExitCode::conflict;
   }
-  if (give_back(*lock, call.session)) return code;
+  if (give_back(lock, call.session)) return code;
   complain("the lock was lost before the command ended");
   return ExitCode::conflict;
 }
@@ -282,7 +287,8 @@ Action add_lock(Arguments& arguments) {
   arguments.words(
       "COMMAND", options->command,
       "What to run while it is held, behind --; its exit code is passed on. Exit code 4 if the lock was not "
-      "free in time, 7 if it was lost before the command ended, which then gets SIGTERM, and SIGKILL after 10 s");
+      "free in time, 7 if it was lost before the command ended, which then gets SIGTERM, and SIGKILL after 10 s. "
+      "Signals are sent on to it: one that was sent to the whole process group, but by a terminal, it gets twice");
   arguments.duration(
       "--ttl", options->ttl,
       "TTL of the lock, renewed while COMMAND runs; if tuskv is killed, the lock ends this long after (default 30s)");

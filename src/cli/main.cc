@@ -67,5 +67,7 @@ int main(int argc, char** argv) {
   tuskv::cli::set_up_signals();
   const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   std::for_each(argv, argv + argc, tuskv::cli::hide_passwords);
-  return tuskv::cli::run_program(words);
+  const int exit_code = tuskv::cli::run_program(words);
+  tuskv::cli::die_if_interrupted(exit_code);
+  return exit_code;
 }

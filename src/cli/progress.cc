@@ -13,6 +13,17 @@ namespace {
 constexpr std::chrono::milliseconds kInterval(200);
 constexpr std::uint64_t kWidth = 30;
 
+bool is_shown() { return ::isatty(STDERR_FILENO) == 1; }
+
+std::uint64_t entries_if_shown(const Store& store) {
+  if (!is_shown()) return 0;
+  try {
+    return store.stats().entries;
+  } catch (const Error&) {
+    return 0;  // what the verb is about will tell whether anything is wrong
+  }
+}
+
 void show(std::string_view text) {
   // A terminal that refuses a progress bar is no reason to stop.
   if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return;
@@ -21,10 +32,9 @@ void show(std::string_view text) {
 }  // namespace
 
 Progress::Progress(std::string verb, std::uint64_t total)
-    : verb_(std::move(verb)),
-      total_(total),
-      terminal_(::isatty(STDERR_FILENO) == 1),
-      next_(std::chrono::steady_clock::now()) {}
+    : verb_(std::move(verb)), total_(total), terminal_(is_shown()), next_(std::chrono::steady_clock::now()) {}
+
+Progress::Progress(std::string verb, const Store& store) : Progress(std::move(verb), entries_if_shown(store)) {}
 
 Progress::~Progress() {
   if (shown_) show("\r\x1b[K");

@@ -2,64 +2,17 @@
 
 #include <optional>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "cli/json_document.h"
 #include "cli/limits.h"
 #include "cli/output.h"
 
 namespace tuskv::cli {
 
 namespace {
-
-/// What no document may do, watched while it is parsed: nest too deep, for what prints it later follows it downwards;
-/// or give a member twice, for only one of the two would be kept.
-class DocumentRules final {
- public:
-  /// False once the document is too deep. Members of an object are one deeper than its beginning.
-  bool see(int depth, Json::parse_event_t event, const Json& parsed) {
-    too_deep_ = too_deep_ || depth > kJsonDepthMax;
-    if (too_deep_) return false;
-    const auto level = static_cast<std::size_t>(depth);
-    if (event == Json::parse_event_t::object_start) {
-      if (names_.size() <= level) names_.resize(level + 1);
-      names_[level].clear();
-    } else if (event == Json::parse_event_t::key) {
-      const auto& name = parsed.get_ref<const std::string&>();
-      if (!names_[level - 1].insert(name).second && !twice_) twice_ = name;
-    }
-    return true;
-  }
-
-  void throw_if_broken() const {
-    if (too_deep_) throw UsageError("nested deeper than " + std::to_string(kJsonDepthMax));
-    if (twice_) throw UsageError('"' + *twice_ + "\" is given twice in one object");
-  }
-
- private:
-  std::vector<std::unordered_set<std::string>> names_;  ///< of the objects that are open, by depth
-  std::optional<std::string> twice_;
-  bool too_deep_ = false;
-};
-
-Json parse_json(std::string_view text) {
-  DocumentRules rules;
-  try {
-    Json document = Json::parse(text, [&](int depth, Json::parse_event_t event, const Json& parsed) {
-      return rules.see(depth, event, parsed);
-    });
-    rules.throw_if_broken();
-    return document;
-  } catch (const Json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: …"
-    const std::string_view what = error.what();
-    const std::size_t end = what.find("] ");
-    throw UsageError("not JSON: " + std::string(end == std::string_view::npos ? what : what.substr(end + 2)));
-  }
-}
 
 std::string required_bytes(const Json& record, const char* field) {
   const auto found = record.find(field);
@@ -71,9 +24,11 @@ std::string required_bytes(const Json& record, const char* field) {
 
 TimePoint instant_of(const Json& milliseconds) {
   constexpr std::int64_t kMax = 253'402'300'799'000;  // 9999-12-31
-  if (!milliseconds.is_number_integer() || milliseconds > kMax || milliseconds < -kMax) {
-    throw UsageError("\"expires_at_ms\" is no number of milliseconds since 1970");
-  }
+  // One by one: compared as they are, an unsigned number becomes a signed one, and 2^64 - 1 would be before 1970.
+  const bool fits = milliseconds.is_number_unsigned()
+                        ? milliseconds.get<std::uint64_t>() <= std::uint64_t{kMax}
+                        : milliseconds.is_number_integer() && milliseconds.get<std::int64_t>() >= -kMax;
+  if (!fits) throw UsageError("\"expires_at_ms\" is no number of milliseconds since 1970");
   return TimePoint(std::chrono::milliseconds(milliseconds.get<std::int64_t>()));
 }
 
@@ -196,7 +151,9 @@ class DocumentReader final : public RecordReader {
     return entry[field];
   }
   /// Strings are themselves, everything else is its JSON.
-  static std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+  static std::string text_of(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : compact_json(value);
+  }
 
   std::string name_;
   JsonMapping mapping_;

@@ -29,7 +29,7 @@ void print(Output& output, const Settings& settings, const ReencryptReport& repo
 Action add_reencrypt(Arguments&) {
   return [](Call& call) {
     const Store store = call.whole_store(Access::show_expired);
-    Progress progress("examined", store.stats().entries);
+    Progress progress("examined", store);
     const ReencryptReport report = store.reencrypt([&](const ReencryptReport& done) {
       stop_when_interrupted();
       progress.update(done.examined, done.examined);

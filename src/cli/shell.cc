@@ -2,7 +2,7 @@
 // script. A verb that fails does not end it.
 //
 // The exit code of a script is that of its first failure, 0 without one; a plain "no" (1) is no failure. At a terminal
-// it is 0.
+// it is 0. SIGTERM and SIGHUP, as of a terminal that is closed, end the shell in order.
 //
 // History is kept in ~/.tuskv_history, readable by its owner alone. Lines that carry values (set, mset, getset, cas)
 // or a password are remembered while the shell runs and never written there.
@@ -114,7 +114,7 @@ class Editor final {
         ::fputs("\n", stdout);
         continue;
       }
-      if (text == nullptr || size <= 0) return std::nullopt;
+      if (text == nullptr || size <= 0 || interrupted()) return std::nullopt;
       std::string line(text, static_cast<std::size_t>(size));
       while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
       if (!line.empty()) history_.add(line);
@@ -174,9 +174,11 @@ ExitCode run_prompt(Call& shell) {
   Editor editor(shell.session, shell.settings);
   while (const auto line = editor.line()) {
     const auto code = run_line(*line, shell, Caller::person, {});
-    if (!code || *code == kBrokenPipe || interrupt_signal() == SIGTERM) return ExitCode::done;
+    if (!code || *code == kBrokenPipe) return ExitCode::done;
+    if (interrupt_signal() != SIGINT) stop_when_interrupted();
     forget_interrupt();
   }
+  stop_when_interrupted();  // SIGTERM, or SIGHUP, after which there may be no terminal any more
   shell.output.text("\n");
   return ExitCode::done;
 }

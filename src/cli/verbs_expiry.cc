@@ -1,8 +1,10 @@
 // Verbs on the expiry of entries.
+#include <chrono>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
+#include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/time_text.h"
 #include "cli/verbs.h"
@@ -22,6 +24,27 @@ const char* name_of(Ttl::State state) {
 
 std::int64_t in_milliseconds(const Ttl& ttl) {
   return ttl.state == Ttl::State::remaining ? ttl.left.count() : ttl.redis();
+}
+
+/// Calls until nothing is left or the limit (0: none) is reached: one call removes what it can by its deadline. One
+/// that needed less than half of its time was not ended by that, and what has expired since is for the next sweep, or a
+/// busy store would never let go of this one.
+void sweep(const Store& store, std::chrono::milliseconds timeout, std::uint64_t limit, std::uint64_t& removed) {
+  for (bool more = true; more && (limit == 0 || removed < limit);) {
+    stop_when_interrupted();
+    const auto begin = std::chrono::steady_clock::now();
+    const std::uint64_t count = store.cleanup_expired(limit == 0 ? 0 : limit - removed);
+    removed += count;
+    more = count > 0 && std::chrono::steady_clock::now() - begin >= timeout / 2;
+  }
+}
+
+void print_removed(Call& call, std::uint64_t removed) {
+  if (call.settings.json) {
+    call.output.json({{"removed", removed}});
+  } else {
+    call.output.line(std::to_string(removed));
+  }
 }
 
 }  // namespace
@@ -84,13 +107,16 @@ Action add_sweep(Arguments& arguments) {
                    "without which they would stay in the log; older snapshots hold them until they are pruned");
   return [limit](Call& call) {
     const Store store = call.whole_store(Access::inspect);
-    const std::uint64_t count = store.cleanup_expired(*limit);
-    if (count > 0 && call.session.has_directory()) store.snapshot();
-    if (call.settings.json) {
-      call.output.json({{"removed", count}});
-    } else {
-      call.output.line(std::to_string(count));
+    const Duration timeout = call.session.timeout().value_or(Store::options_for(call.session.url()).timeout);
+    std::uint64_t removed = 0;
+    try {
+      sweep(store, std::chrono::milliseconds(timeout.milliseconds()), *limit, removed);
+      if (removed > 0 && call.session.has_directory()) store.snapshot();
+    } catch (...) {
+      if (removed > 0) print_removed(call, removed);
+      throw;
     }
+    print_removed(call, removed);
     return ExitCode::done;
   };
 }

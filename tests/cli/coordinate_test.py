@@ -93,7 +93,17 @@ class LockTest(ToolTest):
         while not self.holds_signals(waiting):
             time.sleep(0.01)
         waiting.send_signal(signal.SIGTERM)
-        self.assertEqual(self.end(waiting)[0], 128 + signal.SIGTERM)
+        self.assertEqual(self.end(waiting)[0], -signal.SIGTERM)
+
+    def test_S171_what_ends_the_command_ends_the_run_as_well(self):
+        for name in ("TERM", "INT", "USR1"):
+            number = getattr(signal, "SIG" + name)
+            running = self.lock("--", "sh", "-c", f"trap 'trap - {name}; kill -{name} $$' {name}; echo ready; "
+                                "while :; do sleep 0.02; done")
+            self.assertEqual(running.stdout.readline(), b"ready\n")
+            running.send_signal(number)
+            self.assertEqual(self.end(running), (-number, "", ""))
+        self.text("lock", "run", "job", "--wait", "0", "--", "true")
 
     def test_a_directory_that_is_open_above_is_not_waited_for(self):
         self.tuskv("set", "k", "v")

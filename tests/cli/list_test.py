@@ -163,6 +163,13 @@ class ListTest(ToolTest):
         self.assertEqual(removed, ["1", '{"removed":1}', "0"])
         self.assertEqual((json.loads(before)["expired"], json.loads(after)["expired"]), (2, 0))
 
+    def test_S168_a_sweep_ends_when_nothing_is_left(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?ttl_mode=manual"
+        entries = "".join("mset --ttl 1ms " + " ".join(f"k{i}:{j} v" for j in range(5000)) + "\n" for i in range(40))
+        self.tuskv("shell", stdin=entries)
+        script = "sweep --limit 150000\nsweep\nsweep\n"
+        self.assertEqual(self.lines("--timeout", "1ms", "shell", stdin=script), ["150000", "50000", "0"])
+
     def test_what_is_swept_stays_away(self):
         self.tuskv("set", "k", "v")
         self.tuskv("set", "short", "a-secret", "--ttl", "1ms")

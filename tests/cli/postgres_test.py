@@ -14,6 +14,7 @@ import unittest
 
 import encryption_test
 import point_test
+import shell_test
 import transfer_test
 from tool import ToolTest
 
@@ -29,9 +30,10 @@ def url(database="postgres", user="tuskv", **options):
 
 
 class Door:
-    """A way to the server that can be shut."""
+    """A way to the server that can be shut, and what went through it to the server."""
 
     def __init__(self):
+        self.sent = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.sockets = [self.listener]
@@ -49,13 +51,14 @@ class Door:
             else:
                 server = socket.create_connection((HOST, PORT))
             self.sockets += [client, server]
-            for way in ((client, server), (server, client)):
+            for way in ((client, server, self.sent), (server, client, [])):
                 threading.Thread(target=self.carry, args=way, daemon=True).start()
 
     @staticmethod
-    def carry(source, target):
+    def carry(source, target, seen):
         try:
             while data := source.recv(65536):
+                seen.append(data)
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
@@ -79,8 +82,12 @@ class PostgresToolTest(ToolTest):
         self.schema = f"cli_{os.getpid()}_{next(numbers)}"
         self.environment["TUSKV_STORE"] = url(schema=self.schema)
 
-    def sql(self, command):
-        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(), "--command", command], check=True)
+    def sql(self, command, database="postgres"):
+        subprocess.run(["psql", "--quiet", "--no-psqlrc", url(database), "--command", command], check=True)
+
+    def through(self, door):
+        """The URL of the store behind it."""
+        return url(schema=self.schema, host="127.0.0.1", port=door.port, sslmode="disable")
 
 
 class PointTest(PostgresToolTest, point_test.PointTest):
@@ -212,10 +219,9 @@ class LockTest(PostgresToolTest):
         code and stderr. From then on it waits for the server once."""
         self.tuskv("set", "k", "v")
         door = Door()
-        store = url(schema=self.schema, host="127.0.0.1", port=door.port, sslmode="disable")
-        process = self.start("--store", store, "--timeout", f"{self.TIMEOUT_S}s", "lock", "run", "job", "--ttl", ttl,
-                             "--", "sh", "-c", "echo ready; " + script, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE)
+        process = self.start("--store", self.through(door), "--timeout", f"{self.TIMEOUT_S}s", "lock", "run", "job",
+                             "--ttl", ttl, "--", "sh", "-c", "echo ready; " + script, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         ready = process.stdout.readline()
         door.shut()
         time.sleep(pause_s)
@@ -274,6 +280,62 @@ class TransferTest(PostgresToolTest):
         self.assertEqual(self.text("export"), exported)
         code, out, err = self.finish("import", "--keep-going", stdin="bad\n" + transfer_test.record("k", "v"))
         self.assertEqual((code, out), (2, b"1\n"), err)
+
+
+    def test_S167_nobody_counts_for_a_bar_that_is_not_shown(self):
+        self.tuskv("set", "k", "v")
+        door = Door()
+        self.assertEqual(json.loads(self.tuskv("export", "--store", self.through(door)))["key"], "k")
+        self.assertEqual(self.json("copy", self.through(door), "file:./copy")["copied"], 1)
+        sent = b"".join(door.sent)
+        self.assertIn(b"select", sent.lower())
+        self.assertFalse(b"pg_total_relation_size" in sent, "the store was counted")
+        door.shut()
+
+    def test_S167_a_store_that_cannot_be_counted_is_exported(self):
+        database = role = self.schema
+        self.sql(f"create role {role} login")
+        self.addCleanup(self.sql, f"drop role {role}")
+        self.sql(f"create database {database} owner {role}")
+        self.addCleanup(self.sql, f"drop database {database} (force)")
+        self.sql("revoke execute on function pg_catalog.pg_total_relation_size(regclass) from public", database)
+        self.environment["TUSKV_STORE"] = url(database, user=role, schema=self.schema)
+        self.tuskv("set", "k", "v")
+        self.assertIn("denied", self.refusal("stats", code=2))
+        for words in (("export", "entries"), ("copy", self.environment["TUSKV_STORE"], "file:./copy")):
+            code, screen = shell_test.Terminal(self, *words).finish()
+            self.assertEqual(code, 0, screen)
+        self.assertEqual(json.loads(self.read("entries"))["key"], "k")
+
+
+class BenchTest(PostgresToolTest):
+    WORDS = ("bench", "set", "--seconds", "1", "--keys", "5000", "--threads", "2")
+
+    def test_S169_it_cleans_up_beside_others_that_write(self):
+        self.tuskv("set", "k", "v")
+        other = subprocess.Popen(["psql", "--quiet", "--no-psqlrc", url()], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        self.addCleanup(other.communicate)
+        other.stdin.write(f"begin; lock table {self.schema}.tuskv in row exclusive mode;\n\\echo locked\n".encode())
+        other.stdin.flush()
+        self.assertEqual(other.stdout.readline(), b"locked\n")
+        self.tuskv(*self.WORDS)
+        self.assertEqual(self.lines("namespaces"), [])
+
+    def test_S169_what_it_leaves_behind_is_said_beside_what_went_wrong(self):
+        self.tuskv("set", "k", "v")
+        door = Door()
+        store = self.through(door) + "&ttl_mode=manual"  # no sweeper that warns
+        process = self.start("--store", store, "--timeout", "1s", "bench", "set", "--seconds", "60", "--keys", "10",
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertTrue(process.stdout.readline().startswith(b"workload"))
+        door.shut()
+        err = process.communicate()[1].decode().splitlines()
+        self.assertIn(process.returncode, (3, 4, 5), err)
+        self.assertRegex("\n".join(err), r"^tuskv: warning: .*\(entries of the bench are left: tuskv del --all --yes "
+                                         r"--namespace tuskv-bench removes them\)\ntuskv: .*")
+        self.assertNotIn("are left", err[-1])
+        self.assertIn("tuskv del", self.refusal(*self.WORDS, code=2))
 
 
 class FailureTest(PostgresToolTest):

@@ -54,6 +54,7 @@ class Terminal:
         self.screen = b""
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run below nohup
             os.chdir(test.directory)
             os.execve(BINARY, [BINARY, *words], {**test.environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"})
         self.code = None
@@ -93,6 +94,11 @@ class Terminal:
 
     def type(self, text):
         os.write(self.descriptor, text.encode())
+
+    def close(self):
+        """Takes the terminal away; the exit code."""
+        os.close(self.descriptor)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def finish(self):
         """The exit code, once it has ended by itself; the rest of the screen."""
@@ -211,7 +217,24 @@ class TerminalTest(ToolTest):
         terminal.expect(b"workload")
         terminal.type("\x03")
         code, _ = terminal.finish()
-        self.assertEqual(code, 128 + signal.SIGINT)
+        self.assertEqual(code, -signal.SIGINT)
+        self.assertEqual(self.text("namespaces"), "")
+
+    def test_S170_a_terminal_that_is_closed_ends_the_shell_in_order(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?durability=unlogged"
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        terminal.type("incr n\n")
+        terminal.expect(b"\n1\r\n")
+        terminal.prompt()
+        self.assertEqual(terminal.close(), -signal.SIGHUP)
+        self.assertEqual(self.text("get", "n"), "1\n")
+        self.assertIn(b"incr", self.read(".tuskv_history"))
+
+    def test_S170_a_terminal_that_is_closed_ends_a_long_verb(self):
+        terminal = Terminal(self, "bench", "set", "--seconds", "60", "--keys", "10")
+        terminal.expect(b"workload")
+        self.assertEqual(terminal.close(), -signal.SIGHUP)
         self.assertEqual(self.text("namespaces"), "")
 
 
@@ -228,6 +251,15 @@ class BenchTest(ToolTest):
         self.assertLessEqual(row["p99_us"], row["max_us"])
         self.assertEqual(self.text("namespaces"), "")
         self.assertEqual(self.text("scan"), "mine\tstays\n")
+
+    def test_S169_entries_of_somebody_else_are_not_removed(self):
+        for words, name in (((), "tuskv-bench"), (("--namespace", "n"), "n/tuskv-bench")):
+            self.tuskv("set", "mine", "stays", "--namespace", name)
+            message = self.refusal("bench", "set", "--seconds", "1", "--keys", "10", *words, code=2)
+            self.assertIn(f"tuskv del --all --yes --namespace {name} removes them", message)
+            self.assertEqual(self.text("scan", "--namespace", name), "mine\tstays\n")
+            self.tuskv("del", "--all", "--yes", "--namespace", name)
+            self.tuskv("bench", "set", "--seconds", "1", "--keys", "10", *words)
 
 
 if __name__ == "__main__":

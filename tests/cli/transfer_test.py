@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -11,7 +12,7 @@ import time
 import unittest
 from pathlib import Path
 
-from tool import ToolTest
+from tool import BINARY, TIMEOUT_S, ToolTest
 
 FAR_MS = 4_070_908_800_123
 
@@ -38,6 +39,14 @@ class ImportTest(ToolTest):
         self.tuskv("set", "k", "old")
         self.tuskv("import", stdin=record("k", "v", expires_at_ms=1))
         self.tuskv("exists", "k", code=1)
+
+    def test_S166_an_expiry_that_no_time_has_is_refused(self):
+        self.tuskv("set", "k", "old")
+        for expiry in (2 ** 64 - 1, 2 ** 63, 253402300799001, -253402300799001, -2 ** 63, -2 ** 64):
+            code, out, err = self.finish("import", stdin=record("k", "v", expires_at_ms=expiry))
+            self.assertEqual((code, out), (2, b"0\n"), expiry)
+            self.assertIn(b'"expires_at_ms" is no number of milliseconds since 1970', err)
+        self.assertEqual(self.text("get", "k"), "old\n")
 
     def test_a_bad_line_is_named_and_what_came_before_is_kept(self):
         bad = ["{", "[]", '{"key": "k"}', '{"key": "k", "value": 1}', '{"key": "k", "value": {"base64": "?"}}',
@@ -171,8 +180,48 @@ class ImportTest(ToolTest):
         while not os.path.exists(self.path("tuskv-data")):
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(TIMEOUT_S), -signal.SIGINT)  # with its input open: the end of that may come first
         process.communicate()
-        self.assertEqual(process.returncode, 128 + signal.SIGINT)
+
+    def import_acknowledged(self, disposition):
+        """An import that has written a line, at whose start SIGHUP had this disposition."""
+        process = self.start("import", "--acknowledge", "--store", "file:./tuskv-data?durability=unlogged",
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
+        process.stdin.write(record("a", "1").encode())
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"1\n")
+        return process
+
+    def test_S170_a_hangup_ends_it_in_order(self):
+        process = self.import_acknowledged(signal.SIG_DFL)
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(process.wait(TIMEOUT_S), -signal.SIGHUP)
+        process.communicate()
+        self.assertEqual(self.text("get", "a"), "1\n")
+
+    def test_S170_a_hangup_stays_ignored_as_below_nohup(self):
+        process = self.import_acknowledged(signal.SIG_IGN)
+        process.send_signal(signal.SIGHUP)
+        process.stdin.write(record("b", "2").encode())
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), b"2\n")
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
+
+    def test_S171_an_interrupt_ends_the_script_around_it(self):
+        script = f'for i in 1 2; do "{BINARY}" import --acknowledge; done; echo went on'
+        shell = subprocess.Popen(["bash", "-c", script], cwd=self.directory, env=self.environment,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                 start_new_session=True,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        shell.stdin.write(record("a", "1").encode())
+        shell.stdin.flush()
+        self.assertEqual(shell.stdout.readline(), b"1\n")
+        os.killpg(shell.pid, signal.SIGINT)
+        self.assertIn(b"import ended early", shell.stderr.readline())  # before the end of its input is another reason
+        out, _ = shell.communicate(timeout=TIMEOUT_S)
+        self.assertEqual((shell.returncode, out), (-signal.SIGINT, b""))
 
     def test_tsv(self):
         self.tuskv("import", "--format", "tsv", "--prefix", "p:", stdin="a\t1\tmore\n\nb\t\n")
@@ -189,6 +238,23 @@ class ImportTest(ToolTest):
         self.assertEqual(self.text("get", "country:AF"), "Afghanistan\n")
         self.tuskv("import", "--format", "json", stdin='{"x": "text", "y": 1.5, "z": [null]}')
         self.assertEqual(self.lines("mget", "x", "y", "z"), ["text", "1.5", "[null]"])
+
+    def test_S165_numbers_stay_as_they_were_written(self):
+        numbers = ("12345678901234567890123", "1.10", "1e2", "-0", "-0.0", "0.1", "1E-7", "18446744073709551615",
+                   "18446744073709551616", "-9223372036854775809", "3", "-3")
+        document = '{"a": [%s], "b": {"c\\"": 1.10, "d": "1.10", "e": [], "f": {}}, "g": 1.10}' % " , ".join(numbers)
+        self.tuskv("import", "--format", "json", stdin=document)
+        self.assertEqual(self.lines("mget", "a", "b", "g"),
+                         ["[" + ",".join(numbers) + "]", '{"c\\"":1.10,"d":"1.10","e":[],"f":{}}', "1.10"])
+        self.tuskv("del", "--all", "--yes")
+        ids = ("1.1", "1.10", "36893488147419103233", "36893488147419103234")
+        entries = ",".join('{"id": %s, "n": %s}' % (each, each) for each in ids)
+        options = ("--format", "json", "--key", "id")
+        self.assertEqual(self.text("import", *options, stdin=f"[{entries}]"), "4\n")
+        self.assertEqual(self.lines("scan"), ['%s\t{"id":%s,"n":%s}' % (each, each, each) for each in ids])
+        self.tuskv("import", *options, "--value", "n", stdin=f"[{entries}]")
+        self.assertEqual(self.lines("scan"), [f"{each}\t{each}" for each in ids])
+        self.assertIn("1e400", self.refusal("import", "--format", "json", stdin='{"a": 1e400}', code=2))
 
     def test_json_documents_that_do_not_fit(self):
         for document, options in (("{", ()), ("[]", ()), ("{}", ("--key", "k")), ("{}", ("--pointer", "/x")),
@@ -296,6 +362,41 @@ class ExportTest(ToolTest):
         os.mkdir(self.path("folder"))
         self.assertIn("is a directory", self.refusal("export", "folder", code=2))
         self.assertIn("empty", self.refusal("export", "", code=2))
+
+    def test_S172_the_new_name_is_on_the_disk(self):
+        self.fill()
+        self.environment["ASAN_OPTIONS"] = self.environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0"  # under strace
+        os.mkdir(self.path("folder"))
+        for name, folder in (("entries", "."), ("folder/entries", "folder")):
+            subprocess.run(["strace", "-f", "-qq", "-y", "-o", "calls", "-e", "trace=fsync,rename,renameat,renameat2",
+                            BINARY, "export", name], cwd=self.directory, env=self.environment, check=True,
+                           stdout=subprocess.DEVNULL, timeout=TIMEOUT_S)
+            calls = self.read("calls").decode()
+            renamed = calls.index(f'"{name}"')
+            self.assertRegex(calls[renamed:], rf"fsync\(\d+<{re.escape(os.path.realpath(self.path(folder)))}>\) += 0")
+
+    def test_S173_a_link_to_a_file_that_is_not_there_yet_is_followed(self):
+        self.fill()
+        os.mkdir(self.path("folder"))
+        os.symlink("folder/second", self.path("first"))
+        os.symlink("../file", self.path("folder/second"))
+        for _ in range(2):  # the second time it is there
+            self.tuskv("export", "first")
+            self.assertTrue(os.path.islink(self.path("first")) and os.path.islink(self.path("folder/second")))
+            self.assertEqual(self.read("file"), self.tuskv("export"))
+        os.symlink("circle", self.path("circle"))
+        self.assertIn("cannot create", self.refusal("export", "circle", code=9))
+        self.assertTrue(os.path.islink(self.path("circle")))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can give a file away")
+    def test_S174_the_owner_stays(self):
+        self.fill()
+        self.write("file", "old")
+        os.chown(self.path("file"), 12345, 23456)
+        os.chmod(self.path("file"), 0o640)
+        self.tuskv("export", "file")
+        found = os.stat(self.path("file"))
+        self.assertEqual((found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)), (12345, 23456, 0o640))
 
     def test_of_nothing(self):
         self.refusal("export", code=2)
