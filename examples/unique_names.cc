@@ -29,7 +29,11 @@ bool rename(const tuskv::Store& store, const std::string& id, const std::string&
 /// Nothing that the user had claimed outlives it.
 void remove(const tuskv::Store& store, const std::string& id) {
   store.transaction([&](tuskv::Transaction& tx) {
-    for (const std::string& name : tx.claims_of(id).keys) tx.release_claim(name, id);
+    tuskv::KeyPage page;
+    do {
+      page = tx.claims_of(id, {.after = page.next});
+      for (const std::string& name : page.keys) tx.release_claim(name, id);
+    } while (!page.next.empty());
     tx.erase(id);
   });
 }
@@ -50,7 +54,8 @@ int main() {
   std::cout << "alice is " << store.claim_owner("username:alice").value_or("nobody") << "\n";
 
   // Held for a visitor who has a quarter of an hour to confirm, and for good once that is done.
-  store.claim("username:carol", "visitor:7", {.ttl = 15min});
+  const bool held = static_cast<bool>(store.claim("username:carol", "visitor:7", {.ttl = 15min}));
+  std::cout << "carol visits: " << in_words(held) << "\n";
   const bool confirmed = store.transaction([](tuskv::Transaction& tx) {
     return tx.move_claim("username:carol", "visitor:7", "user:3") && tx.claim("username:carol", "user:3");
   });
@@ -58,4 +63,11 @@ int main() {
 
   remove(store, "user:2");
   std::cout << "alice is " << store.claim_owner("username:alice").value_or("nobody") << "\n";
+
+  // However many names somebody has.
+  for (int i = 0; i < 250; ++i) {
+    if (!store.claim("alias:" + std::to_string(i), "user:1")) return 1;
+  }
+  remove(store, "user:1");
+  std::cout << "user:1 has " << store.claims_of("user:1").keys.size() << " names\n";
 }

@@ -38,13 +38,17 @@ Condition unchanged(const Present& present) {
   return {.kind = Condition::Kind::version, .version = present.version};
 }
 
-/// Runs the command; when its condition does not hold, `present` becomes the entry that it met instead.
+/// Runs the command; when its condition does not hold, `present` becomes the entry that it met instead. Otherwise it
+/// gets the version that was written, if there is one.
 template <class C>
 bool apply(const View& view, os::Deadline deadline, C&& conditional, Present& present) {
   Command command(std::forward<C>(conditional));
   execute_step(view, deadline, std::span(&command, 1));
   C& done = std::get<C>(command);
-  if (done.applied) return true;
+  if (done.applied) {
+    if constexpr (requires { done.version; }) present.version = done.version;
+    return true;
+  }
   present = {.found = done.seen.found, .version = done.seen.version, .value = std::move(done.seen.value)};
   return false;
 }
@@ -123,7 +127,8 @@ bool KeyValue::get_into(Bytes key, std::string& value) const {
 }
 
 std::optional<std::string> KeyValue::update_erased(Bytes key,
-                                                   FunctionRef<Change(std::optional<std::string_view>)> change) const {
+                                                   FunctionRef<Change(std::optional<std::string_view>)> change,
+                                                   Version* version) const {
   const StoredKey stored(*view(), key);
   const os::Deadline last_attempt = os::deadline_in(view()->timeout_ms);
   os::Deadline deadline = last_attempt;
@@ -131,7 +136,10 @@ std::optional<std::string> KeyValue::update_erased(Bytes key,
   std::optional<std::string> result;
   Present present = read_present(*view(), deadline, stored.view());
   for (int attempt = 0; attempt < kConflictAttempts; ++attempt) {
-    if (try_update(*view(), deadline, stored.view(), change, present, result)) return result;
+    if (try_update(*view(), deadline, stored.view(), change, present, result)) {
+      if (version != nullptr) version->number = result ? present.version : 0;
+      return result;
+    }
     view()->conflicts->fetch_add(1, std::memory_order_relaxed);
     // What the failed attempt has met is the newest there is: with a server in between, reading it again would only
     // give others time to change it.

@@ -130,20 +130,21 @@ struct OpenedEngine {
 void encrypt(OpenedEngine& opened, std::shared_ptr<const Encryptor> encryptor, const Options& options,
              StoreUrl::Scheme scheme) {
   const bool is_kept = scheme != StoreUrl::Scheme::memory;
+  const bool is_alone = scheme == StoreUrl::Scheme::file;  // what `read_only` is for
   std::unique_ptr<Engine>& engine = opened.parts.engine;
   const std::int64_t timeout_ms = options.timeout.milliseconds();
   if (encryptor == nullptr) {
     if (is_kept) throw_if_failed(encryption::check_unencrypted(*engine, timeout_ms));
     return;
   }
-  auto encrypted =
-      value_or_throw(encryption::EncryptedEngine::open({.engine = std::move(engine),
-                                                        .encryptor = std::move(encryptor),
-                                                        .timeout_ms = timeout_ms,
-                                                        .expiry_disabled = options.ttl_mode == TtlMode::disabled,
-                                                        .is_kept = is_kept,
-                                                        .marks_at_open = options.create && !options.read_only,
-                                                        .is_alone = scheme == StoreUrl::Scheme::file}));
+  auto encrypted = value_or_throw(
+      encryption::EncryptedEngine::open({.engine = std::move(engine),
+                                         .encryptor = std::move(encryptor),
+                                         .timeout_ms = timeout_ms,
+                                         .expiry_disabled = options.ttl_mode == TtlMode::disabled,
+                                         .is_kept = is_kept,
+                                         .marks_at_open = options.create && !(options.read_only && is_alone),
+                                         .is_alone = is_alone}));
   opened.reencryption = encrypted.get();
   engine = std::move(encrypted);
 }

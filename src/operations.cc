@@ -29,7 +29,10 @@ Add addition(const View& view, std::string_view key, std::int64_t by, const Coun
   // Sign and magnitude: the smallest integer has no negative.
   const auto magnitude = by < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(by) : static_cast<std::uint64_t>(by);
   Add add{.key = key, .magnitude = magnitude, .negative = by < 0, .min = options.min, .max = options.max};
-  add.if_created = default_expiry(view);
+  if (options.persistent && options.ttl_if_created) {
+    throw_refused(Code::InvalidArgument, "ttl_if_created and persistent exclude each other");
+  }
+  if (!options.persistent) add.if_created = default_expiry(view);
   if (options.ttl_if_created) {
     add.if_created = {.kind = Expiry::Kind::after, .value = checked_ttl_ms(*options.ttl_if_created, "ttl_if_created")};
   }
@@ -47,9 +50,15 @@ std::int64_t sum_of(const Add& add) {
 
 template <class C>
 CompareResult compare_result(C& command) {
-  if (command.applied) return {.status = CompareResult::Status::success};
+  if (command.applied) {
+    CompareResult result{.status = CompareResult::Status::success};
+    if constexpr (std::is_same_v<C, Put>) result.version = Version{command.version};
+    return result;
+  }
   if (!command.seen.found) return {.status = CompareResult::Status::not_found};
-  return {.status = CompareResult::Status::mismatch, .current = std::move(command.seen.value)};
+  return {.status = CompareResult::Status::mismatch,
+          .current = std::move(command.seen.value),
+          .version = Version{command.seen.version}};
 }
 
 OptionalValue previous_value(Seen& seen) { return seen.found ? OptionalValue(std::move(seen.value)) : std::nullopt; }

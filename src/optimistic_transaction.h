@@ -28,7 +28,8 @@ struct OptimisticTransaction {
     std::string value = {};
     std::int64_t expires_us = 0;  ///< put, touch; 0: never
     bool restarts_created =
-        false;  ///< put: the entry was erased before in this transaction, so created_at starts again
+        false;                  ///< put: the entry was erased before in this transaction, so created_at starts again
+    std::uint64_t version = 0;  ///< given by the commit
   };
 
   /// Adds what was read of a range; pages of a listing become one range.

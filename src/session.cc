@@ -347,6 +347,14 @@ Status Session::commit() {
   return engine_.commit(transaction_, left_ms());
 }
 
+std::uint64_t Session::committed_version(std::string_view key) {
+  os::MutexLock lock(mutex_);
+  const auto& writes = transaction_.writes;  // in the order of their keys, as the overlay was
+  const auto write = std::lower_bound(writes.begin(), writes.end(), key,
+                                      [](const auto& each, auto wanted) { return each.key < wanted; });
+  return write != writes.end() && write->key == key ? write->version : 0;
+}
+
 Status Session::validate() {
   std::int64_t left = call_ms();
   if (!mutex_.lock_within(left)) return others_go_on();

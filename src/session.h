@@ -58,6 +58,8 @@ class Session final : public Executor {
   Status commit() TUSKV_EXCLUDES(mutex_);
   /// Whether what was read still holds: an error that user code made of a state that never was must not get out.
   Status validate() TUSKV_EXCLUDES(mutex_);
+  /// The version that the commit gave to what was written under this key; 0 when nothing was.
+  std::uint64_t committed_version(std::string_view key) TUSKV_EXCLUDES(mutex_);
   /// Every later call fails with Closed. One under way goes on, before the commit or beyond its deadline.
   void end() { ended_ = true; }
 

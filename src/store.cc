@@ -7,12 +7,12 @@
 #include "reencryption.h"
 #include "run.h"
 #include "search_filter.h"
+#include "store_access.h"
 #include "stored_range.h"
 #include "submission_threads.h"
 #include "throw.h"
 
 namespace tuskv {
-namespace {
 
 std::shared_ptr<const View> view_of_namespace(const View& view, Bytes name, const NamespaceOptions& options) {
   auto nested = std::make_shared<View>(view);
@@ -20,6 +20,8 @@ std::shared_ptr<const View> view_of_namespace(const View& view, Bytes name, cons
   if (options.ttl) nested->default_ttl_ms = checked_ttl_ms(*options.ttl, "ttl");
   return nested;
 }
+
+namespace {
 
 /// The stored key of the first entry from `from` on; empty when there is none. Each page has a deadline of its own.
 std::string first_stored_key(const View& view, const std::string& from) {

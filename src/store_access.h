@@ -8,6 +8,10 @@
 #include "view.h"
 
 namespace tuskv {
+
+/// What a handle for another namespace looks through.
+std::shared_ptr<const View> view_of_namespace(const View& view, Bytes name, const NamespaceOptions& options);
+
 inline namespace v0 {
 
 struct StoreAccess {

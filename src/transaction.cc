@@ -75,10 +75,8 @@ inline namespace v0 {
 Transaction::Transaction(std::shared_ptr<const View> view) : KeyValue(std::move(view)) {}
 Transaction::~Transaction() = default;
 
-Transaction Transaction::with_namespace(Bytes name) {
-  auto nested = std::make_shared<View>(*view());
-  nested->prefix = checked_namespace_prefix(*view(), name.view());
-  return Transaction(std::move(nested));
+Transaction Transaction::with_namespace(Bytes name, const NamespaceOptions& options) {
+  return Transaction(view_of_namespace(*view(), name, options));
 }
 
 void KeyValue::run_transaction(FunctionRef<void(Transaction&)> function) const {

@@ -40,6 +40,12 @@ void throw_integer_key(std::size_t key_bytes, bool is_signed) {
                                       " bits");
 }
 
+void throw_integer_value(std::size_t value_bytes, bool is_signed) {
+  throw_refused(Code::InvalidArgument, std::string("the integer is out of the range of the view's values: ") +
+                                           (is_signed ? "signed" : "unsigned") + ", " +
+                                           std::to_string(value_bytes * 8) + " bits");
+}
+
 std::uint64_t parse_decimal(std::string_view text, bool& negative) {
   negative = text.starts_with('-');
   const std::string_view digits = text.substr(negative ? 1 : 0);

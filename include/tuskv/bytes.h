@@ -57,6 +57,7 @@ class TUSKV_API OwnedBytes {
   OwnedBytes(std::string&& bytes) noexcept : owned_(std::move(bytes)) {}
   template <BytesSource T>
   OwnedBytes(const T& bytes) : owned_(Bytes(bytes).view()) {}
+  OwnedBytes(Bytes bytes) : owned_(bytes.view()) {}
 
   std::string_view view() const noexcept { return owned_; }
   std::string take() && noexcept { return std::move(owned_); }

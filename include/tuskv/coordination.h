@@ -93,8 +93,11 @@ class TUSKV_API Lock {
   /// reported: at worst the lock ends with its TTL. Call unlock() to see them.
   ~Lock();
 
-  const Lease& lease() const noexcept { return lease_; }
-  std::uint64_t token() const noexcept { return lease_.token; }
+  const Lease& lease() const& noexcept { return lease_; }
+  std::uint64_t token() const& noexcept { return lease_.token; }
+  // A lock that is not kept has been unlocked before either can be used.
+  const Lease& lease() const&& = delete;
+  std::uint64_t token() const&& = delete;
   /// False once it is known, or has to be feared, that the lock is gone: it was unlocked, a renewal was refused, or
   /// none has come through for a whole TTL; and in a child of fork: the lock is the parent's. A cheap look before each
   /// step of long work; no guarantee (see above). An unlock by somebody else with the same owner, or lease, is noticed

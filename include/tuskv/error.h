@@ -48,7 +48,7 @@ enum class Outcome {
 
 TUSKV_API std::string_view to_string(Outcome outcome) noexcept;
 
-/// The one exception type of tuskv. Thread-safety: as any value.
+/// The one exception type of tuskv, but for the std::bad_alloc of the standard library. Thread-safety: as any value.
 class TUSKV_API Error : public std::runtime_error {
  public:
   Error(Code code, Outcome outcome, const std::string& message, std::string sqlstate = {});

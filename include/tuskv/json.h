@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -25,7 +26,9 @@
 // that does not fit its field, which would be wrapped around, cut or infinite, is refused when read. (In a
 // nlohmann::json itself integers beyond 64 bits are doubles.) To find it, what was read is made a document again and
 // compared, which may double what reading costs; a document whose numbers are all from 0 to 127, or which has none, is
-// spared it. Views of text, which would be gone with the document, and other types of documents are no JSON here.
+// spared it. (A from_json may make other integers of those it is given, such as seconds of milliseconds; one that is
+// just what a smaller type would have kept, as 0 is of 256, is taken for that.) Views of text, which would be gone with
+// the document, and other types of documents are no JSON here.
 
 namespace tuskv {
 inline namespace v0 {
@@ -82,26 +85,66 @@ inline void check_json_depth(std::string_view text) {
   }
 }
 
-/// Whether `decoded`, an integer, is what became of the number `given` by wrapping around or by cutting off. Integers
-/// of all sizes wrap around by multiples of 256. A fractional number beyond the smallest type that it may be converted
-/// to first becomes anything, so what is not as large then is taken for narrowed.
-inline bool is_narrowed(const nlohmann::json& given, const nlohmann::json& decoded) {
-  const auto is_negative = [](const nlohmann::json& integer) {
-    return !integer.is_number_unsigned() && integer.get<std::int64_t>() < 0;
-  };
-  if (given.is_number_float()) {
-    const double number = given.get<double>();
-    const auto became = decoded.get<double>();
-    constexpr double kBeyond = 18446744073709551616.0;  // 2^64
-    constexpr double kBeyondInt = 2147483648.0;         // 2^31
-    if (number >= kBeyond || number < -kBeyond / 2) return true;
-    // Where conversions end at the largest value instead, what that is as a double is one more.
-    if (number >= kBeyond / 2 && !decoded.is_number_unsigned()) return true;
-    if (number == became) return false;
-    return std::abs(number) >= kBeyondInt || std::fmod(std::trunc(number) - became, 256) == 0;
+/// An integer of any type: its lowest 64 bits, and what they leave out.
+struct JsonInteger {
+  explicit JsonInteger(const nlohmann::json& integer)
+      : bits(integer.get<std::uint64_t>()),
+        is_negative(!integer.is_number_unsigned() && integer.get<std::int64_t>() < 0) {}
+  JsonInteger(std::uint64_t value_bits, bool negative) : bits(value_bits), is_negative(negative) {}
+  friend bool operator==(const JsonInteger&, const JsonInteger&) = default;
+
+  std::uint64_t bits;
+  bool is_negative;
+};
+
+/// Whether `integer` is what a type of 8, 16, 32 or 64 bits keeps of `bits`. Of a signed type that may have become an
+/// unsigned one of any size since.
+inline bool is_cut_of(std::uint64_t bits, const JsonInteger& integer) {
+  for (const int width : {8, 16, 32, 64}) {
+    const int shift = 64 - width;
+    const auto kept = static_cast<std::uint64_t>(static_cast<std::int64_t>(bits << shift) >> shift);
+    if (integer == JsonInteger(kept, static_cast<std::int64_t>(kept) < 0)) return true;
+    for (const int other : {8, 16, 32, 64}) {
+      if (integer == JsonInteger(kept & (~std::uint64_t{0} >> (64 - other)), false)) return true;
+    }
   }
-  const std::uint64_t difference = given.get<std::uint64_t>() - decoded.get<std::uint64_t>();
-  return difference == 0 ? is_negative(given) != is_negative(decoded) : difference % 256 == 0;
+  return false;
+}
+
+/// Whether `integer` is what a conversion leaves of a fractional number: what stands before the point, in a type that
+/// may be too small for it. Beyond the type that it goes through, of 32 or 64 bits, C++ says nothing: x86 gives the
+/// smallest integer, ARM the nearest one, and both are then cut.
+inline bool is_conversion_of(double number, const JsonInteger& integer) {
+  constexpr double kBeyond = 18446744073709551616.0;  // 2^64
+  const double whole = std::trunc(number);
+  if (whole >= 0 && whole < kBeyond) {
+    const JsonInteger exact(static_cast<std::uint64_t>(whole), false);
+    if (integer == exact) return whole != number;
+    if (is_cut_of(exact.bits, integer)) return true;
+  } else if (whole < 0 && whole >= -kBeyond / 2) {
+    const JsonInteger exact(static_cast<std::uint64_t>(static_cast<std::int64_t>(whole)), true);
+    if (integer == exact) return whole != number;
+    if (is_cut_of(exact.bits, integer)) return true;
+  }
+  if (whole < 0 && integer == JsonInteger(0, false)) return true;
+  if (whole >= std::numeric_limits<std::int32_t>::min() && whole <= std::numeric_limits<std::int32_t>::max()) {
+    return false;
+  }
+  constexpr auto kMax32 = std::uint64_t{std::numeric_limits<std::int32_t>::max()};
+  constexpr auto kMax64 = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+  for (const std::uint64_t end : {kMax32, ~kMax32, kMax64, ~kMax64, ~std::uint64_t{0}}) {
+    if (is_cut_of(end, integer)) return true;
+  }
+  return false;
+}
+
+/// Whether `decoded`, an integer, is what became of the number `given` in a type that cannot hold it. Any other number
+/// is what somebody's from_json has made of it.
+inline bool is_narrowed(const nlohmann::json& given, const nlohmann::json& decoded) {
+  const JsonInteger integer(decoded);
+  if (given.is_number_float()) return is_conversion_of(given.get<double>(), integer);
+  const JsonInteger whole(given);
+  return integer != whole && is_cut_of(whole.bits, integer);
 }
 
 /// Whether the document has a number that some type of integer cannot hold.

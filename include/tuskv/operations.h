@@ -47,16 +47,16 @@ concept LastingBytes = ReadableBytes<T> && (std::is_lvalue_reference_v<T> || std
 
 /// A lent list of keys: from `{"a", "b"}`, a vector or span of strings or views, any container of them.
 template <class R>
-concept KeyRange = requires(const R& range) {
+concept KeyRange = requires(R& range) {
   { *range.begin() } -> LastingBytes;
   range.end();
 } && !BytesSource<R>;
 
 /// A lent list of entries: from a map or a vector of pairs of strings or views.
 template <class R>
-concept PairRange = requires(const R& range) {
-  { range.begin()->first } -> std::convertible_to<std::string_view>;
-  { range.begin()->second } -> std::convertible_to<std::string_view>;
+concept PairRange = requires(R& range) {
+  { range.begin()->first } -> ReadableBytes;
+  { range.begin()->second } -> ReadableBytes;
   range.end();
 };
 
@@ -102,7 +102,7 @@ class TUSKV_API Operations {
   Reply<std::vector<std::optional<std::string>>> get_many(std::initializer_list<Bytes> keys) const {
     return get_many(std::span<const Bytes>(keys.begin(), keys.size()));
   }
-  Reply<std::vector<std::optional<std::string>>> get_many(const KeyRange auto& keys) const {
+  Reply<std::vector<std::optional<std::string>>> get_many(KeyRange auto&& keys) const {
     return get_many(std::span<const Bytes>(lend_keys(keys)));
   }
   /// True when the key is there.
@@ -112,7 +112,7 @@ class TUSKV_API Operations {
   Reply<std::uint64_t> exists_many(std::initializer_list<Bytes> keys) const {
     return exists_many(std::span<const Bytes>(keys.begin(), keys.size()));
   }
-  Reply<std::uint64_t> exists_many(const KeyRange auto& keys) const {
+  Reply<std::uint64_t> exists_many(KeyRange auto&& keys) const {
     return exists_many(std::span<const Bytes>(lend_keys(keys)));
   }
   /// How long the entry will live, or that the key is absent.
@@ -131,7 +131,7 @@ class TUSKV_API Operations {
   Reply<void> set_many(std::initializer_list<Item> items, const SetOptions& options = {}) const {
     return set_many(std::span<const Item>(items.begin(), items.size()), options);
   }
-  Reply<void> set_many(const PairRange auto& items, const SetOptions& options = {}) const {
+  Reply<void> set_many(PairRange auto&& items, const SetOptions& options = {}) const {
     return set_many(std::span<const Item>(lend_items(items)), options);
   }
   /// Sets all entries when every key is absent and returns true; otherwise changes nothing.
@@ -139,7 +139,7 @@ class TUSKV_API Operations {
   Reply<bool> set_many_if_absent(std::initializer_list<Item> items, const SetOptions& options = {}) const {
     return set_many_if_absent(std::span<const Item>(items.begin(), items.size()), options);
   }
-  Reply<bool> set_many_if_absent(const PairRange auto& items, const SetOptions& options = {}) const {
+  Reply<bool> set_many_if_absent(PairRange auto&& items, const SetOptions& options = {}) const {
     return set_many_if_absent(std::span<const Item>(lend_items(items)), options);
   }
   /// True when a live entry was removed.
@@ -149,7 +149,7 @@ class TUSKV_API Operations {
   Reply<std::uint64_t> erase_many(std::initializer_list<Bytes> keys) const {
     return erase_many(std::span<const Bytes>(keys.begin(), keys.size()));
   }
-  Reply<std::uint64_t> erase_many(const KeyRange auto& keys) const {
+  Reply<std::uint64_t> erase_many(KeyRange auto&& keys) const {
     return erase_many(std::span<const Bytes>(lend_keys(keys)));
   }
   /// Removes every key that starts with `prefix` and returns how many were live. An empty prefix is InvalidArgument
@@ -236,9 +236,10 @@ class TUSKV_API Operations {
   // ---- coordinate (see coordination.h, also for what a lock cannot promise; more in KeyValue and Store)
 
   /// Lets a lock that is still held under this lease live for `ttl` from now, and never ends it earlier than it would
-  /// have; false when it is gone. In a transaction: what the transaction writes is written only if the lock is held
-  /// when it commits.
-  Reply<bool> renew(const Lease& lease, std::optional<Duration> ttl = {}) const;
+  /// have; false when it is gone. In a transaction: when this returns true, what the transaction writes is written only
+  /// if the lock is still held when it commits. When it returns false nothing keeps it from being written but you.
+  [[nodiscard("false: the lock is gone, and nothing else says so")]] Reply<bool> renew(
+      const Lease& lease, std::optional<Duration> ttl = {}) const;
   /// Ends a lock; true when it was still held under this lease.
   Reply<bool> unlock(const Lease& lease) const;
   /// Who holds the lock, or nothing.
@@ -248,7 +249,7 @@ class TUSKV_API Operations {
   Reply<bool> release_claim(Bytes name, Bytes owner) const;
   /// Who has claimed the name, or nothing.
   Reply<std::optional<std::string>> claim_owner(Bytes name) const;
-  /// The names that `owner` has claimed.
+  /// One page of the names that `owner` has claimed; for all of them follow `next`.
   Reply<KeyPage> claims_of(Bytes owner, const ClaimListOptions& options = {}) const;
 
   /// Counts a hit and grants it if the limit of the window allows: a fixed window, which starts with its first hit. A
@@ -270,13 +271,13 @@ class TUSKV_API Operations {
   const std::shared_ptr<const View>& view() const { return view_; }
 
  private:
-  static std::vector<Bytes> lend_keys(const KeyRange auto& keys) {
+  static std::vector<Bytes> lend_keys(KeyRange auto&& keys) {
     std::vector<Bytes> lent;
     if constexpr (requires { keys.size(); }) lent.reserve(keys.size());
     for (const auto& key : keys) lent.emplace_back(key);
     return lent;
   }
-  static std::vector<Item> lend_items(const PairRange auto& items) {
+  static std::vector<Item> lend_items(PairRange auto&& items) {
     std::vector<Item> lent;
     if constexpr (requires { items.size(); }) lent.reserve(items.size());
     for (const auto& item : items) lent.push_back(Item{.key = item.first, .value = item.second});

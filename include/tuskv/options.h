@@ -135,9 +135,13 @@ struct Options {
   /// a lost connection. 0 to 1000.
   std::size_t retries = 10;
 
-  /// Called from background threads, during open, and by the call that meets a failed sync; must not block (as exit()
-  /// does while a store closes in the background) and must not call the store. Null = events are dropped.
+  /// Called from background threads, during open, and by the call that meets a failed sync; must not throw, must not
+  /// block (as exit() does while a store closes in the background) and must not call the store. Null = events are
+  /// dropped.
   void (*on_event)(void* context, const Event& event) = nullptr;
+  /// Has to live until the store is closed: until close() has returned or the last handle is gone; but where that died
+  /// on a thread of the store (in a callback, a coroutine, an offloaded function), the store closes in the background
+  /// (see ~Store), until the process ends.
   void* event_context = nullptr;
 };
 

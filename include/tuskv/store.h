@@ -30,6 +30,7 @@ class TUSKV_API Change {
   Change(std::string_view value, const SetOptions& options = {});
   Change(const char* value, const SetOptions& options = {});
   Change(std::nullopt_t) noexcept;
+  Change(std::nullptr_t) = delete;  // `return 0`
   Change(std::optional<std::string> value);
   /// Sets as `set` does: without options the expiry of a present entry is replaced, too.
   static Change replace(std::string value, const SetOptions& options = {});
@@ -61,6 +62,9 @@ class TypedView;  // incomplete here: include tuskv/typed.h, or tuskv/json.h or 
 /// What functions take that should work on a store and inside a transaction alike: every operation, blocking.
 class TUSKV_API KeyValue : public Operations<Blocking> {
  public:
+  KeyValue(const KeyValue&) = default;
+  KeyValue(KeyValue&&) noexcept = default;
+
   /// Reads into `value`, reusing its memory; false (and `value` empty) when absent.
   bool get_into(Bytes key, std::string& value) const;
 
@@ -104,10 +108,12 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
 
   /// Claims a name, 1 to max_key_bytes bytes, for an owner, 1 to 255 bytes: of all who ask one gets it. To ask again is
   /// to be granted again, and gives the claim the expiry of these options. In a transaction with the data that it is
-  /// about, both are there or neither.
-  ClaimResult claim(Bytes name, Bytes owner, const ClaimOptions& options = {}) const;
+  /// about, both are there or neither: when it was granted. When it was not, nothing keeps the transaction from
+  /// committing the data but you.
+  [[nodiscard("not granted: somebody else has the name")]] ClaimResult claim(Bytes name, Bytes owner,
+                                                                             const ClaimOptions& options = {}) const;
   /// Hands a claim on, with its expiry; true when `to` has it now: `from` had it, or `to` already did.
-  bool move_claim(Bytes name, Bytes from, Bytes to) const;
+  [[nodiscard("false: nothing was handed on")]] bool move_claim(Bytes name, Bytes from, Bytes to) const;
 
   /// The entries whose keys start with `prefix`, as values of T under keys of Key: `typed<User>("user:")`,
   /// `typed<Event, std::uint64_t>("event:")`. The codec is that of T (tuskv/codec.h, tuskv/json.h, tuskv/protobuf.h, or
@@ -120,13 +126,19 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
 
  protected:
   using Operations::Operations;
+  // Of the handles themselves alone: through a KeyValue& a store would become a handle of a transaction.
+  KeyValue& operator=(const KeyValue&) = default;
+  KeyValue& operator=(KeyValue&&) noexcept = default;
 
  private:
   friend class EntryRange;
+  template <class T, class Key, class C>
+  friend class TypedView;
   /// This handle below a prefix: keys are given and returned without it.
   KeyValue with_prefix(Bytes prefix, const TypedOptions& options) const;
-  std::optional<std::string> update_erased(Bytes key,
-                                           FunctionRef<Change(std::optional<std::string_view>)> change) const;
+  /// `version` becomes that of what was written or kept; 0 when nothing is there.
+  std::optional<std::string> update_erased(Bytes key, FunctionRef<Change(std::optional<std::string_view>)> change,
+                                           Version* version = nullptr) const;
   void run_transaction(FunctionRef<void(Transaction&)> function) const;
 };
 
@@ -183,6 +195,12 @@ class TUSKV_API EntryRange {
   bool done_ = false;
 };
 
+struct NamespaceOptions {
+  /// Given to every write of this view that says nothing about expiry. `{.persistent = true}` opts out. Views and
+  /// transactions made from this one have it, too, unless they are given their own.
+  std::optional<Duration> ttl = {};
+};
+
 /// Operations inside a transaction. Valid during the callback only: later calls throw Closed. Thread-safe as a store
 /// is, but for savepoints, which end in the reverse of their order: one thread at a time.
 class TUSKV_API Transaction final : public KeyValue {
@@ -192,17 +210,12 @@ class TUSKV_API Transaction final : public KeyValue {
   ~Transaction();
 
   /// The same transaction seen from another namespace of the store (nested below the one this one sees).
-  [[nodiscard("another handle: this one is as before")]] Transaction with_namespace(Bytes name);
+  [[nodiscard("another handle: this one is as before")]] Transaction with_namespace(
+      Bytes name, const NamespaceOptions& options = {});
 
  private:
   friend struct TransactionAccess;
   explicit Transaction(std::shared_ptr<const View> view);
-};
-
-struct NamespaceOptions {
-  /// Given to every write of this view that says nothing about expiry. `{.persistent = true}` opts out. Views and
-  /// transactions made from this one have it, too, unless they are given their own.
-  std::optional<Duration> ttl = {};
 };
 
 struct SweeperOptions {

@@ -17,3 +17,4 @@
 #include "tuskv/store.h"
 #include "tuskv/time.h"
 #include "tuskv/types.h"
+#include "tuskv/version.h"

@@ -74,6 +74,7 @@ class TypedView final {
  public:
   using Keys = KeyCodec<Key>;
   using KeyParameter = typename Keys::Parameter;
+  using ValueParameter = typename detail::ValueParameter<T>::Type;
   using Item = TypedItem<T, Key>;
   using Entry = TypedEntry<T, Key>;
   using Page = TypedPage<T, Key>;
@@ -106,7 +107,7 @@ class TypedView final {
     const LentKeys lent(keys);
     return decode_many(lent, below_.get_many(lent.bytes()));
   }
-  std::vector<Decoded<T>> get_many(const TypedKeyRange<Key> auto& keys) const {
+  std::vector<Decoded<T>> get_many(TypedKeyRange<Key> auto&& keys) const {
     const LentKeys lent(keys);
     return decode_many(lent, below_.get_many(lent.bytes()));
   }
@@ -114,22 +115,20 @@ class TypedView final {
   std::uint64_t exists_many(std::initializer_list<KeyParameter> keys) const {
     return below_.exists_many(LentKeys(keys).bytes());
   }
-  std::uint64_t exists_many(const TypedKeyRange<Key> auto& keys) const {
-    return below_.exists_many(LentKeys(keys).bytes());
-  }
+  std::uint64_t exists_many(TypedKeyRange<Key> auto&& keys) const { return below_.exists_many(LentKeys(keys).bytes()); }
   Ttl ttl(KeyParameter key) const { return below_.ttl(std::string_view(Keys::encode(key))); }
 
   // ---- write
 
-  void set(KeyParameter key, const T& value, const SetOptions& options = {}) const {
+  void set(KeyParameter key, ValueParameter value, const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     below_.set(std::string_view(stored), std::string_view(encode(stored, value)), options);
   }
-  bool set_if_absent(KeyParameter key, const T& value, const SetOptions& options = {}) const {
+  bool set_if_absent(KeyParameter key, ValueParameter value, const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     return below_.set_if_absent(std::string_view(stored), std::string_view(encode(stored, value)), options);
   }
-  bool set_if_present(KeyParameter key, const T& value, const SetOptions& options = {}) const {
+  bool set_if_present(KeyParameter key, ValueParameter value, const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     return below_.set_if_present(std::string_view(stored), std::string_view(encode(stored, value)), options);
   }
@@ -140,7 +139,7 @@ class TypedView final {
     below_.set_many(LentItems(*this, items).items(), options);
   }
   /// From a map or a vector of pairs, whose values are of type T already.
-  void set_many(const TypedPairRange<T, Key> auto& items, const SetOptions& options = {}) const {
+  void set_many(TypedPairRange<T, Key> auto&& items, const SetOptions& options = {}) const {
     below_.set_many(LentItems(*this, items).items(), options);
   }
   bool set_many_if_absent(std::initializer_list<Item> items, const SetOptions& options = {}) const {
@@ -149,16 +148,14 @@ class TypedView final {
   bool set_many_if_absent(std::span<const Item> items, const SetOptions& options = {}) const {
     return below_.set_many_if_absent(LentItems(*this, items).items(), options);
   }
-  bool set_many_if_absent(const TypedPairRange<T, Key> auto& items, const SetOptions& options = {}) const {
+  bool set_many_if_absent(TypedPairRange<T, Key> auto&& items, const SetOptions& options = {}) const {
     return below_.set_many_if_absent(LentItems(*this, items).items(), options);
   }
   bool erase(KeyParameter key) const { return below_.erase(std::string_view(Keys::encode(key))); }
   std::uint64_t erase_many(std::initializer_list<KeyParameter> keys) const {
     return below_.erase_many(LentKeys(keys).bytes());
   }
-  std::uint64_t erase_many(const TypedKeyRange<Key> auto& keys) const {
-    return below_.erase_many(LentKeys(keys).bytes());
-  }
+  std::uint64_t erase_many(TypedKeyRange<Key> auto&& keys) const { return below_.erase_many(LentKeys(keys).bytes()); }
   /// Removes the entries of the view whose keys start with `prefix`.
   std::uint64_t erase_prefix(Bytes prefix, const EraseOptions& options = {}) const
     requires std::same_as<Key, std::string>
@@ -175,38 +172,42 @@ class TypedView final {
 
   // ---- atomic
 
-  /// Adds to a number kept as decimal text; Overflow when the sum leaves the range of T, or the given bounds.
-  T increment(KeyParameter key, T by = 1, const CounterOptions& options = {}) const
+  /// Adds to a number kept as decimal text; Overflow when the sum leaves the range of T, or the given bounds. The step
+  /// is a T: of unsigned ones, the way down is decrement.
+  T increment(KeyParameter key, ValueParameter by = T{1}, const CounterOptions& options = {}) const
     requires(Integer<T> && std::same_as<C, Codec<T>> && (std::is_signed_v<T> || sizeof(T) < 8))
   {
-    return static_cast<T>(below_.increment(std::string_view(Keys::encode(key)), by, bounds(options)));
+    return static_cast<T>(below_.increment(std::string_view(Keys::encode(key)), std::int64_t{static_cast<const T&>(by)},
+                                           bounds(options)));
   }
-  T decrement(KeyParameter key, T by = 1, const CounterOptions& options = {}) const
+  T decrement(KeyParameter key, ValueParameter by = T{1}, const CounterOptions& options = {}) const
     requires(Integer<T> && std::same_as<C, Codec<T>> && (std::is_signed_v<T> || sizeof(T) < 8))
   {
-    return static_cast<T>(below_.decrement(std::string_view(Keys::encode(key)), by, bounds(options)));
+    return static_cast<T>(below_.decrement(std::string_view(Keys::encode(key)), std::int64_t{static_cast<const T&>(by)},
+                                           bounds(options)));
   }
 
   /// Sets the value when the present one equals `expected` (nullopt: when the key is absent).
-  Compared compare_and_swap(KeyParameter key, const std::optional<T>& expected, const T& value,
+  Compared compare_and_swap(KeyParameter key, const std::optional<T>& expected, ValueParameter value,
                             const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     const std::string bytes(std::string_view(encode(stored, value)));
     return compare(stored, expected, Change(bytes, options));
   }
-  Compared compare_and_swap(KeyParameter key, Version expected, const T& value, const SetOptions& options = {}) const {
+  Compared compare_and_swap(KeyParameter key, Version expected, ValueParameter value,
+                            const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     return typed_result(stored, below_.compare_and_swap(std::string_view(stored), expected,
                                                         std::string_view(encode(stored, value)), options));
   }
-  Compared compare_and_erase(KeyParameter key, const T& expected) const {
-    return compare(Keys::encode(key), expected, Change(std::nullopt));
+  Compared compare_and_erase(KeyParameter key, ValueParameter expected) const {
+    return compare(Keys::encode(key), static_cast<const T&>(expected), Change(std::nullopt));
   }
   Compared compare_and_erase(KeyParameter key, Version expected) const {
     const auto& stored = Keys::encode(key);
     return typed_result(stored, below_.compare_and_erase(std::string_view(stored), expected));
   }
-  std::optional<T> get_and_set(KeyParameter key, const T& value, const SetOptions& options = {}) const {
+  std::optional<T> get_and_set(KeyParameter key, ValueParameter value, const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     const std::string bytes(std::string_view(encode(stored, value)));
     return exchange(stored, Change::replace(bytes, options));
@@ -283,7 +284,7 @@ class TypedView final {
   /// Encoded keys and views of them. Never moved: a view may point into its neighbour.
   class LentKeys {
    public:
-    explicit LentKeys(const auto& keys) {
+    explicit LentKeys(auto&& keys) {
       for (const auto& key : keys) encoded_.push_back(Keys::encode(key));
       for (const EncodedKey& key : encoded_) lent_.emplace_back(std::string_view(key));
     }
@@ -299,7 +300,7 @@ class TypedView final {
   /// Encoded items, all of them before any is written.
   class LentItems {
    public:
-    LentItems(const TypedView& view, const auto& items) {
+    LentItems(const TypedView& view, auto&& items) {
       for (const auto& item : items) {
         keys_.push_back(Keys::encode(key_of(item)));
         values_.push_back(view.encode(keys_.back(), value_of(item)));
@@ -387,12 +388,13 @@ class TypedView final {
     return typed;
   }
   Compared typed_result(std::string_view key, const CompareResult& result) const {
-    return {.status = result.status, .current = decode(key, result.current)};
+    return {.status = result.status, .current = decode(key, result.current), .version = result.version};
   }
   /// `change` when the present value equals `expected`.
   Compared compare(std::string_view key, const std::optional<T>& expected, const Change& change) const {
     Compared result;
-    below_.update(key, [&](std::optional<std::string_view> present) {
+    Version version;
+    const auto swap = [&](std::optional<std::string_view> present) {
       std::optional<T> current = decode(key, present);
       const bool is_expected =
           current && expected ? are_equal(key, *current, *expected) : current.has_value() == expected.has_value();
@@ -401,7 +403,9 @@ class TypedView final {
       if (!current) result.status = Compared::Status::not_found;
       result.current = std::move(current);
       return Change::keep();
-    });
+    };
+    below_.update_erased(key, swap, &version);
+    result.version = version;
     return result;
   }
   /// The present value, decoded before `change` is made.

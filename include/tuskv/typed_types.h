@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -20,6 +21,40 @@ namespace detail {
 
 [[noreturn]] TUSKV_API void throw_serialization(const std::string& message);
 [[noreturn]] TUSKV_API void throw_absent();
+/// Throws InvalidArgument: an integer that is not one of the view's.
+[[noreturn]] TUSKV_API void throw_integer_value(std::size_t value_bytes, bool is_signed);
+
+}  // namespace detail
+
+/// An integer lent as a value of a view, or as a step of its counters: from any integer whose value is one of T
+/// (otherwise InvalidArgument), never from a fraction, a truth value or a character.
+template <Integer T>
+class IntegerValue {
+ public:
+  template <Integer I>
+  constexpr IntegerValue(I value) : value_(static_cast<T>(value)) {
+    if (!std::in_range<T>(value)) detail::throw_integer_value(sizeof(T), std::is_signed_v<T>);
+  }
+  /// From what converts by a function of its own.
+  template <class V>
+    requires(!std::is_arithmetic_v<V> && std::convertible_to<const V&, T>)
+  constexpr IntegerValue(const V& value) : value_(value) {}
+  constexpr operator const T&() const noexcept { return value_; }
+
+ private:
+  T value_;
+};
+
+namespace detail {
+
+template <class T>
+struct ValueParameter {
+  using Type = const T&;
+};
+template <Integer T>
+struct ValueParameter<T> {
+  using Type = IntegerValue<T>;
+};
 
 }  // namespace detail
 
@@ -37,7 +72,7 @@ concept LentKey = std::convertible_to<E, typename KeyCodec<Key>::Parameter> &&
 
 /// A lent list of keys of a view; not of strings made for the moment.
 template <class R, class Key>
-concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(const R& range) {
+concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? KeyRange<R> : requires(R& range) {
   { *range.begin() } -> LentKey<Key>;
   range.end();
 });
@@ -45,7 +80,7 @@ concept TypedKeyRange = !BytesSource<R> && (std::same_as<Key, std::string> ? Key
 /// Lent entries of a view: a map or a vector of pairs. The values are of the view's type; what only converts to it
 /// would be gone before it is written.
 template <class R, class T, class Key>
-concept TypedPairRange = requires(const R& range) {
+concept TypedPairRange = requires(R& range) {
   { range.begin()->first } -> LentKey<Key>;
   requires LentValue<decltype((range.begin()->second)), T>;
   range.end();
@@ -131,6 +166,7 @@ struct TypedCompareResult {
   using Status = CompareResult::Status;
   Status status = Status::not_found;
   std::optional<T> current = {};
+  Version version = {};
   explicit operator bool() const noexcept { return status == Status::success; }
 };
 

@@ -24,7 +24,8 @@ inline namespace v0 {
 struct SetOptions {
   /// Expires this long from now: 1 ms to 1000 years, otherwise InvalidArgument.
   std::optional<Duration> ttl = {};
-  /// Expires at this instant of the store's clock. An instant that has passed makes the write an erase.
+  /// Expires at this instant of the store's clock, up to the year 9999 (InvalidArgument). An instant that has passed
+  /// makes the write an erase.
   std::optional<Instant> expires_at = {};
   /// Keeps the expiry of a live entry. An absent one is created without expiry, also in a view with a default TTL.
   bool keep_ttl = false;
@@ -41,8 +42,11 @@ struct Item {
 };
 
 /// The number that identifies one write of one key; it grows with every write of that key and is never used again, but
-/// for writes that a crash has taken back (`relaxed`, `unlogged`).
-/// Numbers of different keys can be compared only within one embedded store.
+/// for writes that a crash has taken back (`relaxed`, `unlogged`). Numbers of different keys can be compared only
+/// within one embedded store.
+///
+/// In a transaction, what it has written itself has a number for the moment, from 2^63 on: good for comparing within
+/// the transaction, and nothing that is ever stored. The commit gives the number that stays.
 struct Version {
   std::uint64_t number = 0;
   friend constexpr bool operator==(Version, Version) = default;
@@ -76,11 +80,15 @@ struct Ttl {
   }
 };
 
-/// What compare_and_swap and compare_and_erase found. `current` is, for a mismatch, the value that was there instead.
+/// What compare_and_swap and compare_and_erase found.
 struct CompareResult {
   enum class Status { success, mismatch, not_found };
   Status status = Status::not_found;
+  /// After a mismatch the value that was there instead.
   std::optional<std::string> current = {};
+  /// After a mismatch the version that was there instead, after a swap that of the entry written (in a transaction: see
+  /// Version), so that a loop over versions reads nothing more. Otherwise 0, which no entry has.
+  Version version = {};
   explicit operator bool() const noexcept { return status == Status::success; }
 };
 
@@ -97,6 +105,8 @@ struct CounterOptions {
   std::int64_t max = INT64_MAX;
   /// Expiry given when the counter is created (absent counts as 0); an existing counter keeps its own.
   std::optional<Duration> ttl_if_created = {};
+  /// A counter that is created does not expire, whatever the default TTL of the view. Not with `ttl_if_created`.
+  bool persistent = false;
 };
 
 /// Which entries, in which order. Keys are ordered bytewise (unsigned). What is given of `prefix`, `from`, `to`, `glob`

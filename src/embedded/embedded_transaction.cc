@@ -260,6 +260,7 @@ Status EmbeddedEngine::commit(OptimisticTransaction& transaction, std::int64_t t
     Result<std::uint64_t> logged = log_batch(batch, timeout_ms);
     if (!logged.ok()) return std::move(logged).status();
     sequence = logged.value();
+    for (auto& write : transaction.writes) write.version = sequence;
     counts = install(batch, sequence) || !take_back(batch, sequence, timeout_ms);
   }
   if (must_wait(sequence)) {

@@ -93,8 +93,8 @@ Status PlaintextUnits::attempt(Unit& unit, os::Deadline deadline) {
   if (inside.failure != nullptr) return Status(std::move(inside.failure));
   if (os::time_left_ms(deadline) == 0) return late();
   TUSKV_RETURN_IF_ERROR(session.commit());
-  // Those of the session are not the engine's, which tells none.
-  for (Command& command : unit.commands) set_version(command, 0);
+  // Those of the session were for the session.
+  for (Command& command : unit.commands) set_version(command, session.committed_version(command_key(command)));
   return {};
 }
 

@@ -294,7 +294,7 @@ std::vector<LockedRows::Key> keys_of(const OptimisticTransaction& transaction) {
   return keys;
 }
 
-void plan_write(LockedRows& rows, const OptimisticTransaction::KeyWrite& write) {
+void plan_write(LockedRows& rows, OptimisticTransaction::KeyWrite& write) {
   using WriteKind = OptimisticTransaction::KeyWrite::Kind;
   const std::size_t index = rows.index_of(write.key);
   const EntryState& state = rows.row(index).state;
@@ -310,7 +310,7 @@ void plan_write(LockedRows& rows, const OptimisticTransaction::KeyWrite& write) 
     change.created_us = state.found && !write.restarts_created ? state.created_us : rows.now_us();
     change.updated_us = std::max(rows.now_us(), change.created_us);
   }
-  rows.apply(index, change);
+  write.version = rows.apply(index, change);
 }
 
 /// Whether what the lifetimes of the transaction were counted from was the server's clock, which said `now_us` at some
@@ -322,7 +322,7 @@ bool clock_holds(const OptimisticTransaction& transaction, std::int64_t now_us, 
          transaction.clock_ahead_us_max <= now_us - before_us + kClockErrorUsMax;
 }
 
-Status commit_writes(Database& database, Connection& connection, const OptimisticTransaction& transaction,
+Status commit_writes(Database& database, Connection& connection, OptimisticTransaction& transaction,
                      const LockedRows::Options& options, std::optional<TableRequest> table) {
   const os::Deadline deadline = options.deadline;
   LockedRows rows(database, keys_of(transaction));
@@ -351,7 +351,7 @@ Status commit_writes(Database& database, Connection& connection, const Optimisti
     database.roll_back(connection, deadline);
     return conflict();
   }
-  for (const auto& write : transaction.writes) plan_write(rows, write);
+  for (auto& write : transaction.writes) plan_write(rows, write);
   rows.add_writes(connection);
   return rows.commit(connection, deadline);
 }

@@ -81,6 +81,84 @@ TEST(Codec, S56_DoublesOfJsonAreNeverNarrowedToIntegers) {
               HasSubstr("does not fit"));
 }
 
+/// Written by an earlier version in milliseconds, now in seconds.
+struct Moment {
+  std::int64_t at = 0;
+};
+void to_json(nlohmann::json& document, const Moment& moment) { document = {{"at", moment.at}}; }
+void from_json(const nlohmann::json& document, Moment& moment) {
+  const auto given = document.at("at").get<double>();
+  moment.at = static_cast<std::int64_t>(given > 1e11 ? given / 1000 : given);
+}
+
+TEST(Codec, Y23_WhatAFromJsonMakesOfANumberIsNotTakenForACutOne) {
+  using Json = JsonCodec<Moment>;
+  for (std::int64_t s = 1'700'000'000; s < 1'700'001'000; ++s) {
+    const std::string ms = std::to_string(s * 1000);
+    for (const std::string& text : {ms, std::to_string(s), ms + ".5", ms + ".0"}) {
+      ASSERT_EQ(refusal([&] { EXPECT_EQ(Json::decode(R"({"at": )" + text + "}").at, s); }), "");
+    }
+  }
+}
+
+/// What T keeps of a number, and what may become of that in a larger type, is told from the number.
+template <class T, class N>
+void expect_told(N given, T kept) {
+  const auto larger = static_cast<std::uint64_t>(kept);
+  EXPECT_EQ(detail::is_narrowed(given, kept), !std::cmp_equal(given, kept)) << given << " in " << sizeof(T);
+  EXPECT_EQ(detail::is_narrowed(given, larger), !std::cmp_equal(given, larger)) << given << " in " << sizeof(T);
+  EXPECT_FALSE(detail::is_narrowed(given, given)) << given;
+}
+
+TEST(Codec, Y23_CutIntegersAreToldFromOthers) {
+  const auto expect_each = [](auto given) {
+    expect_told(given, static_cast<std::int8_t>(given));
+    expect_told(given, static_cast<std::uint8_t>(given));
+    expect_told(given, static_cast<std::int16_t>(given));
+    expect_told(given, static_cast<std::uint16_t>(given));
+    expect_told(given, static_cast<std::int32_t>(given));
+    expect_told(given, static_cast<std::uint32_t>(given));
+    expect_told(given, static_cast<std::int64_t>(given));
+  };
+  for (const int shift : {7, 8, 15, 16, 31, 32, 40, 62}) {
+    for (const std::int64_t near : {-1, 0, 1, 5}) {
+      const std::int64_t number = (std::int64_t{1} << shift) + near;
+      expect_each(number);
+      expect_each(-number);
+      expect_each(static_cast<std::uint64_t>(number));
+    }
+  }
+  expect_each(std::uint64_t{1} << 63);
+  expect_each(~std::uint64_t{0});
+  for (const std::int64_t other : {0, 43, 45, 255, 299}) EXPECT_FALSE(detail::is_narrowed(300, other)) << other;
+}
+
+/// The ends are what x86 and ARM give where C++ says nothing.
+TEST(Codec, Y23_CutFractionsAreToldFromOthers) {
+  constexpr std::int64_t kMin32 = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int64_t kMax32 = std::numeric_limits<std::int32_t>::max();
+  constexpr std::int64_t kMin64 = std::numeric_limits<std::int64_t>::min();
+  constexpr std::int64_t kMax64 = std::numeric_limits<std::int64_t>::max();
+  const auto narrowed = [](double given, auto decoded) { return detail::is_narrowed(given, decoded); };
+  for (const std::int64_t cut : {2, 44, -212}) EXPECT_EQ(narrowed(2.9, cut), cut == 2) << cut;
+  for (const std::int64_t cut : {300, 44}) EXPECT_EQ(narrowed(300.0, cut), cut == 44) << cut;
+  for (const std::int64_t cut : std::vector<std::int64_t>{-5, 0, 251, 65531, 4294967291}) {
+    EXPECT_EQ(narrowed(-5.0, cut), cut != -5) << cut;
+  }
+  for (const double beyond : {1e18, -1e18, 1e30, -1e30}) {
+    for (const std::int64_t end : {kMin32, kMax32, kMin64, kMax64, std::int64_t{0}, std::int64_t{-1}}) {
+      EXPECT_TRUE(narrowed(beyond, end)) << beyond << " " << end;
+    }
+    EXPECT_TRUE(narrowed(beyond, ~std::uint64_t{0}));
+    for (const std::int64_t other : {1, 1000, 1'700'000'000}) EXPECT_FALSE(narrowed(beyond, other)) << other;
+  }
+  EXPECT_TRUE(narrowed(9223372036854775808.0, kMax64));
+  EXPECT_FALSE(narrowed(9223372036854775808.0, std::uint64_t{1} << 63));
+  EXPECT_FALSE(narrowed(-9223372036854775808.0, kMin64));
+  EXPECT_TRUE(narrowed(18446744073709551616.0, ~std::uint64_t{0}));
+  EXPECT_FALSE(narrowed(3e9, 3'000'000'000));
+}
+
 struct Member {
   std::int32_t id = 0;
   std::string name = {};

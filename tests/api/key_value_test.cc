@@ -7,6 +7,8 @@
 #include <map>
 #include <ranges>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "api/reference_store.h"
@@ -31,6 +33,23 @@ TEST(Update, SetsErasesAndKeeps) {
   EXPECT_FALSE(store->exists("k"));
   EXPECT_EQ(store->update("k", [](OptionalView) { return std::nullopt; }), std::nullopt);
   EXPECT_EQ(store->update("k", [](OptionalView) { return Change::keep(); }), std::nullopt);
+}
+
+template <class L>
+concept HasToken = requires { std::declval<L>().token(); };
+template <class L>
+concept HasLease = requires { std::declval<L>().lease(); };
+
+/// What a slip of the hand would make of a handle, a change or a lock; must_not_compile.txt has the calls.
+TEST(Handles, S185_AreNotTurnedIntoSomethingElseByAccident) {
+  EXPECT_FALSE((std::is_assignable_v<KeyValue&, const Transaction&>));
+  EXPECT_FALSE((std::is_assignable_v<KeyValue&, Store>));
+  EXPECT_TRUE((std::is_copy_constructible_v<KeyValue> && std::is_copy_assignable_v<Store>));
+  EXPECT_TRUE((std::is_copy_assignable_v<AsyncStore>));
+  EXPECT_FALSE((std::is_constructible_v<Change, std::nullptr_t>));
+  EXPECT_TRUE((HasToken<Lock&> && HasLease<const Lock&>));
+  EXPECT_FALSE((HasToken<Lock>));
+  EXPECT_FALSE((HasLease<Lock>));
 }
 
 Change count_one_more(OptionalView present) { return present ? std::string(*present) + "|" : "|"; }
@@ -74,9 +93,9 @@ TEST(Deadline, R57_ACallOfSeveralStepsHasOneDeadlineForAllOfThem) {
   expect_steps("try_lock, free", 2);
   EXPECT_TRUE(store->try_lock("l", {.owner = "me"}));
   expect_steps("try_lock, own", 2);
-  store->claim("c", "me", {.ttl = 10s});
+  EXPECT_TRUE(store->claim("c", "me", {.ttl = 10s}));
   store.engine->take_execute_timeouts_ms();
-  store->claim("c", "me", {.ttl = 20s});
+  EXPECT_TRUE(store->claim("c", "me", {.ttl = 20s}));
   expect_steps("claim, own", 2);
   EXPECT_TRUE(store->move_claim("c", "me", "you"));
   expect_steps("move_claim", 2);

@@ -1,11 +1,14 @@
 // Several keys in one call: all or nothing, an answer for each position, any size.
 #include <map>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
+#include "tuskv/typed.h"
 
 namespace tuskv::test {
 namespace {
@@ -98,6 +101,29 @@ TEST_P(Batch, RangesOfManyKindsAreAccepted) {
   EXPECT_EQ(store().exists_many(keys), 3u);
   EXPECT_TRUE(store().set_many_if_absent(std::map<std::string, std::string>{{"d", "4"}}));
   EXPECT_EQ(store().erase_many(keys), 3u);
+}
+
+TEST_P(Batch, S187_BytesAndRangesThatAreReadOnceAreAccepted) {
+  const std::vector<std::pair<Bytes, Bytes>> lent = {{"a", "1"}, {"b", "2"}, {"xc", "3"}};
+  store().set_many(lent);
+  EXPECT_FALSE(store().set_many_if_absent(lent));
+  std::vector<std::string> keys = {"a", "b", "xc"};
+  // A filtered view remembers where it begins, so a constant one cannot be walked.
+  const auto is_short = [](const std::string& key) { return key.size() == 1; };
+  EXPECT_EQ(store().get_many(keys | std::views::filter(is_short)), (Values{"1", "2"}));
+  auto kept = keys | std::views::filter(is_short);
+  EXPECT_EQ(store().exists_many(kept), 2u);
+  std::map<std::string, std::string> items = {{"a", "10"}, {"xc", "30"}};
+  store().set_many(items | std::views::filter([](const auto& item) { return item.first != "a"; }));
+  EXPECT_EQ(store().get_many(keys), (Values{"1", "2", "30"}));
+  submitted(store().async().set("a", Bytes("11")));
+  EXPECT_EQ(submitted(store().async().get_many(kept)), (Values{"11", "2"}));
+  EXPECT_EQ(store().erase_many(kept), 2u);
+  const auto numbers = store().typed<int>("n:");
+  std::map<std::string, int> counts = {{"a", 1}, {"xc", 2}};
+  numbers.set_many(counts | std::views::filter([](const auto& item) { return item.second == 2; }));
+  EXPECT_EQ(numbers.exists_many(keys | std::views::filter(is_short)), 0u);
+  EXPECT_EQ(numbers.get("xc"), 2);
 }
 
 TEST_P(Batch, G8_AHundredThousandEntriesInOneCall) {

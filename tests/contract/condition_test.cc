@@ -3,6 +3,8 @@
 #include <string>
 
 #include "contract/contract.h"
+#include "support/submitted.h"
+#include "tuskv/typed.h"
 
 namespace tuskv::test {
 namespace {
@@ -84,6 +86,61 @@ TEST_P(Condition, CompareAndSwapByVersion) {
   // The same value again is another version.
   store().set("k", "1");
   EXPECT_FALSE(store().compare_and_swap("k", first, "3"));
+}
+
+TEST_P(Condition, S181_AComparisonTellsTheVersionThatItMetOrMade) {
+  const auto version = [&] { return store().get_entry("k")->version; };
+  const CompareResult created = store().compare_and_swap("k", std::nullopt, "1");
+  EXPECT_EQ(created.version, version());
+  const CompareResult swapped = store().compare_and_swap("k", "1", "2");
+  EXPECT_EQ(swapped.version, version());
+  EXPECT_GT(swapped.version, created.version);
+  const CompareResult late = store().compare_and_swap("k", created.version, "3");
+  EXPECT_EQ(late.status, Status::mismatch);
+  EXPECT_EQ(late.version, version());
+  const CompareResult again = store().compare_and_swap("k", late.version, "3");
+  EXPECT_TRUE(again);
+  EXPECT_EQ(again.version, version());
+  const CompareResult asynchronous = submitted(store().async().compare_and_swap("k", "3", "4"));
+  EXPECT_EQ(asynchronous.version, version());
+  EXPECT_EQ(store().compare_and_swap("k", std::nullopt, "5").version, version());
+  EXPECT_EQ(store().compare_and_swap("k", "1", "5").version, version());
+  EXPECT_EQ(store().compare_and_erase("k", "1").version, version());
+  EXPECT_EQ(store().compare_and_erase("k", created.version).version, version());
+  EXPECT_EQ(store().compare_and_erase("k", version()).version, Version());
+  EXPECT_EQ(store().compare_and_erase("k", "4").version, Version());
+  EXPECT_EQ(store().compare_and_swap("k", again.version, "5").version, Version());
+}
+
+TEST_P(Condition, S181_AComparisonInATransactionTellsTheVersionForTheMoment) {
+  store().set("k", "1");
+  const Version stored = store().get_entry("k")->version;
+  const Version made = store().transaction([&](Transaction& tx) {
+    EXPECT_EQ(tx.compare_and_swap("k", "x", "2").version, stored);
+    const CompareResult swapped = tx.compare_and_swap("k", stored, "2");
+    EXPECT_EQ(swapped.version, tx.get_entry("k")->version);
+    EXPECT_EQ(tx.compare_and_swap("k", "1", "3").version, swapped.version);
+    return tx.compare_and_swap("k", swapped.version, "3").version;
+  });
+  EXPECT_THAT(get("k"), Optional(std::string("3")));
+  EXPECT_GE(made.number, std::uint64_t{1} << 63);
+  EXPECT_LT(store().get_entry("k")->version.number, std::uint64_t{1} << 63);
+}
+
+TEST_P(Condition, S181_AComparisonOfAViewTellsTheVersion) {
+  const auto numbers = store().typed<int>("n:");
+  const auto version = [&] { return store().get_entry("n:k")->version; };
+  EXPECT_EQ(numbers.compare_and_swap("k", 1, 2).version, Version());
+  const auto created = numbers.compare_and_swap("k", std::nullopt, 1);
+  EXPECT_EQ(created.version, version());
+  const auto swapped = numbers.compare_and_swap("k", 1, 2);
+  EXPECT_TRUE(swapped);
+  EXPECT_EQ(swapped.version, version());
+  EXPECT_EQ(numbers.compare_and_swap("k", 1, 3).version, version());
+  const auto again = numbers.compare_and_swap("k", swapped.version, 3);
+  EXPECT_EQ(again.version, version());
+  EXPECT_EQ(numbers.compare_and_erase("k", 1).version, version());
+  EXPECT_EQ(numbers.compare_and_erase("k", 3).version, Version());
 }
 
 TEST_P(Condition, CompareAndSwapKeepsTheExpiryUnlessTold) {

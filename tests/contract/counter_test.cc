@@ -4,6 +4,7 @@
 #include <string>
 
 #include "contract/contract.h"
+#include "tuskv/typed.h"
 
 namespace tuskv::test {
 namespace {
@@ -43,6 +44,51 @@ TEST_P(Counter, UnsignedStepsAreTakenAsTheyAreOrRefused) {
   expect_refused([&] { return store().increment("m", too_large); }, Code::InvalidArgument, {"9223372036854775808"});
   expect_refused([&] { return store().decrement("m", too_large); }, Code::InvalidArgument, {"9223372036854775808"});
   EXPECT_FALSE(store().exists("m"));
+}
+
+TEST_P(Counter, Y24_ACounterOfAViewMovesByTheStepItIsGiven) {
+  const auto small = store().typed<std::int32_t>("s:");
+  EXPECT_EQ(small.increment("n"), 1);
+  EXPECT_EQ(small.increment("n", std::int64_t{41}), 42);
+  EXPECT_EQ(small.decrement("n", std::uint8_t{2}), 40);
+  expect_refused([&] { return small.increment("n", 5'000'000'000); }, Code::InvalidArgument, {"32 bits"});
+  expect_refused([&] { return small.decrement("n", std::size_t{1} << 32); }, Code::InvalidArgument);
+  EXPECT_EQ(small.get("n"), 40);
+  const auto natural = store().typed<std::uint32_t>("u:");
+  expect_refused([&] { return natural.increment("n", -1); }, Code::InvalidArgument, {"unsigned"});
+  expect_refused([&] { return natural.decrement("n", -1); }, Code::InvalidArgument);
+  expect_refused([&] { return natural.decrement("n", 1); }, Code::Overflow);
+  EXPECT_FALSE(natural.exists("n"));
+  EXPECT_EQ(natural.increment("n", 4'294'967'295), 4'294'967'295U);
+}
+
+TEST_P(Counter, Y24_AViewOfIntegersKeepsTheNumberItIsGiven) {
+  const auto bytes = store().typed<std::uint8_t>("b:");
+  for (const int wrong : {-1, 256, 1000}) {
+    expect_refused([&] { return bytes.set("k", wrong); }, Code::InvalidArgument, {"8 bits"});
+    expect_refused([&] { return bytes.set_if_absent("k", wrong); }, Code::InvalidArgument);
+    expect_refused([&] { return bytes.get_and_set("k", wrong); }, Code::InvalidArgument);
+    expect_refused([&] { return bytes.compare_and_swap("k", std::nullopt, wrong); }, Code::InvalidArgument);
+    expect_refused([&] { return bytes.compare_and_erase("k", wrong); }, Code::InvalidArgument);
+  }
+  EXPECT_FALSE(bytes.exists("k"));
+  bytes.set("k", std::int64_t{255});
+  EXPECT_EQ(bytes.get("k"), 255);
+  enum Level { kHigh = 7 };
+  bytes.set("k", kHigh);
+  EXPECT_EQ(bytes.get("k"), 7);
+}
+
+TEST_P(Counter, S184_ACounterCanOptOutOfTheDefaultTtl) {
+  const Store view = store().with_namespace("n", {.ttl = 100ms});
+  EXPECT_EQ(view.increment("plain"), 1);
+  EXPECT_EQ(view.increment("kept", 1, {.persistent = true}), 1);
+  EXPECT_EQ(view.ttl("plain").left, 100ms);
+  EXPECT_EQ(view.ttl("kept").state, Ttl::State::persistent);
+  EXPECT_EQ(view.increment("plain", 1, {.persistent = true}), 2);
+  EXPECT_EQ(view.ttl("plain").left, 100ms) << "one that is there keeps its own";
+  expect_refused([&] { return view.increment("x", 1, {.ttl_if_created = 1ms, .persistent = true}); },
+                 Code::InvalidArgument, {"persistent"});
 }
 
 TEST_P(Counter, TheEndsOfTheRange) {

@@ -161,6 +161,24 @@ TEST_P(Locks, ALockLostBeforeTheCommitUndoesTheTransaction) {
   EXPECT_FALSE(store().exists("report"));
 }
 
+/// What the answer is for; must_not_compile.txt has the calls that drop it.
+TEST_P(Locks, S180_ARefusedRenewalOrClaimKeepsNothingFromBeingWritten) {
+  const auto lease = store().try_lock("job", {.ttl = 1h});
+  ASSERT_TRUE(lease && store().unlock(*lease) && store().claim("name", "other"));
+  store().transaction([&](Transaction& tx) {
+    EXPECT_FALSE(tx.renew(*lease));
+    EXPECT_FALSE(tx.claim("name", "me"));
+    EXPECT_FALSE(tx.move_claim("name", "me", "you"));
+    tx.set("k", "1");
+  });
+  EXPECT_TRUE(store().exists("k"));
+  EXPECT_ANY_THROW(store().transaction([&](Transaction& tx) {
+    tx.set("k", "2");
+    if (!tx.renew(*lease)) throw std::runtime_error("the lock is lost");
+  }));
+  EXPECT_EQ(get("k"), "1");
+}
+
 TEST_P(Locks, TakenInATransactionIsTakenWithIt) {
   std::optional<Lease> lease;
   EXPECT_THROW(store().transaction([&](Transaction& tx) {

@@ -146,6 +146,18 @@ TEST_P(Namespace, TheDefaultTtlGoesWithEveryHandleMadeOfTheView) {
   EXPECT_EQ(sessions.with_namespace("own").ttl("k").left, 7ms);
 }
 
+TEST_P(Namespace, S184_ANamespaceSeenFromATransactionCanHaveADefaultTtl) {
+  store().transaction([](Transaction& tx) {
+    tx.with_namespace("sessions", {.ttl = 100ms}).set("k", "v");
+    tx.with_namespace("sessions", {.ttl = 100ms}).set("own", "v", {.ttl = 500ms});
+  });
+  EXPECT_EQ(store().with_namespace("sessions").ttl("k").left, 100ms);
+  EXPECT_EQ(store().with_namespace("sessions").ttl("own").left, 500ms);
+  expect_refused(
+      [&] { store().transaction([](Transaction& tx) { tx.with_namespace("x", {.ttl = 0ms}).exists("k"); }); },
+      Code::InvalidArgument, {"ttl"});
+}
+
 TEST_P(Namespace, KeyAndNamespaceTogetherHaveALimit) {
   const std::string name(255, 'n');
   options.max_key_bytes = 2048;

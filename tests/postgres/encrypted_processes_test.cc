@@ -124,6 +124,11 @@ class PostgresEncryption : public ServerTest {
   }
 };
 
+TEST_F(PostgresEncryption, S182_AnOptionForDirectoriesKeepsNoTableFromBeingMarked) {
+  Store::open(url(), {.encryptor = aes_256_gcm(KeyRing().add(1, kOld)), .read_only = true}).close();
+  EXPECT_THROW(Store::open(url()), Error) << "the table is an encrypted store";
+}
+
 TEST_F(PostgresEncryption, AKeyIsChangedWhileOtherProcessesWriteAndNothingIsLost) {
   fill();
   const SharedProgress shared;

@@ -388,7 +388,7 @@ class RandomCaller final {
         if (auto lease = store_.try_lock(name, {.ttl = ttl()})) lease_ = std::move(lease);
         break;
       case 1:
-        if (lease_) store_.renew(*lease_, ttl());
+        if (lease_) static_cast<void>(store_.renew(*lease_, ttl()));
         break;
       case 2:
         if (lease_) store_.unlock(*lease_);
@@ -398,9 +398,9 @@ class RandomCaller final {
           if (tx.claim(name, owner, {.ttl = ttl()})) tx.set(name, owner);
         });
         break;
-      case 4: store_.claim(name, owner); break;
+      case 4: static_cast<void>(store_.claim(name, owner)); break;
       case 5: store_.release_claim(name, owner); break;
-      case 6: store_.move_claim(name, owner, "heir"); break;
+      case 6: static_cast<void>(store_.move_claim(name, owner, "heir")); break;
       case 7: store_.rate_limit(name, {.limit = 10, .window = ttl()}); break;
       default: store_.reset_rate_limit(name); break;
     }
