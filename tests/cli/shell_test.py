@@ -1,10 +1,12 @@
 """The shell as a script reads it, and the program at a real terminal."""
+import json
 import os
 import pty
 import re
 import select
 import signal
 import stat
+import subprocess
 import termios
 import time
 import unittest
@@ -45,6 +47,34 @@ class ScriptTest(ToolTest):
 
     def test_a_memory_store_lives_as_long_as_the_shell(self):
         self.assertEqual(self.text("--store", "memory:", "shell", stdin="incr n\nincr n\n"), "1\n2\n")
+
+    def test_S151_a_memory_store_outlives_verbs_on_directories(self):
+        self.tuskv("set", "k", "v")
+        script = "incr n\ncheck\nsnapshots\nrepair ./none\ncheck ./tuskv-data\nincr n\n"
+        code, out, err = self.finish("--store", "memory:", "shell", stdin=script)
+        self.assertEqual((code, err.count(b"\n")), (2, 3), err)
+        self.assertRegex(out.decode(), r"(?s)^1\n.*damage +none\n2\n$")
+
+    def test_S150_expired_entries_are_removed_whatever_verb_opened_the_store(self):
+        self.tuskv("set", "k", "v")
+        for verb in ("sweep", "doctor", "snapshots take"):
+            shell = self.start("--store", "file:./tuskv-data?sweep_interval=1ms", "--json", "shell",
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+            def ask(line, shell=shell):
+                shell.stdin.write(line.encode() + b"\n")
+                shell.stdin.flush()
+                return json.loads(shell.stdout.readline())
+
+            ask(verb)
+            ask("set dead v --ttl 1ms")
+            deadline = time.monotonic() + TIMEOUT_S
+            stats = ask("stats")
+            while (stats["entries"], stats["expired"]) != (1, 0) and time.monotonic() < deadline:
+                time.sleep(0.01)
+                stats = ask("stats")
+            shell.communicate()
+            self.assertEqual((stats["entries"], stats["expired"], shell.returncode), (1, 0, 0), verb)
 
 
 class Terminal:
