@@ -1,5 +1,6 @@
 #include "cli/shield.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace tuskv::cli {
@@ -39,6 +40,11 @@ std::vector<std::string> shielded(const std::vector<std::string>& words) {
     }
   }
   return shielded;
+}
+
+std::size_t words_behind_dashes(const std::vector<std::string>& words) {
+  const auto dashes = std::find(words.begin(), words.end(), "--");
+  return dashes == words.end() ? 0 : static_cast<std::size_t>(words.end() - dashes) - 1;
 }
 
 std::string unshielded(const std::string& word) { return word.starts_with(kMark) ? word.substr(1) : word; }
