@@ -247,6 +247,21 @@ class TerminalTest(ToolTest):
         terminal.type("\x04")
         self.assertEqual(terminal.finish()[0], 0)
 
+    def test_S155_no_password_is_in_the_history(self):
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        for url in ("postgresql://u:it\\'s-secret@h/d", "postgresql://u:it\\ is\\ secret@h/d",
+                    '"postgresql://u:it\'s secret@h/d"', '"postgresql://h/d?password=it\'s secret"'):
+            terminal.type(f"copy file:./none {url}\n")
+            terminal.prompt()
+        terminal.type("get token\n")
+        terminal.prompt()
+        terminal.type("\x04")
+        terminal.finish()
+        history = self.read(".tuskv_history")
+        self.assertIn(b"token", history)
+        self.assertNotIn(b"secret", history)
+
     def test_history_holds_no_values_and_is_its_owners_alone(self):
         terminal = Terminal(self, "shell")
         terminal.prompt()
