@@ -5,6 +5,7 @@
 // keeps those from it.)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -33,6 +34,8 @@ struct Settings {
   std::optional<Duration> timeout = {};
   bool json = false;
   bool raw = false;
+  /// How many words stood behind `--`: the last ones.
+  std::size_t words_behind_dashes = 0;
 };
 
 /// A line of the shell works on the shell's store: it takes no --store and no --timeout, and there is no `shell` in it.

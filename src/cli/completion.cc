@@ -15,6 +15,15 @@ std::size_t shared_size(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(ends.first - a.begin());
 }
 
+/// So much of the beginning of a text in UTF-8 that no character is cut: the editor takes no part of one.
+std::string_view whole_characters(std::string_view text, std::size_t size) {
+  const auto is_continued = [&] {
+    return size < text.size() && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80;
+  };
+  while (size > 0 && is_continued()) --size;
+  return text.substr(0, size);
+}
+
 /// `last` is the last of all candidates when not all are listed.
 Completion completion_of(std::vector<std::string> candidates, std::string_view word, const std::string& last) {
   Completion completion;
@@ -23,6 +32,7 @@ Completion completion_of(std::vector<std::string> candidates, std::string_view w
     std::string_view shared = candidates.front();
     for (const std::string& candidate : candidates) shared = shared.substr(0, shared_size(shared, candidate));
     if (completion.more) shared = shared.substr(0, shared_size(shared, last));
+    shared = whole_characters(candidates.front(), shared.size());
     completion.rest = shared.substr(std::min(word.size(), shared.size()));
     if (candidates.size() == 1 && !completion.more) completion.rest += ' ';
   }
@@ -56,11 +66,7 @@ Completion complete_key(std::string_view word, Session& session, const Settings&
 Completion complete(std::string_view line_before_cursor, Session& session, const Settings& settings) {
   const std::size_t blank = line_before_cursor.find_last_of(" \t");
   if (blank == std::string_view::npos) return complete_verb(line_before_cursor);
-  try {
-    return complete_key(line_before_cursor.substr(blank + 1), session, settings);
-  } catch (const Error&) {
-    return {};  // the verb itself will say what is wrong
-  }
+  return complete_key(line_before_cursor.substr(blank + 1), session, settings);
 }
 
 }  // namespace tuskv::cli

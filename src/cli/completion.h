@@ -17,7 +17,7 @@ struct Completion {
   bool more = false;
 };
 
-/// Verbs for the first word of a line, keys for the others. Nothing when the store cannot be read.
+/// Verbs for the first word of a line, keys for the others. Throws what a verb throws when the store cannot be read.
 Completion complete(std::string_view line_before_cursor, Session& session, const Settings& settings);
 
 }  // namespace tuskv::cli

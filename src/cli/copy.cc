@@ -96,7 +96,7 @@ Action add_copy(Arguments& arguments) {
   return [options](Call& call) {
     if (call.settings.name_space) throw UsageError("copy copies every namespace: it takes no --namespace");
     if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
-    if (call.session.has_directory()) call.session.close();  // the shell's: it may be one of the two
+    call.session.close_directory();  // the shell's: it may be one of the two
     Session from(options->from, call.settings.timeout);
     Session to(options->to, call.settings.timeout);
     const Store source = open(from, Access::read, "FROM");  // first: a mistake in it must not make the target

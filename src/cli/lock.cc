@@ -212,6 +212,9 @@ bool give_back(Lock& lock, Session& session) {
 ExitCode run_locked(Call& call, const LockArguments& options) {
   if (options.wait && options.wait->milliseconds() > kLockWaitMsMax) throw UsageError("--wait takes up to 1 day");
   if (call.caller != Caller::program) throw UsageError("lock run starts a program: call it outside the shell");
+  if (options.command.size() > call.settings.words_behind_dashes) {
+    throw UsageError("lock run: write -- before the command, so that its options stay its own");
+  }
   const HeldSignals signals;
   stop_when_interrupted();  // by one that came before
   Lock lock = acquire(call.store(Access::write), options, signals);

@@ -20,9 +20,9 @@ namespace {
 /// DIRECTORY if given, otherwise that of --store.
 std::string closed_directory(Call& call, const std::optional<std::string>& given) {
   call.refuse_namespace();
-  call.session.close();
-  if (!given) return call.session.directory();
-  return directory_named(*given);
+  std::string directory = given ? directory_named(*given) : call.session.directory();
+  call.session.close_directory();
+  return directory;
 }
 
 /// The same for a verb that changes what is there. It opens no store, so nothing else would look at the URL's options.

@@ -305,6 +305,7 @@ ExitCode Call::answer(bool done) const {
 
 Invocation parse(const std::vector<std::string>& words, const Settings& defaults, Place place) {
   const auto settings = std::make_shared<Settings>(defaults);
+  settings->words_behind_dashes = words_behind_dashes(words);
   Program program(*settings, place, words);
   Action action = program.parse(words);
   return {.settings = settings, .action = std::move(action)};

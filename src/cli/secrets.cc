@@ -13,36 +13,42 @@ struct Part {
   std::size_t size = 0;
 };
 
-constexpr std::string_view kWordEnds = " \t\r\n\"'";
+/// Where that ends which holds the text's byte at `at`. In quotes it may hold the same ones, so the last of them
+/// counts.
+std::size_t end_of(std::string_view text, std::size_t at) {
+  const std::size_t before = text.find_last_of(" \t\r\n\"'", at);
+  if (before == std::string_view::npos || (text[before] != '"' && text[before] != '\'')) return text.size();
+  const std::size_t end = text.rfind(text[before]);
+  return end == before ? text.size() : end;
+}
 
-/// From the first colon behind `://` to the last @ of the word.
+/// From the first colon behind `://` to the last @.
 Part password_of_url(std::string_view text, std::size_t from) {
-  const std::string_view word = text.substr(0, std::min(text.find_first_of(kWordEnds, from), text.size()));
-  const std::size_t end = word.rfind('@');
-  const std::size_t colon = word.find(':', from);
-  if (end == std::string_view::npos || end < from || colon == std::string_view::npos || colon > end) return {};
+  // The library's advice on how to write a URL.
+  constexpr std::string_view kAdvice = "USER:PASSWORD@HOST:PORT/";
+  if (text.substr(from).starts_with(kAdvice)) return {};
+  const std::string_view url = text.substr(0, end_of(text, from - 1));
+  const std::size_t end = url.rfind('@');
+  const std::size_t colon = url.find(':', from);
+  if (end == std::string_view::npos || colon == std::string_view::npos || colon > end) return {};
   return {.begin = colon + 1, .size = end - colon - 1};
 }
 
+/// In the order of their beginnings; they may lie in one another.
 std::vector<Part> passwords_in(std::string_view text) {
   constexpr std::string_view kScheme = "://";
   constexpr std::string_view kKeyword = "password=";  // sslpassword= ends like it
   std::vector<Part> parts;
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
     Part part;
     if (text.substr(at).starts_with(kScheme)) {
       part = password_of_url(text, at + kScheme.size());
     } else if (text.substr(at).starts_with(kKeyword)) {
       part.begin = at + kKeyword.size();
-      // In quotes it may hold blanks.
-      const bool quoted = text.substr(part.begin).starts_with('\'');
-      if (quoted) ++part.begin;
-      part.size = std::min(text.find_first_of(quoted ? "'" : "& \t\r\n\"'", part.begin), text.size()) - part.begin;
+      if (text.substr(part.begin).starts_with('\'')) ++part.begin;
+      part.size = end_of(text, part.begin - 1) - part.begin;
     }
-    // The library's advice on how to write a URL says so itself.
-    const bool is_advice = text.substr(part.begin, part.size) == "PASSWORD";
-    if (part.size > 0 && !is_advice) parts.push_back(part);
-    at = std::max(at + 1, part.begin + part.size);
+    if (part.size > 0) parts.push_back(part);
   }
   return parts;
 }
@@ -53,9 +59,8 @@ std::string without_passwords(std::string_view text) {
   std::string hidden;
   std::size_t kept = 0;
   for (const Part& part : passwords_in(text)) {
-    hidden += text.substr(kept, part.begin - kept);
-    hidden += "***";
-    kept = part.begin + part.size;
+    if (part.begin > kept) hidden.append(text.substr(kept, part.begin - kept)).append("***");
+    kept = std::max(kept, part.begin + part.size);
   }
   hidden += text.substr(kept);
   return hidden;

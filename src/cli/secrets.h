@@ -8,7 +8,8 @@
 namespace tuskv::cli {
 
 /// The text with every password in a URL (`://USER:PASSWORD@`) or a connection string (`password=PASSWORD`) as `***`.
-/// Rather too much than too little: a password that was not encoded may hold any character.
+/// A password that was not encoded may hold any character, blanks and quotes too, so rather too much is hidden than too
+/// little: up to the last @ in a URL, and everything behind `password=`. Only what is in quotes ends where they do.
 std::string without_passwords(std::string_view text);
 
 /// Overwrites them with x in place: what other users of the machine see as the program's command line.

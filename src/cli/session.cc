@@ -61,6 +61,11 @@ std::shared_ptr<const Encryptor> encryptor_of_environment() {
   }
 }
 
+bool is_memory(const std::string& url) {
+  constexpr std::string_view kMemory = "memory:";
+  return ::strncasecmp(url.c_str(), kMemory.data(), kMemory.size()) == 0;
+}
+
 /// Not there, or empty but for the file that a store is locked by.
 bool holds_nothing(const std::string& directory) {
   std::error_code error;
@@ -90,13 +95,16 @@ void Warnings::report(const Event& event) {
 Session::Session(std::string url, std::optional<Duration> timeout) : url_(std::move(url)), timeout_(timeout) {}
 
 Store Session::store(Access access) {
+  const bool shows_expired = access == Access::show_expired && !is_memory(url_);
+  if (shows_expired != shows_expired_) close();
   if (store_) return *store_;
+  shows_expired_ = shows_expired;
   if (url_.empty()) throw UsageError("the URL is empty (--store, or TUSKV_STORE): it names no store");
   Options options;
   options.read_only = access == Access::read && !expects_writes_ && has_directory();
   options.create = access == Access::write || options.read_only;  // which makes nothing, and says so in its own words
-  if (access == Access::inspect) options.ttl_mode = TtlMode::manual;
-  if (access == Access::show_expired) options.ttl_mode = TtlMode::disabled;
+  if (access == Access::inspect && !expects_writes_) options.ttl_mode = TtlMode::manual;
+  if (shows_expired) options.ttl_mode = TtlMode::disabled;
   options.on_event = [](void* warnings, const Event& event) { static_cast<Warnings*>(warnings)->report(event); };
   options.event_context = &warnings_;
   // What the URL says of keys wins, so that the environment's need not even be there.
@@ -146,6 +154,10 @@ void Session::close() {
   store.close();
 }
 
+void Session::close_directory() {
+  if (has_directory()) close();
+}
+
 std::string canonical_directory(const std::string& directory) {
   std::error_code error;
   const auto path = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, error), error);
@@ -176,8 +188,7 @@ std::string directory_named(const std::string& url_or_path) {
   try {
     return directory_of(url_or_path);
   } catch (const Error&) {
-    constexpr std::string_view kMemory = "memory:";
-    if (::strncasecmp(url_or_path.c_str(), kMemory.data(), kMemory.size()) == 0) throw;
+    if (is_memory(url_or_path)) throw;
     if (url_or_path.find("://") != std::string::npos) throw;
     return url_or_path;
   }

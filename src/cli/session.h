@@ -11,9 +11,9 @@
 
 namespace tuskv::cli {
 
-/// Whether a verb may make a new store: a read of a directory that is not there is a mistake to report. Who reads
-/// shares a directory with others that do. To inspect is to have it alone and leave even what has expired as it is.
-/// With what has expired shown, it is an entry like any.
+/// What a verb is about to do. To write may make a new store; otherwise a directory that is not there is a mistake to
+/// report. Who reads shares a directory with others that do. To inspect is to have it alone and leave even what has
+/// expired as it is. With what has expired shown, it is an entry like any; `memory:` hides it all the same.
 enum class Access { read, write, inspect, show_expired };
 
 /// What goes wrong in the background, on stderr: once, however often it is tried again. Thread-safe.
@@ -40,9 +40,10 @@ class Session final {
  public:
   Session(std::string url, std::optional<Duration> timeout);
 
-  /// Many verbs follow, some of which will write: the store is opened for that, whatever the first of them does.
+  /// Many verbs follow, some of which will write: whoever reads or inspects finds the store open for that, with expired
+  /// entries treated as the URL says.
   void expect_writes() noexcept { expects_writes_ = true; }
-  /// The store, opened at the first call.
+  /// The store, opened at the first call, and again where expired entries are shown and had not been, or the other way.
   Store store(Access access);
   const std::string& url() const noexcept { return url_; }
   /// The directory of a `file:` URL; a Config error for any other.
@@ -51,6 +52,9 @@ class Session final {
   std::optional<Duration> timeout() const noexcept { return timeout_; }
   /// Closes the store if it is open; the next call of store() opens it again.
   void close();
+  /// The same before something else is opened that may be in its directory. Where it has none it stays open: all that
+  /// is in `memory:` would be lost.
+  void close_directory();
 
  private:
   Store open(const Options& options) const;
@@ -58,6 +62,7 @@ class Session final {
   std::string url_;
   std::optional<Duration> timeout_;
   bool expects_writes_ = false;
+  bool shows_expired_ = false;
   Warnings warnings_;
   std::optional<Store> store_;
 };

@@ -128,17 +128,25 @@ class Editor final {
     return text.data();
   }
 
-  static unsigned char complete_word(EditLine* editor, wint_t) {
-    Editor* self = nullptr;
-    if (::el_get(editor, EL_CLIENTDATA, &self) != 0 || self == nullptr) return CC_ERROR;
-    const LineInfo* const info = ::el_line(editor);
-    const std::string before(info->buffer, static_cast<std::size_t>(info->cursor - info->buffer));
-    const Completion completion = complete(before, self->session_, self->settings_);
-    if (completion.candidates.empty()) return CC_REFRESH_BEEP;
-    if (!completion.rest.empty()) {
-      ::el_insertstr(editor, completion.rest.c_str());
-      return CC_REFRESH;
+  /// Called by C, which no exception may pass through. The verb itself will say what is wrong with the store; an
+  /// interrupt ends the line, as it does everywhere in it.
+  static unsigned char complete_word(EditLine* editor, wint_t) noexcept {
+    try {
+      Editor* self = nullptr;
+      if (::el_get(editor, EL_CLIENTDATA, &self) != 0 || self == nullptr) return CC_ERROR;
+      return self->complete_before_cursor();
+    } catch (...) {
+      return interrupted() ? CC_EOF : CC_REFRESH_BEEP;
     }
+  }
+
+  unsigned char complete_before_cursor() {
+    const LineInfo* const info = ::el_line(editor_.get());
+    const std::string before(info->buffer, static_cast<std::size_t>(info->cursor - info->buffer));
+    const Completion completion = complete(before, session_, settings_);
+    if (completion.candidates.empty()) return CC_REFRESH_BEEP;
+    // The editor takes what the locale can spell; otherwise the list shows it.
+    if (!completion.rest.empty() && ::el_insertstr(editor_.get(), completion.rest.c_str()) == 0) return CC_REFRESH;
     std::string list = "\n";
     for (const std::string& candidate : completion.candidates) list += escaped(candidate, Newlines::escape) + "\n";
     if (completion.more) list += "...\n";

@@ -1,4 +1,5 @@
 """Locks, rate limits and claims. No test waits for an expiry, but for the one of a holder that is stopped."""
+import os
 import signal
 import subprocess
 import time
@@ -35,6 +36,14 @@ class LockTest(ToolTest):
             self.assertEqual(self.finish("lock", "run", "job", "--", "sh", "-c", f"exit {code}")[0], code)
         self.assertEqual(self.finish("lock", "run", "job", "--", "sh", "-c", "kill -KILL $$")[0], 128 + 9)
         self.assertEqual(self.text("lock", "run", "job", "--", "cat", stdin="input"), "input")
+
+    def test_S153_a_command_stands_behind_two_dashes(self):
+        for words in (("touch", "ran"), ("touch", "ran", "--namespace", "staging"), ("touch", "ran", "--ttl", "1h"),
+                      ("touch", "--", "ran"), ("[", "--", "ran")):
+            self.assertIn("write -- before the command", self.refusal("lock", "run", "job", *words, code=2))
+        self.assertEqual(os.listdir(self.directory), [])
+        self.assertEqual(self.text("lock", "run", "job", "--", "echo", "--namespace", "--", "x"), "--namespace -- x\n")
+        self.assertEqual(self.text("lock", "run", "--", "job", "echo", "--json"), "--json\n")
 
     def test_a_command_that_cannot_run_leaves_no_lock(self):
         code, out, err = self.finish("lock", "run", "job", "--", "./no-such-program")

@@ -114,6 +114,28 @@ class RotationTest(EncryptionToolTest):
         self.assertEqual(self.text("--store", store + "ttl_mode=disabled", "get", "k"), "v\n")
 
 
+class ShellTest(EncryptionToolTest):
+    def test_S150_expired_entries_are_shown_to_reencrypt_alone(self):
+        self.tuskv("--store", "file:./tuskv-data?ttl_mode=manual", "set", "dead", "v", "--ttl", "1ms")
+        time.sleep(0.002)
+        self.give_keys(NEW, OLD)
+        shell = ("--store", "file:./tuskv-data?sweep_interval=1d", "--json", "shell")
+        for rewritten, script in ((1, "exists dead\nreencrypt\nexists dead\n"),
+                                  (0, "reencrypt\nexists dead\nexists dead\n")):
+            documents = [json.loads(line) for line in self.lines(*shell, stdin=script)]
+            report = next(each for each in documents if "rewritten" in each)
+            self.assertEqual((report["examined"], report["rewritten"], report["left"]), (1, rewritten, 0))
+            self.assertEqual([each["exists"] for each in documents if "exists" in each], [0, 0])
+        script = "reencrypt\nset dead w --nx\nget dead\nclaim take name owner --ttl 1h\n"
+        self.assertEqual(self.text("shell", stdin=script), "examined 1 entries, rewrote 0\nw\n")
+
+    def test_S150_reencrypt_loses_nothing_of_a_memory_store(self):
+        script = "set k v\nreencrypt\nget k\n"
+        self.assertEqual(self.text("--store", "memory:", "shell", stdin=script), "examined 1 entries, rewrote 0\nv\n")
+        script = "reencrypt\nclaim take name owner --ttl 1h\n"
+        self.assertEqual(self.text("--store", "memory:", "shell", stdin=script), "examined 0 entries, rewrote 0\n")
+
+
 class KeyTest(EncryptionToolTest):
     def test_keys_from_a_file_or_the_environment_or_the_url(self):
         self.tuskv("set", "k", "v")

@@ -65,6 +65,39 @@ class FailureTest(ToolTest):
             for part in said:
                 self.assertIn(part, message, words)
 
+    def test_S155_no_password_is_shown_whatever_it_holds(self):
+        for password in ("it's-secret", 'a"secret', "a secret", "it's a \"secret\"'", "a@b/secret'x", "a\tsecret"):
+            for store in (f"postgresql://u:{password}@127.0.0.1:1/db", f"x://u:{password}@h",
+                          f"postgresql://127.0.0.1:1/db?password={password}",
+                          f"postgresql://u:a@127.0.0.1:1/db?password={password}@x'secret",
+                          f"host=127.0.0.1 port=1 password={password}"):
+                for words in (("--store", store, "get", "k"), ("copy", store, "memory:"), ("get", "k", store),
+                              ("check", store), ("import", store), (store,), ("set", "k", "v", "--ttl", store)):
+                    code, out, err = self.finish("--timeout", "100ms", *words)
+                    self.assertGreater(code, 1, words)
+                    self.assertNotIn(b"secret", out + err, words)
+        self.assertIn('"postgresql://u:***@h/d" is one word too many',
+                      self.refusal("get", "k", "postgresql://u:it's a secret@h/d", code=2))
+        self.assertIn('"postgresql://h/d?password=***" is one word too many',
+                      self.refusal("get", "k", "postgresql://h/d?password=it's a secret", code=2))
+
+    def test_S155_the_list_of_processes_shows_no_password(self):
+        urls = ("postgresql://u:it's-secret@h/d", 'postgresql://u:a"secret@h/d', "postgresql://u:a secret@h/d",
+                "postgresql://h/d?password=it's-secret", "postgresql://h/d?password=a secret&user=u")
+        for url in urls:
+            process = self.start("import", "--acknowledge", "--prefix", url, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+            process.stdin.write(b'{"key":"k","value":"v"}\n')
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline(), b"1\n")
+            with open(f"/proc/{process.pid}/cmdline", "rb") as file:
+                words = file.read()
+            self.assertIn(b"postgresql://", words)
+            self.assertNotIn(b"secret", words)
+            process.communicate()
+            self.assertEqual(process.returncode, 0)
+        self.assertEqual(self.lines("mget", *(url + "k" for url in urls)), ["v"] * len(urls))
+
     def test_an_empty_namespace_is_not_the_root(self):
         self.tuskv("set", "k", "v")
         self.refusal("del", "--all", "--yes", "--namespace", "", code=2)

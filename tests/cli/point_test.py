@@ -59,6 +59,21 @@ class PointTest(ToolTest):
         self.assertEqual(self.text("get", "k"), "--ttl\n")
         self.assertEqual(self.text("mget", "k", "--", "--json"), "--ttl\n-x\n")
 
+    def test_S152_the_value_of_an_option_is_data(self):
+        words = ["\x01", "\x01user", "{}", "[a,b]", "++", "%%", "=", "--"]
+        for word in words:
+            self.tuskv("mset", "user", "v", "--", word + "1", "v")
+            self.assertEqual(self.text("count", f"--prefix={word}"), "1\n", word)
+            self.assertEqual(self.text("del", f"--prefix={word}"), "1\n", word)
+            self.assertEqual(self.text("scan"), "user\tv\n", word)
+            if word.startswith("\x01"):
+                self.assertIn("reserved", self.refusal("set", "k", "v", f"--namespace={word}", code=2))
+            else:
+                self.tuskv("set", "k", "v", f"--namespace={word}")
+        self.assertEqual(self.json("namespaces"), sorted(words[2:]))
+        for flag in ("--nx=", "--nx=\x01", "--nx={}"):
+            self.assertEqual(self.refusal("set", "k", flag, code=2), "set: --nx takes no value")
+
     def test_settings_before_and_after_the_verb(self):
         self.tuskv("--namespace", "n", "set", "k", "v")
         self.assertEqual(self.text("get", "k", "--namespace", "n"), "v\n")

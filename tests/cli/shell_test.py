@@ -1,10 +1,12 @@
 """The shell as a script reads it, and the program at a real terminal."""
+import json
 import os
 import pty
 import re
 import select
 import signal
 import stat
+import subprocess
 import termios
 import time
 import unittest
@@ -45,6 +47,34 @@ class ScriptTest(ToolTest):
 
     def test_a_memory_store_lives_as_long_as_the_shell(self):
         self.assertEqual(self.text("--store", "memory:", "shell", stdin="incr n\nincr n\n"), "1\n2\n")
+
+    def test_S151_a_memory_store_outlives_verbs_on_directories(self):
+        self.tuskv("set", "k", "v")
+        script = "incr n\ncheck\nsnapshots\nrepair ./none\ncheck ./tuskv-data\nincr n\n"
+        code, out, err = self.finish("--store", "memory:", "shell", stdin=script)
+        self.assertEqual((code, err.count(b"\n")), (2, 3), err)
+        self.assertRegex(out.decode(), r"(?s)^1\n.*damage +none\n2\n$")
+
+    def test_S150_expired_entries_are_removed_whatever_verb_opened_the_store(self):
+        self.tuskv("set", "k", "v")
+        for verb in ("sweep", "doctor", "snapshots take"):
+            shell = self.start("--store", "file:./tuskv-data?sweep_interval=1ms", "--json", "shell",
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+            def ask(line, shell=shell):
+                shell.stdin.write(line.encode() + b"\n")
+                shell.stdin.flush()
+                return json.loads(shell.stdout.readline())
+
+            ask(verb)
+            ask("set dead v --ttl 1ms")
+            deadline = time.monotonic() + TIMEOUT_S
+            stats = ask("stats")
+            while (stats["entries"], stats["expired"]) != (1, 0) and time.monotonic() < deadline:
+                time.sleep(0.01)
+                stats = ask("stats")
+            shell.communicate()
+            self.assertEqual((stats["entries"], stats["expired"], shell.returncode), (1, 0, 0), verb)
 
 
 class Terminal:
@@ -174,6 +204,69 @@ class TerminalTest(ToolTest):
         terminal.prompt()
         terminal.type("\x04")
         self.assertEqual(terminal.finish()[0], 0)
+
+    def test_S156_completion_stops_before_a_character_that_differs_within(self):
+        self.tuskv("mset", "größe", "1", "grüße", "2")
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        terminal.type("get g\t")
+        terminal.expect(b"gr")
+        terminal.type("\t")
+        terminal.expect("größe".encode())
+        terminal.expect("grüße".encode())
+        terminal.type("ü\t\n")
+        terminal.expect(b"\n2\r\n")
+        terminal.prompt()
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_S154_completion_in_a_store_that_is_not_there(self):
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        terminal.type("get us\t")
+        terminal.expect(b"\a")
+        terminal.type("\x15set user v\n")
+        terminal.expect(b"OK")
+        terminal.prompt()
+        terminal.type("get us\t\n")
+        terminal.expect(b"\nv\r\n")
+        terminal.prompt()
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_S154_completion_that_waits_can_be_interrupted(self):
+        holder = self.start("import", "--acknowledge", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder.stdin.write(b'{"key":"user","value":"v"}\n')
+        holder.stdin.flush()
+        self.assertEqual(holder.stdout.readline(), b"1\n")
+        terminal = Terminal(self, "--timeout", "1h", "shell")
+        terminal.prompt()
+        terminal.type("get us\t")
+        terminal.expect(b"get us")
+        time.sleep(0.2)  # so that it waits for the directory: a signal before would be one at the prompt
+        terminal.type("\x03")
+        terminal.prompt()
+        holder.communicate()
+        terminal.type("incr n\n")
+        terminal.expect(b"\n1\r\n")
+        terminal.prompt()
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
+    def test_S155_no_password_is_in_the_history(self):
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        for url in ("postgresql://u:it\\'s-secret@h/d", "postgresql://u:it\\ is\\ secret@h/d",
+                    '"postgresql://u:it\'s secret@h/d"', '"postgresql://h/d?password=it\'s secret"'):
+            terminal.type(f"copy file:./none {url}\n")
+            terminal.prompt()
+        terminal.type("get token\n")
+        terminal.prompt()
+        terminal.type("\x04")
+        terminal.finish()
+        history = self.read(".tuskv_history")
+        self.assertIn(b"token", history)
+        self.assertNotIn(b"secret", history)
 
     def test_history_holds_no_values_and_is_its_owners_alone(self):
         terminal = Terminal(self, "shell")
