@@ -190,6 +190,10 @@ class Program final {
       throw UsageError(unexpected(app_.remaining(true), app_, parsed_verb()));
     } catch (const CLI::ParseError& error) {
       const CLI::App* const verb = parsed_verb();
+      // What is no option may be the word that is missing.
+      const std::vector<std::string> rest = app_.remaining(true);
+      const bool is_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+      if (is_missing && !rest.empty()) throw UsageError(unexpected(rest, app_, verb));
       throw UsageError((verb == nullptr ? "" : verb->get_name() + ": ") + in_our_words(error.what()));
     }
     return action();
