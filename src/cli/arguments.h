@@ -34,6 +34,8 @@ struct Settings {
   std::optional<Duration> timeout = {};
   bool json = false;
   bool raw = false;
+  /// Whether the words name a namespace themselves, and not only the shell around them.
+  bool names_namespace = false;
   /// How many words stood behind `--`: the last ones.
   std::size_t words_behind_dashes = 0;
 };

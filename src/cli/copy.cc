@@ -94,7 +94,7 @@ Action add_copy(Arguments& arguments) {
   arguments.word("FROM", options->from, "URL of the store to read");
   arguments.word("TO", options->to, "URL of the store to write; its other entries stay");
   return [options](Call& call) {
-    if (call.settings.name_space) throw UsageError("copy copies every namespace: it takes no --namespace");
+    call.refuse_namespace();
     if (identity(options->from) == identity(options->to)) throw UsageError("FROM and TO are the same store");
     call.session.close_directory();  // the shell's: it may be one of the two
     Session from(options->from, call.settings.timeout);

@@ -9,7 +9,8 @@
 
 namespace tuskv::cli {
 
-/// A file or, for "-", standard input. Failures to read are UsageError naming the file.
+/// A file or, for "-", standard input. What cannot be opened, is a directory or is too long is a UsageError naming the
+/// file, what the system fails to read an InputError.
 class Input final {
  public:
   explicit Input(const std::string& path);

@@ -190,6 +190,10 @@ class Program final {
       throw UsageError(unexpected(app_.remaining(true), app_, parsed_verb()));
     } catch (const CLI::ParseError& error) {
       const CLI::App* const verb = parsed_verb();
+      // What is no option may be the word that is missing.
+      const std::vector<std::string> rest = app_.remaining(true);
+      const bool is_missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+      if (is_missing && !rest.empty()) throw UsageError(unexpected(rest, app_, verb));
       throw UsageError((verb == nullptr ? "" : verb->get_name() + ": ") + in_our_words(error.what()));
     }
     return action();
@@ -279,9 +283,7 @@ Store Call::store(Access access) const {
 
 void Call::refuse_namespace() const {
   // The shell may have a namespace of its own, which says nothing about a verb like this one.
-  if (settings.name_space && caller == Caller::program) {
-    throw UsageError("this verb is about the store as a whole: it takes no --namespace");
-  }
+  if (settings.names_namespace) throw UsageError("this verb is about the store as a whole: it takes no --namespace");
 }
 
 Store Call::whole_store(Access access) const {
@@ -305,9 +307,12 @@ ExitCode Call::answer(bool done) const {
 
 Invocation parse(const std::vector<std::string>& words, const Settings& defaults, Place place) {
   const auto settings = std::make_shared<Settings>(defaults);
+  settings->name_space.reset();
   settings->words_behind_dashes = words_behind_dashes(words);
   Program program(*settings, place, words);
   Action action = program.parse(words);
+  settings->names_namespace = settings->name_space.has_value();
+  if (!settings->names_namespace) settings->name_space = defaults.name_space;
   return {.settings = settings, .action = std::move(action)};
 }
 

@@ -152,8 +152,9 @@ std::string no_such_option(const std::string& word, const CLI::App& program, con
   if (verb != nullptr) add_options(*verb, names);
   auto meant = verb == nullptr ? std::nullopt : option_of_redis(name, *verb);
   if (!meant) meant = nearest(name, names);
-  return (verb == nullptr ? "there is" : verb->get_name() + " has") + " no option " + in_quotes(name) +
-         (meant ? did_you_mean(meant) : see_help(program, verb));
+  const std::string none = (verb == nullptr ? "there is" : verb->get_name() + " has") + " no option " + in_quotes(name);
+  if (meant) return none + did_you_mean(meant);
+  return none + see_help(program, verb) + (verb == nullptr ? "" : ", and write -- before data that begins with a dash");
 }
 
 }  // namespace

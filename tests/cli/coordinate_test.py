@@ -41,6 +41,7 @@ class LockTest(ToolTest):
         for words in (("touch", "ran"), ("touch", "ran", "--namespace", "staging"), ("touch", "ran", "--ttl", "1h"),
                       ("touch", "--", "ran"), ("[", "--", "ran")):
             self.assertIn("write -- before the command", self.refusal("lock", "run", "job", *words, code=2))
+        self.assertIn("write --", self.refusal("lock", "run", "job", "touch", "ran", "-c", code=2))
         self.assertEqual(os.listdir(self.directory), [])
         self.assertEqual(self.text("lock", "run", "job", "--", "echo", "--namespace", "--", "x"), "--namespace -- x\n")
         self.assertEqual(self.text("lock", "run", "--", "job", "echo", "--json"), "--json\n")

@@ -46,6 +46,7 @@ class FailureTest(ToolTest):
                 (("get", "k", "--jsno"), ('get has no option "--jsno"', 'did you mean "--json"?')),
                 (("--namspace", "n", "get", "k"), ('"--namspace"', 'did you mean "--namespace"?')),
                 (("-x", "set", "k"), ('"-x" is an option of set: write it behind the verb',)),
+                (("get", "--jsno"), ('no option "--jsno"', 'did you mean "--json"?')),
                 (("set", "k", "v", "--ttl"), ("set: --ttl needs a DURATION",)),
                 (("set", "k", "v", "--ttl", "1", "--ttl", "2"), ("set: --ttl is given more than once",)),
                 (("--store", "memory:", "--store", "memory:", "get", "k"), ("--store is given more than once",)),
@@ -64,6 +65,13 @@ class FailureTest(ToolTest):
             message = self.refusal(*words, code=2)
             for part in said:
                 self.assertIn(part, message, words)
+
+    def test_S158_how_data_that_begins_with_a_dash_is_written(self):
+        for words in (("get", "-foo"), ("set", "-foo", "v"), ("set", "k", "-foo")):
+            said = f'{words[0]} has no option "-foo"; see tuskv {words[0]} --help, and write -- before data that'
+            self.assertIn(said, self.refusal(*words, code=2))
+        self.tuskv("set", "--", "-foo", "--value")
+        self.assertEqual(self.text("get", "--", "-foo"), "--value\n")
 
     def test_S155_no_password_is_shown_whatever_it_holds(self):
         for password in ("it's-secret", 'a"secret', "a secret", "it's a \"secret\"'", "a@b/secret'x", "a\tsecret"):

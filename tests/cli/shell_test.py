@@ -55,6 +55,15 @@ class ScriptTest(ToolTest):
         self.assertEqual((code, err.count(b"\n")), (2, 3), err)
         self.assertRegex(out.decode(), r"(?s)^1\n.*damage +none\n2\n$")
 
+    def test_S157_a_line_may_not_name_a_namespace_where_the_shell_may(self):
+        self.tuskv("set", "k", "v")
+        for line in ("stats", "sweep", "doctor", "namespaces", "check", "snapshots", "copy file:./tuskv-data memory:"):
+            self.tuskv("--namespace", "n", "shell", stdin=line + "\n")
+            for own in ("other", "n"):
+                code, out, err = self.finish("--namespace", "n", "shell", stdin=f"{line} --namespace {own}\n")
+                self.assertEqual((code, out), (2, b""), (line, own))
+                self.assertIn(b"--namespace", err)
+
     def test_S150_expired_entries_are_removed_whatever_verb_opened_the_store(self):
         self.tuskv("set", "k", "v")
         for verb in ("sweep", "doctor", "snapshots take"):
