@@ -58,8 +58,8 @@ void LeaseKeeper::run() {
     try {
       renew_through(renewing_);
       pause = renewal_interval(ttl_ms_);
-    } catch (const Error&) {
-      // Whatever it is may pass. If it does not, the lease ends, and held() says so.
+    } catch (...) {
+      // Whatever it is, want of memory too, may pass. If it does not, the lease ends, and held() says so.
       pause = retry_interval(ttl_ms_);
     }
     lock.lock();

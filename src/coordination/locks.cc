@@ -164,8 +164,8 @@ Lock::~Lock() {
   }
   try {
     keeper_->unlock();
-  } catch (const Error&) {
-    return;  // it ends with its TTL
+  } catch (...) {
+    return;  // whatever it is, want of memory too: it ends with its TTL
   }
 }
 

@@ -111,9 +111,9 @@ TEST(CoordinationRecord, P19_OneThatCannotBeDecodedIsNamedAndLeftAlone) {
   const std::array<std::function<void()>, 7> calls = {[&] { static_cast<void>(store->try_lock("job")); },
                                                       [&] { store->lock_holder("job"); },
                                                       [&] { store->lock("job").unlock(); },
-                                                      [&] { store->claim("name", "a"); },
+                                                      [&] { static_cast<void>(store->claim("name", "a")); },
                                                       [&] { store->claim_owner("name"); },
-                                                      [&] { store->move_claim("name", "a", "b"); },
+                                                      [&] { static_cast<void>(store->move_claim("name", "a", "b")); },
                                                       [&] { store->peek_rate_limit("login"); }};
   const std::array<const char*, 7> names = {"job", "job", "job", "name", "name", "name", "login"};
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -231,6 +231,24 @@ TEST(LockGuard, S142_ARenewalThatHangsLeavesTimeForTwoMore) {
   EXPECT_THAT(timeouts, testing::Each(testing::Le(300)));
   EXPECT_TRUE(lock.renew());
   EXPECT_THAT(store.engine->take_execute_timeouts_ms(), Contains(5000)) << "who calls waits as for any call";
+}
+
+TEST(LockGuard, S186_WantOfMemoryEndsNeitherTheRenewalsNorTheProcess) {
+  ReferenceStore store;
+  {
+    const Lock lock = store->lock("job", {.ttl = 30ms});
+    store.engine->run_out_of_memory();
+    ASSERT_TRUE(wait_for([&] { return store.engine->has_memory(); })) << "no renewal was tried";
+    const std::size_t calls = store.engine->execute_count();
+    EXPECT_TRUE(wait_for([&] { return store.engine->execute_count() > calls; })) << "no renewal came after it";
+  }
+  EXPECT_FALSE(store->lock_holder("job"));
+  {
+    const Lock lock = store->lock("job", {.ttl = 1h, .auto_renew = false});
+    store.engine->run_out_of_memory();
+  }
+  EXPECT_TRUE(store.engine->has_memory());
+  EXPECT_TRUE(store->lock_holder("job")) << "it ends with its TTL";
 }
 
 TEST(LockGuard, WaitsUntilTheLockIsFree) {

@@ -42,6 +42,7 @@ ReferenceEngine::~ReferenceEngine() {
 // ---- units
 
 void ReferenceEngine::execute(std::span<Unit> units) {
+  if (!has_memory_.exchange(true)) throw std::bad_alloc();
   if (settings_.execute_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(settings_.execute_ms));
   os::MutexLock lock(mutex_);
   ++executes_;
@@ -239,7 +240,8 @@ Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t 
   using Kind = OptimisticTransaction::KeyWrite::Kind;
   const std::int64_t now = clock_.now_us();
   ++version_;
-  for (const auto& write : transaction.writes) {
+  for (auto& write : transaction.writes) {
+    write.version = version_;
     const EntryState state = state_of(write.key);
     PlannedChange change{.value = write.value, .expires_us = write.expires_us, .created_us = now, .updated_us = now};
     if (state.found && !write.restarts_created) change.created_us = state.created_us;

@@ -76,8 +76,9 @@ class ReferenceEngine : public Engine {
   std::vector<std::int64_t> take_execute_timeouts_ms();
   /// What comes next and takes effect fails with this code nevertheless, as when a server has gone before it answered.
   void lose_answer(Code code);
-  /// What is submitted next finds no memory.
+  /// What is executed or submitted next finds no memory.
   void run_out_of_memory() { has_memory_ = false; }
+  bool has_memory() const { return has_memory_; }
 
  private:
   struct Stored {
