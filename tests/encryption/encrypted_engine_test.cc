@@ -369,14 +369,15 @@ TEST(EncryptedEngine, AUnitHasOneDeadlineForAllItsSteps) {
   EXPECT_EQ(store.stored("n").value, before);
 }
 
-// The engine's version is known to its transaction alone; that of the session was never one of the store's.
-TEST(EncryptedEngine, AUnitThatIsRunOnPlaintextTellsNoVersion) {
+// That of the session was never one of the store's.
+TEST(EncryptedEngine, AUnitThatIsRunOnPlaintextTellsTheVersionThatTheEngineGave) {
   EncryptedStore store(aes());
   Command add(Add{.key = std::string_view("\0n", 2), .magnitude = 1});
   Unit unit{.commands = std::span(&add, 1)};
   store.engine->execute(std::span(&unit, 1));
   EXPECT_TRUE(std::get<Add>(add).applied);
-  EXPECT_EQ(std::get<Add>(add).version, 0u);
+  EXPECT_NE(std::get<Add>(add).version, 0u);
+  EXPECT_EQ(std::get<Add>(add).version, store->get_entry("n")->version.number);
 }
 
 TEST(EncryptedEngine, ConflictsAreCounted) {
