@@ -69,6 +69,7 @@ struct Put {
   Expiry expiry = {};
   bool want_previous = false;
   bool applied = false;
+  bool erased = false;        ///< its instant had passed: what was there is gone, and nothing was written
   std::uint64_t version = 0;  ///< of the entry written
   Seen seen = {};
 };

@@ -97,10 +97,11 @@ void plan_write(const EntryState& state, Put& put, std::int64_t now_us, PlannedC
   fill_seen(state, put.want_previous || shows_mismatch(put.condition, put.applied), put.seen);
   if (!put.applied) return;
   std::int64_t expires_us = 0;
-  if (resolve_expiry(put.expiry, state, now_us, expires_us)) {
-    plan_put(state, put.value, expires_us, now_us, change);
-  } else {
+  put.erased = !resolve_expiry(put.expiry, state, now_us, expires_us);
+  if (put.erased) {
     plan_erase(state, change);
+  } else {
+    plan_put(state, put.value, expires_us, now_us, change);
   }
 }
 
@@ -211,7 +212,7 @@ void clear_applied(Command& command) {
 
 void set_version(Command& command, std::uint64_t version) {
   if (auto* put = std::get_if<Put>(&command)) {
-    put->version = version;
+    put->version = put->erased ? 0 : version;
   } else if (auto* add = std::get_if<Add>(&command)) {
     add->version = version;
   }

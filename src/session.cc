@@ -131,16 +131,16 @@ Status Session::read_from_engine(std::span<Command> commands) {
 Status Session::run_keyed(Unit& unit) {
   // One moment for all: a batch expires as one. Where it says what has to be read it comes first, otherwise last: a
   // server that has answered has told the time as well.
-  std::optional<std::int64_t> first_us;
-  if (std::any_of(unit.commands.begin(), unit.commands.end(), ends_at_an_instant)) first_us = engine_.now_us(left_ms());
+  std::optional<Moment> moment;
+  if (std::any_of(unit.commands.begin(), unit.commands.end(), ends_at_an_instant)) moment = this_moment();
   FetchedEntries fetched;
-  TUSKV_RETURN_IF_ERROR(fetch(unit, first_us.value_or(0), fetched));
-  const std::int64_t now_us = first_us ? *first_us : engine_.now_us(left_ms());
+  TUSKV_RETURN_IF_ERROR(fetch(unit, moment ? moment->now_us : 0, fetched));
+  if (!moment) moment = this_moment();
   const std::size_t mark = journal_.size();
   Status status;
   bool applied = true;
   for (Command& command : unit.commands) {
-    status = run_command(command, fetched, now_us);
+    status = run_command(command, fetched, *moment);
     applied = applied && is_applied(command);
     if (!status.ok() || (unit.require_all && !applied)) break;
   }
@@ -207,24 +207,28 @@ EntryState Session::state_of(std::string_view key, const FetchedEntries& fetched
   return state;
 }
 
-Status Session::run_command(Command& command, const FetchedEntries& fetched, std::int64_t now_us) {
+Status Session::run_command(Command& command, const FetchedEntries& fetched, const Moment& moment) {
   if (!as_given_.empty() && needed(command) == Want::value) TUSKV_RETURN_IF_ERROR(respell_puts());
   const std::string_view key = command_key(command);
   PlannedChange change;
-  const EntryState state = state_of(key, fetched, now_us);
-  TUSKV_RETURN_IF_ERROR(plan(state, command, now_us, change));
+  const EntryState state = state_of(key, fetched, moment.now_us);
+  TUSKV_RETURN_IF_ERROR(plan(state, command, moment.now_us, change));
   if (change.kind == PlannedChange::Kind::none) return {};
-  if (change.expires_us != 0) note_clock(now_us);
+  if (change.expires_us != 0) note_clock(moment);
   apply(key, state, change);
   set_version(command, kProvisionalVersion + writes_);
   if (std::holds_alternative<Put>(command) && !engine_.keeps_bytes()) as_given_.emplace_back(key);
   return {};
 }
 
-void Session::note_clock(std::int64_t now_us) {
-  const std::int64_t ahead_us = now_us - os::steady_us();
-  transaction_.clock_ahead_us_min = std::min(transaction_.clock_ahead_us_min, ahead_us);
-  transaction_.clock_ahead_us_max = std::max(transaction_.clock_ahead_us_max, ahead_us);
+Session::Moment Session::this_moment() {
+  const std::int64_t now_us = engine_.now_us(left_ms());
+  return {.now_us = now_us, .ahead_us = now_us - os::steady_us()};
+}
+
+void Session::note_clock(const Moment& moment) {
+  transaction_.clock_ahead_us_min = std::min(transaction_.clock_ahead_us_min, moment.ahead_us);
+  transaction_.clock_ahead_us_max = std::max(transaction_.clock_ahead_us_max, moment.ahead_us);
 }
 
 Status Session::respell_puts() {

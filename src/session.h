@@ -84,6 +84,13 @@ class Session final : public Executor {
   };
   using FetchedEntries = std::map<std::string_view, Fetched>;
 
+  /// The engine's time, and how far it was ahead of the steady clock when it was asked for: reads may come between that
+  /// and its use.
+  struct Moment {
+    std::int64_t now_us = 0;
+    std::int64_t ahead_us = 0;
+  };
+
   struct Undo {
     std::string key;
     std::optional<OwnEntry> before;
@@ -98,7 +105,7 @@ class Session final : public Executor {
   /// The entry a command needs and the overlay does not know.
   std::optional<Want> needed_from_engine(const Command& command, std::int64_t now_us) const TUSKV_REQUIRES(mutex_);
   Status fetch(const Unit& unit, std::int64_t now_us, FetchedEntries& fetched) TUSKV_REQUIRES(mutex_);
-  Status run_command(Command& command, const FetchedEntries& fetched, std::int64_t now_us) TUSKV_REQUIRES(mutex_);
+  Status run_command(Command& command, const FetchedEntries& fetched, const Moment& moment) TUSKV_REQUIRES(mutex_);
   /// Makes the values put since the last time what the engine will give back.
   Status respell_puts() TUSKV_REQUIRES(mutex_);
   EntryState state_of(std::string_view key, const FetchedEntries& fetched, std::int64_t now_us) const
@@ -116,8 +123,9 @@ class Session final : public Executor {
                                  std::int64_t now_us) const TUSKV_REQUIRES(mutex_);
   Status run_count(Count& count) TUSKV_REQUIRES(mutex_);
   Status run_erase_range(EraseRange& erase) TUSKV_REQUIRES(mutex_);
+  Moment this_moment() TUSKV_REQUIRES(mutex_);
   /// For the engine to see at commit whether its idea of the time was right.
-  void note_clock(std::int64_t now_us) TUSKV_REQUIRES(mutex_);
+  void note_clock(const Moment& moment) TUSKV_REQUIRES(mutex_);
   /// What a call may take, waiting for others included.
   std::int64_t call_ms() const {
     return options_.deadline ? os::time_left_ms(*options_.deadline) : options_.timeout_ms;

@@ -136,7 +136,7 @@ class TUSKV_API KeyValue : public Operations<Blocking> {
   friend class TypedView;
   /// This handle below a prefix: keys are given and returned without it.
   KeyValue with_prefix(Bytes prefix, const TypedOptions& options) const;
-  /// `version` becomes that of what was written or kept; 0 when nothing is there.
+  /// `version` becomes that of what was written, or kept without another expiry; 0 when nothing is there.
   std::optional<std::string> update_erased(Bytes key, FunctionRef<Change(std::optional<std::string_view>)> change,
                                            Version* version = nullptr) const;
   void run_transaction(FunctionRef<void(Transaction&)> function) const;

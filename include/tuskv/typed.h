@@ -75,6 +75,7 @@ class TypedView final {
   using Keys = KeyCodec<Key>;
   using KeyParameter = typename Keys::Parameter;
   using ValueParameter = typename detail::ValueParameter<T>::Type;
+  using OptionalParameter = typename detail::ValueParameter<T>::Optional;
   using Item = TypedItem<T, Key>;
   using Entry = TypedEntry<T, Key>;
   using Page = TypedPage<T, Key>;
@@ -188,7 +189,7 @@ class TypedView final {
   }
 
   /// Sets the value when the present one equals `expected` (nullopt: when the key is absent).
-  Compared compare_and_swap(KeyParameter key, const std::optional<T>& expected, ValueParameter value,
+  Compared compare_and_swap(KeyParameter key, OptionalParameter expected, ValueParameter value,
                             const SetOptions& options = {}) const {
     const auto& stored = Keys::encode(key);
     const std::string bytes(std::string_view(encode(stored, value)));

@@ -26,8 +26,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// An integer lent as a value of a view, or as a step of its counters: from any integer whose value is one of T
-/// (otherwise InvalidArgument), never from a fraction, a truth value or a character.
+/// An integer lent as a value of a view, or as a step of its counters: from any integer, or what converts to one, whose
+/// value is one of T (otherwise InvalidArgument), never from a fraction, a truth value or a character.
 template <Integer T>
 class IntegerValue {
  public:
@@ -35,25 +35,47 @@ class IntegerValue {
   constexpr IntegerValue(I value) : value_(static_cast<T>(value)) {
     if (!std::in_range<T>(value)) detail::throw_integer_value(sizeof(T), std::is_signed_v<T>);
   }
-  /// From what converts by a function of its own.
+  /// From an enumeration without a scope, or what has a function that makes it a number, which has to be an integer.
   template <class V>
-    requires(!std::is_arithmetic_v<V> && std::convertible_to<const V&, T>)
-  constexpr IntegerValue(const V& value) : value_(value) {}
+    requires(!std::is_arithmetic_v<V> &&
+             requires(const V& value) {
+               { +value } -> Integer;
+             })
+  constexpr IntegerValue(const V& value) : IntegerValue(+value) {}
   constexpr operator const T&() const noexcept { return value_; }
 
  private:
   T value_;
 };
 
+/// The same, or nothing.
+template <Integer T>
+class OptionalIntegerValue {
+ public:
+  OptionalIntegerValue(std::nullopt_t) noexcept {}
+  OptionalIntegerValue(const std::optional<T>& value) : value_(value) {}
+  template <std::convertible_to<IntegerValue<T>> V>
+  OptionalIntegerValue(const V& value) : value_(static_cast<const T&>(IntegerValue<T>(value))) {}
+  operator const std::optional<T>&() const noexcept { return value_; }
+
+ private:
+  std::optional<T> value_ = {};
+};
+
 namespace detail {
 
+/// How values of a view are lent to a call (`Type`), owned by what is lent, and lent where there may be none.
 template <class T>
 struct ValueParameter {
   using Type = const T&;
+  using Owned = T;
+  using Optional = const std::optional<T>&;
 };
 template <Integer T>
 struct ValueParameter<T> {
   using Type = IntegerValue<T>;
+  using Owned = IntegerValue<T>;
+  using Optional = OptionalIntegerValue<T>;
 };
 
 }  // namespace detail
@@ -156,7 +178,7 @@ struct TypedPage {
 template <class T, class Key>
 struct TypedItem {
   typename KeyCodec<Key>::Parameter key;
-  T value;
+  typename detail::ValueParameter<T>::Owned value;
   std::optional<Duration> ttl = {};
 };
 
@@ -171,18 +193,27 @@ struct TypedCompareResult {
 };
 
 /// What an `update` function wants done, as Change: converts from a T (set, keeping the expiry of a present entry) and
-/// from nullopt (erase).
+/// from nullopt (erase). Of a view of integers from any integer, as IntegerValue.
 template <class T>
 class TypedChange {
  public:
-  TypedChange(T value, const SetOptions& options = {}) : value_(std::move(value)), options_(options) {}
+  TypedChange(T value, const SetOptions& options = {})
+    requires(!Integer<T>)
+      : value_(std::move(value)), options_(options) {}
+  template <std::convertible_to<typename detail::ValueParameter<T>::Owned> V>
+    requires Integer<T>
+  TypedChange(const V& value, const SetOptions& options = {})
+      : value_(static_cast<const T&>(IntegerValue<T>(value))), options_(options) {}
+  template <class V>
+    requires(Integer<T> && std::is_arithmetic_v<V> && !Integer<V>)
+  TypedChange(V value, const SetOptions& options = {}) = delete;
   TypedChange(std::nullopt_t) noexcept : kind_(Change::Kind::erase) {}
   TypedChange(std::optional<T> value) : value_(std::move(value)) {
     if (!value_) kind_ = Change::Kind::erase;
   }
   /// Sets as `set` does: without options the expiry of a present entry is replaced, too.
-  static TypedChange replace(T value, const SetOptions& options = {}) {
-    TypedChange change(std::move(value), options);
+  static TypedChange replace(typename detail::ValueParameter<T>::Owned value, const SetOptions& options = {}) {
+    TypedChange change(T(std::move(value)), options);
     change.kind_ = Change::Kind::replace;
     return change;
   }

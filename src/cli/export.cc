@@ -90,11 +90,13 @@ class Target final {
     temporary_.clear();
     fail("create");
   }
-  /// Only root can give a file away: what others replace becomes theirs.
+  /// Only root can give a file away: what others replace becomes theirs, and stays in its group if they are in that,
+  /// too. What the group was allowed is not for another one.
   void be_like(const struct stat& replaced) const {
+    mode_t mode = replaced.st_mode & 0777;
     const bool same_owner = ::fchown(descriptor_, replaced.st_uid, replaced.st_gid) == 0;
-    static_cast<void>(same_owner);
-    if (::fchmod(descriptor_, replaced.st_mode & 0777) != 0) fail("set the mode of");
+    if (!same_owner && ::fchown(descriptor_, static_cast<uid_t>(-1), replaced.st_gid) != 0) mode &= ~mode_t{070};
+    if (::fchmod(descriptor_, mode) != 0) fail("set the mode of");
   }
   /// Until then a power cut may take the new name back. Left out where it cannot be done: in a directory that we may
   /// not read, or on a file system that knows no such thing.

@@ -13,8 +13,10 @@ namespace {
 std::atomic<int> received_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
+/// SIGHUP never is the second: from a terminal that goes away it comes twice, from the shell and from the system.
 void remember_signal(int signal) {
-  if (received_signal.exchange(signal) == 0) return;
+  int none = 0;
+  if (received_signal.compare_exchange_strong(none, signal) || signal == SIGHUP) return;
   ::signal(signal, SIG_DFL);
   ::raise(signal);
 }

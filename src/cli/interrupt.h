@@ -4,8 +4,8 @@
 
 namespace tuskv::cli {
 
-/// Installs the handlers. A second signal while the first is not yet served ends the program at once. SIGHUP stays
-/// ignored if it is, as below nohup.
+/// Installs the handlers. A second SIGINT or SIGTERM while the first signal is not yet served ends the program at once.
+/// SIGHUP, and it alone, stays ignored if it is, as below nohup.
 void watch_interrupts();
 /// Whether the program was started with the signal ignored, and nobody handles it.
 bool is_ignored(int signal) noexcept;

@@ -45,7 +45,8 @@ struct LockArguments {
 };
 
 /// Signals are taken when we ask for them and not by handlers. Made before the store is opened: its threads inherit
-/// this, and a signal to the process must find no thread that takes it. One that is ignored, as below nohup, stays so.
+/// this, and a signal to the process must find no thread that takes it. A SIGHUP that is ignored, as below nohup,
+/// stays so.
 class HeldSignals final {
  public:
   HeldSignals() {

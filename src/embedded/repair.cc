@@ -172,8 +172,18 @@ Result<bool> StoreRepair::take_readable_folder() {
       list_snapshot_folders(file_system_, directory_, store_id_ ? &*store_id_ : nullptr, UINT64_MAX);
   if (!readable.ok()) return std::move(readable).status();
   if (readable.value().empty()) return false;
+  // All of them are the store's, where it knows who it is. Otherwise to choose is to lose the state of one.
+  const Manifest& oldest = readable.value().front();
+  const Manifest& newest = readable.value().back();
+  for (const Manifest& each : readable.value()) {
+    if (each.store_id == newest.store_id) continue;
+    return Status(Code::Corruption, directory_ + " has " + snapshot_folder_name(oldest.snapshot.ordinal) + " to " +
+                                        snapshot_folder_name(newest.snapshot.ordinal) +
+                                        " of more than one store, and nothing else tells whose it is: move those of "
+                                        "others to another place");
+  }
   const std::uint64_t durable = std::max(base_.durable_sequence, base_.snapshot.end_sequence);
-  base_ = readable.value().back();
+  base_ = newest;
   base_.durable_sequence = std::max(base_.durable_sequence, durable);
   base_.is_snapshot_folder = false;
   return true;
@@ -218,7 +228,7 @@ Status StoreRepair::rebuild_base() {
   return {};
 }
 
-/// From the log.
+/// From the log, or the parts of a snapshot that was opened as a store.
 Status StoreRepair::learn_store_id() {
   Result<std::vector<std::uint64_t>> segments = list_segments(file_system_, directory_);
   if (!segments.ok()) return std::move(segments).status();
@@ -229,6 +239,9 @@ Status StoreRepair::learn_store_id() {
     store_id_ = scan.value().store_id;
     return {};
   }
+  const Result<PartHeader> part = read_part_header(file_system_, path(part_name(0)));
+  if (!part.ok() && is_newer_format(part.failure())) return {part.failure().code, part.failure().message};
+  if (part.ok()) store_id_ = part.value().store_id;
   return {};
 }
 

@@ -105,32 +105,6 @@ TEST(Transaction, AbsenceIsReadToo) {
   EXPECT_EQ(store->get("seen"), "yes");
 }
 
-TEST(Transaction, BlindPutsDependOnNothing) {
-  ReferenceStore store;
-  store->set("k", "0");
-  int attempts = 0;
-  store->transaction([&](Transaction& tx) {
-    ++attempts;
-    tx.set("k", "mine");
-    tx.set_many({{.key = "k", .value = "mine too"}, {.key = "other", .value = "1"}});
-    EXPECT_EQ(tx.get("k"), "mine too");
-    store.engine->put("k", "theirs");
-    store.engine->put("other", "theirs");
-  });
-  EXPECT_EQ(attempts, 1);
-  EXPECT_EQ(store->get("k"), "mine too");
-  EXPECT_EQ(store->get("other"), "1");
-}
-
-TEST(Transaction, R127_APutUntilAnInstantToComeReadsNothing) {
-  int reads = 0;
-  ReferenceStore store({.on_read = [&] { ++reads; }});
-  store->transaction([&](Transaction& tx) {
-    for (int i = 0; i < 1000; ++i) tx.set(std::to_string(i), "v", {.expires_at = TimePoint::clock::now() + 1h});
-  });
-  EXPECT_EQ(reads, 0);
-}
-
 TEST(Transaction, NeverShowsTwoMoments) {
   ReferenceStore store;
   store->set_many({{.key = "x", .value = "1"}, {.key = "y", .value = "1"}});

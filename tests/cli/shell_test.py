@@ -333,6 +333,19 @@ class TerminalTest(ToolTest):
         self.assertEqual(self.text("get", "n"), "1\n")
         self.assertIn(b"incr", self.read(".tuskv_history"))
 
+    def test_S170_the_signal_comes_from_the_shell_around_it_and_from_the_terminal(self):
+        self.environment["TUSKV_STORE"] = "file:./tuskv-data?durability=unlogged"
+        terminal = Terminal(self, "shell")
+        terminal.prompt()
+        terminal.type("incr n\n")
+        terminal.expect(b"\n1\r\n")
+        terminal.prompt()
+        for _ in range(50):
+            os.kill(terminal.pid, signal.SIGHUP)  # which is there until it is waited for
+            time.sleep(0.001)
+        self.assertEqual(terminal.close(), -signal.SIGHUP)
+        self.assertEqual(self.text("get", "n"), "1\n")
+
     def test_S170_a_terminal_that_is_closed_ends_a_long_verb(self):
         terminal = Terminal(self, "bench", "set", "--seconds", "60", "--keys", "10")
         terminal.expect(b"workload")

@@ -398,6 +398,22 @@ class ExportTest(ToolTest):
         found = os.stat(self.path("file"))
         self.assertEqual((found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)), (12345, 23456, 0o640))
 
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
+    def test_S174_the_group_stays_or_is_allowed_nothing(self):
+        tool = shutil.copy(BINARY, self.path("tool"))  # where everybody may read
+        os.chmod(self.directory, 0o755)
+        os.mkdir(self.path("folder"))
+        os.chown(self.path("folder"), 12345, 12345)
+        for groups, expected in (([23456], (12345, 23456, 0o664)), ([], (12345, 12345, 0o604))):
+            self.write("folder/file", "old")
+            os.chown(self.path("folder/file"), 54321, 23456)
+            os.chmod(self.path("folder/file"), 0o664)
+            subprocess.run([tool, "--store", "memory:", "export", "folder/file"], cwd=self.directory, check=True,
+                           env=self.environment, user=12345, group=12345, extra_groups=groups)
+            found = os.stat(self.path("folder/file"))
+            self.assertEqual((found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)), expected)
+            os.remove(self.path("folder/file"))
+
     def test_of_nothing(self):
         self.refusal("export", code=2)
         self.tuskv("incr", "n")

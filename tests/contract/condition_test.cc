@@ -110,6 +110,10 @@ TEST_P(Condition, S181_AComparisonTellsTheVersionThatItMetOrMade) {
   EXPECT_EQ(store().compare_and_erase("k", version()).version, Version());
   EXPECT_EQ(store().compare_and_erase("k", "4").version, Version());
   EXPECT_EQ(store().compare_and_swap("k", again.version, "5").version, Version());
+  const CompareResult made = store().compare_and_swap("k", std::nullopt, "6");
+  const CompareResult erased = store().compare_and_swap("k", made.version, "7", {.expires_at = now_plus_ms(-1000)});
+  EXPECT_TRUE(erased);
+  EXPECT_EQ(erased.version, Version()) << "nothing was written";
 }
 
 TEST_P(Condition, S181_AComparisonInATransactionTellsTheVersionForTheMoment) {
@@ -120,6 +124,8 @@ TEST_P(Condition, S181_AComparisonInATransactionTellsTheVersionForTheMoment) {
     const CompareResult swapped = tx.compare_and_swap("k", stored, "2");
     EXPECT_EQ(swapped.version, tx.get_entry("k")->version);
     EXPECT_EQ(tx.compare_and_swap("k", "1", "3").version, swapped.version);
+    tx.set("gone", "1");
+    EXPECT_EQ(tx.compare_and_swap("gone", "1", "2", {.expires_at = now_plus_ms(-1000)}).version, Version());
     return tx.compare_and_swap("k", swapped.version, "3").version;
   });
   EXPECT_THAT(get("k"), Optional(std::string("3")));

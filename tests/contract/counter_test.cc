@@ -1,4 +1,5 @@
 // Counters: decimal text, 64 bits, strict, bounded.
+#include <atomic>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -74,9 +75,43 @@ TEST_P(Counter, Y24_AViewOfIntegersKeepsTheNumberItIsGiven) {
   EXPECT_FALSE(bytes.exists("k"));
   bytes.set("k", std::int64_t{255});
   EXPECT_EQ(bytes.get("k"), 255);
-  enum Level { kHigh = 7 };
+  enum Level { kHigh = 7, kTooHigh = 300 };
   bytes.set("k", kHigh);
   EXPECT_EQ(bytes.get("k"), 7);
+  expect_refused([&] { return bytes.set("k", kTooHigh); }, Code::InvalidArgument);
+  bytes.set("k", std::atomic<std::int64_t>(8));
+  EXPECT_EQ(bytes.get("k"), 8);
+  expect_refused([&] { return bytes.set("k", std::atomic<std::int64_t>(264)); }, Code::InvalidArgument);
+  const int nine = 9;
+  bytes.set_many({{"k", nine}});
+  EXPECT_EQ(bytes.get("k"), 9);
+  const int wrong = 265;
+  expect_refused([&] { return bytes.set_many({{"k", wrong}}); }, Code::InvalidArgument);
+}
+
+TEST_P(Counter, Y24_AnUpdateOfIntegersKeepsTheNumberItMakes) {
+  const auto bytes = store().typed<std::uint8_t>("b:");
+  bytes.set("k", 255);
+  const auto add_one = [](std::optional<std::uint8_t> present) { return present.value_or(0) + 1; };
+  expect_refused([&] { return bytes.update("k", add_one); }, Code::InvalidArgument, {"8 bits"});
+  using Change = TypedChange<std::uint8_t>;
+  expect_refused([&] { return bytes.update("k", [](auto) { return Change::replace(256); }); }, Code::InvalidArgument);
+  expect_refused([&] { return bytes.update("k", [](auto) { return Change(-1, {.ttl = 100ms}); }); },
+                 Code::InvalidArgument);
+  EXPECT_EQ(bytes.get("k"), 255);
+  EXPECT_EQ(bytes.update("k", [](auto) { return std::int64_t{254}; }), 254);
+  EXPECT_EQ(bytes.update("k", add_one), 255);
+}
+
+TEST_P(Counter, Y24_AComparisonOfIntegersExpectsTheNumberItIsGiven) {
+  const auto bytes = store().typed<std::uint8_t>("b:");
+  bytes.set("k", 44);
+  expect_refused([&] { return bytes.compare_and_swap("k", 300, 1); }, Code::InvalidArgument, {"8 bits"});
+  expect_refused([&] { return bytes.compare_and_swap("k", -212, 1); }, Code::InvalidArgument);
+  EXPECT_EQ(bytes.get("k"), 44);
+  EXPECT_TRUE(bytes.compare_and_swap("k", std::int64_t{44}, 45));
+  EXPECT_TRUE(bytes.compare_and_swap("k", std::optional<std::uint8_t>(45), 46));
+  EXPECT_EQ(bytes.compare_and_swap("k", std::nullopt, 47).current, 46);
 }
 
 TEST_P(Counter, S184_ACounterCanOptOutOfTheDefaultTtl) {

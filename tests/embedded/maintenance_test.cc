@@ -230,6 +230,25 @@ TEST(Repair, S118_ASnapshotOfAnotherStoreIsNoneToStartFrom) {
   }
 }
 
+TEST(Repair, S118_NothingIsChosenWhereNobodyKnowsWhoseTheSnapshotsAre) {
+  SimulatedFileSystem disk;
+  fill(disk);
+  const auto entries = disk.list("/d");
+  for (const os::DirectoryEntry& entry : entries.value()) {
+    if (entry.name.ends_with(".tlog")) disk.remove("d/" + entry.name);
+  }
+  disk.remove("d/MANIFEST");
+  ASSERT_TRUE(disk.copy_tree("d", "known"));
+  put_foreign_snapshot(disk, "d/snapshot-9", 9);
+  const auto before = files_in(disk, "d");
+  const auto refused = repair_store(disk, "/d", kNowUs);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.failure().code, Code::Corruption);
+  EXPECT_NE(refused.failure().message.find("more than one store"), std::string::npos) << refused.failure().message;
+  EXPECT_EQ(files_in(disk, "d"), before);
+  EXPECT_TRUE(repair_store(disk, "/known", kNowUs).ok()) << "where all are of one store";
+}
+
 TEST(Repair, S118_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
   for (const char* damaged : {"d/MANIFEST", "d/snapshot-2/part-0"}) {
     SimulatedFileSystem disk;

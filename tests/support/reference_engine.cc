@@ -232,6 +232,7 @@ Status ReferenceEngine::read(OptimisticTransaction& transaction, Unit& unit) {
 }
 
 Status ReferenceEngine::commit(OptimisticTransaction& transaction, std::int64_t timeout_ms) {
+  if (settings_.on_commit) settings_.on_commit(transaction);
   os::MutexLock lock(mutex_);
   commit_timeout_ms_ = timeout_ms;
   ++commits_;

@@ -32,6 +32,8 @@ class ReferenceEngine : public Engine {
     std::int64_t execute_ms = 0;
     /// Called by each read of a transaction, for which the engine is not locked.
     std::function<void()> on_read = {};
+    /// Called by each commit, before it does anything.
+    std::function<void(const OptimisticTransaction&)> on_commit = {};
     /// Set when the engine has been destroyed.
     std::atomic<bool>* destroyed = nullptr;
   };
