@@ -98,7 +98,8 @@ class Log final : private SyncSource {
   /// was recorded. Returns the ordinal behind the last one recorded. Call while no append can happen.
   Result<std::uint64_t> stop_recording() TUSKV_EXCLUDES(append_mutex_);
 
-  /// Removes segments with a lower ordinal, ascending. The present one is never removed.
+  /// Removes segments with a lower ordinal, ascending. The present one is never removed. One that cannot be removed
+  /// keeps no other; the first failure is returned.
   Status remove_segments_before(std::uint64_t ordinal) TUSKV_EXCLUDES(append_mutex_);
   /// Of records in segments not removed.
   std::uint64_t log_bytes() const { return log_bytes_.load(std::memory_order_relaxed); }

@@ -118,14 +118,19 @@ void Log::give_up_segment() {
 }
 
 Status Log::remove_segments_before(std::uint64_t ordinal) {
-  for (;;) {
-    std::uint64_t oldest = 0;
+  Status first_failure;
+  for (std::uint64_t oldest = 0;; ++oldest) {
     {
       os::MutexLock lock(append_mutex_);
-      if (older_.empty() || older_.begin()->first >= ordinal) return {};
-      oldest = older_.begin()->first;
+      const auto found = older_.lower_bound(oldest);
+      if (found == older_.end() || found->first >= ordinal) return first_failure;
+      oldest = found->first;
     }
-    TUSKV_RETURN_IF_ERROR(file_system_->remove_file(options_.directory + "/" + segment_name(oldest)));
+    Status status = file_system_->remove_file(options_.directory + "/" + segment_name(oldest));
+    if (!status.ok()) {
+      if (first_failure.ok()) first_failure = std::move(status);
+      continue;
+    }
     os::MutexLock lock(append_mutex_);
     const auto removed = older_.find(oldest);
     log_bytes_.fetch_sub(removed->second, std::memory_order_relaxed);

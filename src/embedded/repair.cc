@@ -92,6 +92,7 @@ class StoreRepair final {
   Status choose_base();
   Result<bool> take_readable_folder();
   Status rebuild_base();
+  Result<bool> take_parts(const std::string& folder, std::uint64_t ordinal);
   Status learn_store_id();
   bool is_ours(const StoreId& store_id) const { return !store_id_ || *store_id_ == store_id; }
   Status load();
@@ -197,35 +198,46 @@ Status StoreRepair::rebuild_base() {
   Result<std::vector<std::uint64_t>> ordinals = folders();
   if (!ordinals.ok()) return std::move(ordinals).status();
   for (const std::uint64_t ordinal : ordinals.value()) {
-    const std::string folder = path(snapshot_folder_name(ordinal));
-    Result<PartHeader> first = read_part_header(file_system_, folder + "/" + part_name(0));
-    if (!first.ok() && is_newer_format(first.failure())) return std::move(first).status();
-    if (!first.ok() || !is_ours(first.value().store_id)) continue;
-    base_.store_id = first.value().store_id;
-    base_.snapshot.ordinal = ordinal;
-    base_.snapshot.start_sequence = first.value().start_sequence;
-    for (std::size_t i = 0; i < first.value().part_count; ++i) {
-      Result<PartInfo> info = describe_part(file_system_, folder + "/" + part_name(i));
-      base_.snapshot.parts.push_back(info.ok() ? info.value() : PartInfo{});
-    }
-    Result<std::vector<std::uint64_t>> delta = list_segments(file_system_, folder);
-    if (!delta.ok()) return std::move(delta).status();
-    base_.snapshot.delta_count = delta.value().size();
-    if (!delta.value().empty()) {
-      base_.snapshot.first_delta_ordinal = delta.value().front();
-      base_.first_log_ordinal = delta.value().back() + 1;
-    }
-    return {};
+    Result<bool> taken = take_parts(path(snapshot_folder_name(ordinal)), ordinal);
+    if (!taken.ok()) return std::move(taken).status();
+    if (taken.value()) return {};
   }
+  Result<bool> taken = take_parts(directory_, 0);
+  if (!taken.ok()) return std::move(taken).status();
+  if (taken.value()) return {};
   Result<std::vector<std::uint64_t>> segments = list_segments(file_system_, directory_);
   if (!segments.ok()) return std::move(segments).status();
-  if (!store_id_) {
+  if (!store_id_ || segments.value().empty()) {
     return {Code::Corruption,
             directory_ + " holds nothing that can be read: no manifest, no snapshot and no log segment"};
   }
   base_.store_id = *store_id_;
   base_.first_log_ordinal = segments.value().front();
   return {};
+}
+
+/// The snapshot whose parts lie in `folder`, if they are the store's. Beside the manifest, where all segments are its
+/// delta or go on with it, it has no folder of its own, nor an `ordinal` that its name would tell.
+Result<bool> StoreRepair::take_parts(const std::string& folder, std::uint64_t ordinal) {
+  Result<PartHeader> first = read_part_header(file_system_, folder + "/" + part_name(0));
+  if (!first.ok() && is_newer_format(first.failure())) return std::move(first).status();
+  if (!first.ok() || !is_ours(first.value().store_id)) return false;
+  base_.is_snapshot_folder = ordinal == 0;
+  base_.store_id = first.value().store_id;
+  base_.snapshot.ordinal = ordinal != 0 ? ordinal : first.value().snapshot_ordinal;
+  base_.snapshot.start_sequence = first.value().start_sequence;
+  for (std::size_t i = 0; i < first.value().part_count; ++i) {
+    Result<PartInfo> info = describe_part(file_system_, folder + "/" + part_name(i));
+    base_.snapshot.parts.push_back(info.ok() ? info.value() : PartInfo{});
+  }
+  Result<std::vector<std::uint64_t>> delta = list_segments(file_system_, folder);
+  if (!delta.ok()) return std::move(delta).status();
+  base_.snapshot.delta_count = delta.value().size();
+  if (!delta.value().empty()) {
+    base_.snapshot.first_delta_ordinal = delta.value().front();
+    base_.first_log_ordinal = delta.value().back() + 1;
+  }
+  return true;
 }
 
 /// From the log, or the parts of a snapshot that was opened as a store.

@@ -54,7 +54,8 @@ Status require_store(os::FileSystem& file_system, const std::string& directory) 
   if (!entries.ok()) return std::move(entries).status();
   const bool is_store =
       std::any_of(entries.value().begin(), entries.value().end(), [](const os::DirectoryEntry& entry) {
-        return entry.name == kManifestName || parse_segment_name(entry.name) != 0 || folder_ordinal(entry.name) != 0;
+        return entry.name == kManifestName || is_part_name(entry.name) || parse_segment_name(entry.name) != 0 ||
+               folder_ordinal(entry.name) != 0;
       });
   if (is_store) return {};
   return {Code::Config, directory + " is not a tuskv store: it holds no " + kManifestName};

@@ -98,7 +98,8 @@ Result<Segment> make_segment(os::FileSystem& file_system, const std::string& dir
       .header = {.store_id = store_id, .segment_id = random_id(), .ordinal = ordinal, .size_bytes = size_bytes},
       .capacity_bytes = size_bytes};
   Status made = write_durably(*segment.file, segment.header);
-  if (made.ok()) made = file_system.rename(aside, path);
+  // One that says it has failed may have happened all the same, and a file of that name is no more.
+  if (made.ok()) made = file_system.rename(aside, path).with_outcome(Outcome::unknown);
   if (!made.ok()) {
     // What cannot be removed either is removed by the next attempt, or the next opening.
     [[maybe_unused]] const Status removed = file_system.remove_file(aside);

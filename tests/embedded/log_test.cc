@@ -135,6 +135,22 @@ TEST(Log, RollSealsAndStartsTheNext) {
   EXPECT_EQ(list_segments(*disk, kLogDirectory).value(), (std::vector<std::uint64_t>{2}));
 }
 
+TEST(Log, S129_ASegmentThatCannotBeRemovedKeepsNoOther) {
+  auto disk = log_disk();
+  Log log(disk.get(), log_options());
+  for (const char* key : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(append_put(log, key).ok());
+    ASSERT_TRUE(log.roll().ok());
+  }
+  const std::uint64_t bytes = log.log_bytes();
+  disk->inject({.operation = test::Operation::remove_file, .path_contains = segment_name(1)});
+  EXPECT_FALSE(log.remove_segments_before(4).ok());
+  EXPECT_EQ(list_segments(*disk, kLogDirectory).value(), (std::vector<std::uint64_t>{1, 4, 5}));
+  EXPECT_EQ(log.log_bytes(), bytes / 2);
+  EXPECT_TRUE(log.remove_segments_before(4).ok()) << "it is tried again";
+  EXPECT_EQ(list_segments(*disk, kLogDirectory).value(), (std::vector<std::uint64_t>{4, 5}));
+}
+
 TEST(Log, RollMakesTheFirstSegmentToo) {
   auto disk = log_disk();
   Log log(disk.get(), log_options());

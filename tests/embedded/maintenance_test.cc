@@ -249,6 +249,34 @@ TEST(Repair, S118_NothingIsChosenWhereNobodyKnowsWhoseTheSnapshotsAre) {
   EXPECT_TRUE(repair_store(disk, "/known", kNowUs).ok()) << "where all are of one store";
 }
 
+TEST(Repair, S127_ACopiedSnapshotWithoutItsManifestIsReadFromItsParts) {
+  for (const bool is_missing : {false, true}) {
+    for (const bool goes_on : {false, true}) {
+      SimulatedFileSystem disk;
+      State expected = fill(disk)[1];
+      ASSERT_TRUE(disk.copy_tree("d/snapshot-2", "copy"));
+      disk.remove("d");
+      ASSERT_TRUE(disk.copy_tree("copy", "d"));
+      if (goes_on) {
+        const ManualClock clock;
+        const auto store = open_maintained(disk, clock);
+        ASSERT_TRUE(store->put({{"later", "1"}}).ok());
+        ASSERT_TRUE(store->close().ok());
+        expected["later"] = "1";
+      }
+      if (is_missing) {
+        disk.remove("d/MANIFEST");
+      } else {
+        ASSERT_TRUE(disk.flip_bit("d/MANIFEST", 300));
+      }
+      const RepairReport report = repaired(disk);
+      EXPECT_EQ(report.entries_dropped, 0U);
+      EXPECT_EQ(report.records_dropped, 0U);
+      EXPECT_EQ(state_in(disk, "/d"), expected) << is_missing << goes_on;
+    }
+  }
+}
+
 TEST(Repair, S118_FoldersOfOthersThatAreNamedLikeSnapshotsStay) {
   for (const char* damaged : {"d/MANIFEST", "d/snapshot-2/part-0"}) {
     SimulatedFileSystem disk;

@@ -228,7 +228,10 @@ Status SimulatedFileSystem::rename(const std::string& from, const std::string& t
   const Call call{.operation = Operation::rename, .path = from, .target = to};
   run_hook(call.operation, from);
   os::MutexLock lock(mutex_);
-  if (const Verdict verdict = judge(call); verdict.refuses()) return refusal(call, verdict);
+  if (const Verdict verdict = judge(call); verdict.refuses()) {
+    if (!verdict.stopped && verdict.fault->is_done) static_cast<void>(disk_.rename(from, to));
+    return refusal(call, verdict);
+  }
   return finish(call, disk_.rename(from, to));
 }
 

@@ -75,6 +75,7 @@ struct Fault {
   bool for_ever = false;        ///< and all matching calls after it
   int error = EIO;              ///< an errno value
   bool partly_written = false;  ///< a failing write first puts down a random part of its bytes
+  bool is_done = false;         ///< a failing rename has happened all the same, as where only the answer was lost
   SyncFailure sync_failure = SyncFailure::keeps_new_content;
 };
 
