@@ -285,7 +285,7 @@ class TypedView final {
   /// Encoded keys and views of them. Never moved: a view may point into its neighbour.
   class LentKeys {
    public:
-    explicit LentKeys(auto&& keys) {
+    explicit LentKeys(auto& keys) {
       for (const auto& key : keys) encoded_.push_back(Keys::encode(key));
       for (const EncodedKey& key : encoded_) lent_.emplace_back(std::string_view(key));
     }
