@@ -251,8 +251,8 @@ Status StoreRepair::learn_store_id() {
     store_id_ = scan.value().store_id;
     return {};
   }
-  const Result<PartHeader> part = read_part_header(file_system_, path(part_name(0)));
-  if (!part.ok() && is_newer_format(part.failure())) return {part.failure().code, part.failure().message};
+  Result<PartHeader> part = read_part_header(file_system_, path(part_name(0)));
+  if (!part.ok() && is_newer_format(part.failure())) return std::move(part).status();
   if (part.ok()) store_id_ = part.value().store_id;
   return {};
 }

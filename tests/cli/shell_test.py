@@ -153,6 +153,12 @@ class TerminalTest(ToolTest):
         code, screen = Terminal(self, *words).finish()
         return code, screen.replace(b"\r\n", b"\n")
 
+    def leave(self, terminal):
+        """Ends the shell at its prompt."""
+        terminal.prompt()
+        terminal.type("\x04")
+        self.assertEqual(terminal.finish()[0], 0)
+
     def test_control_characters_are_escaped(self):
         self.tuskv("set", "k", "-x", stdin=b"\x1b[31mred\x07 \xc2\x9b1m \xff ok\xc3\xbc\n2")
         self.assertEqual(self.at_terminal("get", "k"),
@@ -210,9 +216,7 @@ class TerminalTest(ToolTest):
         terminal.expect(b"user:bob")
         terminal.type("b\t\n")
         terminal.expect(b"\n2\r\n")
-        terminal.prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish()[0], 0)
+        self.leave(terminal)
 
     def test_S156_completion_stops_before_a_character_that_differs_within(self):
         self.tuskv("mset", "größe", "1", "grüße", "2")
@@ -225,9 +229,7 @@ class TerminalTest(ToolTest):
         terminal.expect("grüße".encode())
         terminal.type("ü\t\n")
         terminal.expect(b"\n2\r\n")
-        terminal.prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish()[0], 0)
+        self.leave(terminal)
 
     def test_S154_completion_in_a_store_that_is_not_there(self):
         terminal = Terminal(self, "shell")
@@ -239,9 +241,7 @@ class TerminalTest(ToolTest):
         terminal.prompt()
         terminal.type("get us\t\n")
         terminal.expect(b"\nv\r\n")
-        terminal.prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish()[0], 0)
+        self.leave(terminal)
 
     def test_S154_completion_that_waits_can_be_interrupted(self):
         holder = self.start("import", "--acknowledge", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -258,9 +258,7 @@ class TerminalTest(ToolTest):
         holder.communicate()
         terminal.type("incr n\n")
         terminal.expect(b"\n1\r\n")
-        terminal.prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish()[0], 0)
+        self.leave(terminal)
 
     def test_S155_no_password_is_in_the_history(self):
         terminal = Terminal(self, "shell")
@@ -310,9 +308,7 @@ class TerminalTest(ToolTest):
         terminal.prompt()
         terminal.type("incr n\n")
         terminal.expect(b"\n1\r\n")
-        terminal.prompt()
-        terminal.type("\x04")
-        self.assertEqual(terminal.finish()[0], 0)
+        self.leave(terminal)
 
     def test_an_interrupt_ends_a_long_verb(self):
         terminal = Terminal(self, "bench", "set", "--seconds", "60", "--keys", "10")

@@ -41,6 +41,18 @@ class ToolTest(unittest.TestCase):
         """The program running, with pipes."""
         return subprocess.Popen([BINARY, *words], cwd=self.directory, env=self.environment, **options)
 
+    def command_line_of_import(self, *words):
+        """What others see of its words while it runs."""
+        running = self.start(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        running.stdin.write(b'{"key":"k","value":"v"}\n')
+        running.stdin.flush()
+        self.assertEqual(running.stdout.readline(), b"1\n")
+        with open(f"/proc/{running.pid}/cmdline", "rb") as file:
+            seen = file.read()
+        running.communicate()
+        self.assertEqual(running.returncode, 0)
+        return seen
+
     def finish(self, *words, stdin=b"", **options):
         """Runs the program to its end: exit code, stdout, stderr."""
         if isinstance(stdin, str):

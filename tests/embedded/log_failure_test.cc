@@ -352,38 +352,27 @@ TEST(LogFailure, AWaiterGivesUpAtItsDeadline) {
   EXPECT_TRUE(log.wait_synced(2, kLongMs).ok());
 }
 
-TEST(SegmentSupply, S128_NoSegmentIsHandedOutWhoseNameMayBeAnothers) {
-  SimulatedFileSystem disk;
-  ASSERT_TRUE(disk.make_directory("d").ok());
-  SegmentSupply supply(&disk, {.directory = "d"});
-  std::int64_t patience_ms = kLongMs;
-  ASSERT_TRUE(supply.prepare(10, patience_ms).ok());
-  disk.inject({.operation = Operation::rename, .is_done = true});
-  EXPECT_FALSE(supply.prepare(std::uint64_t{2} << 20, patience_ms).ok()) << "another wants a larger one";
-  EXPECT_EQ(disk.faults_met(), 1U);
-  EXPECT_FALSE(supply.take().ok());
-  ASSERT_TRUE(supply.prepare().ok());
-  const Result<Segment> taken = supply.take();
-  ASSERT_TRUE(taken.ok());
-  const Result<OpenedSegment> named = open_segment(disk, "d", {}, 1);
-  ASSERT_TRUE(named.ok()) << named.failure().message;
-  EXPECT_EQ(named.value().header.segment_id, taken.value().header.segment_id);
-}
-
-TEST(SegmentSupply, S102_ASegmentThatWasLostIsAnErrorForWhoTakesIt) {
-  SimulatedFileSystem disk;
-  ASSERT_TRUE(disk.make_directory("d").ok());
-  SegmentSupply supply(&disk, {.directory = "d"});
-  std::int64_t patience_ms = kLongMs;
-  ASSERT_TRUE(supply.prepare(10, patience_ms).ok());
-  disk.inject({.operation = Operation::sync_directory});
-  EXPECT_FALSE(supply.prepare(std::uint64_t{2} << 20, patience_ms).ok()) << "another wants a larger one";
-  EXPECT_EQ(disk.faults_met(), 1U);
-  const Result<Segment> taken = supply.take();
-  ASSERT_FALSE(taken.ok());
-  EXPECT_EQ(taken.failure().code, Code::Io);
-  ASSERT_TRUE(supply.prepare().ok());
-  EXPECT_TRUE(supply.take().ok());
+TEST(SegmentSupply, S102_S128_ASegmentThatWasLostIsAnErrorForWhoTakesIt) {
+  for (const test::Fault& lost : {test::Fault{.operation = Operation::sync_directory},
+                                  test::Fault{.operation = Operation::rename, .is_done = true}}) {
+    SimulatedFileSystem disk;
+    ASSERT_TRUE(disk.make_directory("d").ok());
+    SegmentSupply supply(&disk, {.directory = "d"});
+    std::int64_t patience_ms = kLongMs;
+    ASSERT_TRUE(supply.prepare(10, patience_ms).ok());
+    disk.inject(lost);
+    EXPECT_FALSE(supply.prepare(std::uint64_t{2} << 20, patience_ms).ok()) << "another wants a larger one";
+    EXPECT_EQ(disk.faults_met(), 1U);
+    const Result<Segment> refused = supply.take();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.failure().code, Code::Io);
+    ASSERT_TRUE(supply.prepare().ok());
+    const Result<Segment> taken = supply.take();
+    ASSERT_TRUE(taken.ok());
+    const Result<OpenedSegment> named = open_segment(disk, "d", {}, 1);
+    ASSERT_TRUE(named.ok()) << named.failure().message;
+    EXPECT_EQ(named.value().header.segment_id, taken.value().header.segment_id);
+  }
 }
 
 }  // namespace
